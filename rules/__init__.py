@@ -1,0 +1,1 @@
+"""The rule authoring app. Importing this package loads no Django."""
