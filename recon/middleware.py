@@ -1,0 +1,72 @@
+"""Small middleware: content security policy, upload size, redirects that htmx follows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+
+GetResponse = Callable[[HttpRequest], HttpResponse]
+
+CONTENT_SECURITY_POLICY = "; ".join(
+    [
+        "default-src 'self'",
+        "img-src 'self' data:",  # Tabler draws its form icons from data URLs
+        "object-src 'none'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    ]
+)
+
+
+def content_security_policy(get_response: GetResponse) -> GetResponse:
+    """Nothing inline and nothing from elsewhere, on every response."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+        return response
+
+    return middleware
+
+
+def limit_upload_size(get_response: GetResponse) -> GetResponse:
+    """Refuse a body over the limit by its announced length, before a byte of it is stored."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        announced = request.META.get("CONTENT_LENGTH") or "0"
+        if announced.isdecimal() and int(announced) > settings.MAX_UPLOAD_BYTES:
+            limit = settings.MAX_UPLOAD_BYTES // (1024 * 1024)
+            return render(
+                request, "413.html", {"limit_mb": limit, "sent_mb": int(announced) // (1024 * 1024)}, status=413
+            )
+        return get_response(request)
+
+    return middleware
+
+
+def htmx_redirects(get_response: GetResponse) -> GetResponse:
+    """A fragment request that ends in a redirect must move the whole page.
+
+    The browser follows a 302 inside the fragment request and htmx would put the login page, or the next page, into a
+    corner of this one; HX-Redirect says it to htmx instead.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if request.headers.get("HX-Request") == "true" and response.status_code in {301, 302, 303}:
+            moved = HttpResponse(status=204)
+            location = response.headers["Location"]
+            if location.startswith(reverse("login")):
+                # After signing in again people want the page they were on, not the fragment's address.
+                location = reverse("login")
+            moved.headers["HX-Redirect"] = location
+            moved.cookies = response.cookies
+            return moved
+        return response
+
+    return middleware

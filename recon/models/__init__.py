@@ -1,0 +1,72 @@
+"""Records by concept: accounts, ledger, statements, runs, open items, events."""
+
+from recon.models.accounts import Account, AccountKind, AccountRule, ImportProfile, Sign, Strategy
+from recon.models.events import Event, Via
+from recon.models.fields import IdBlock, Side, reserve_ids
+from recon.models.items import ItemNote, ItemState, OpenItem, RowPart
+from recon.models.ledger import FINAL_STATUSES, LedgerEntry, LedgerImport
+from recon.models.runs import (
+    Claim,
+    DifferenceType,
+    Match,
+    MatchDifference,
+    MatchingRun,
+    MatchRow,
+    MatchRunnerUp,
+    MatchState,
+    Origin,
+    RunKind,
+    RunRule,
+    RunStage,
+    RunState,
+    UnmatchedItem,
+)
+from recon.models.statements import (
+    LoadState,
+    StagedFile,
+    Statement,
+    StatementBalance,
+    StatementLine,
+    StatementRowError,
+)
+
+__all__ = [
+    "FINAL_STATUSES",
+    "Account",
+    "AccountKind",
+    "AccountRule",
+    "Claim",
+    "DifferenceType",
+    "Event",
+    "IdBlock",
+    "ImportProfile",
+    "ItemNote",
+    "ItemState",
+    "LedgerEntry",
+    "LedgerImport",
+    "LoadState",
+    "Match",
+    "MatchDifference",
+    "MatchRow",
+    "MatchRunnerUp",
+    "MatchState",
+    "MatchingRun",
+    "OpenItem",
+    "Origin",
+    "RowPart",
+    "RunKind",
+    "RunRule",
+    "RunStage",
+    "RunState",
+    "Side",
+    "Sign",
+    "StagedFile",
+    "Statement",
+    "StatementBalance",
+    "StatementLine",
+    "StatementRowError",
+    "Strategy",
+    "UnmatchedItem",
+    "Via",
+    "reserve_ids",
+]

@@ -1,0 +1,125 @@
+"""Column shapes that several records share: money, sides, currency codes, id blocks."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+from uuid import uuid4
+
+from django.db import models, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.sql.compiler import SQLCompiler
+
+from recon.rows import MAX_SCALE, MAX_UNITS, amount
+
+
+class Side(models.IntegerChoices):
+    STATEMENT = 0, "statement"
+    LEDGER = 1, "ledger"
+
+
+def public_id(prefix: str) -> str:
+    """A new id as the API shows it, for example ``recon_4e1c…``."""
+    return f"{prefix}_{uuid4()}"
+
+
+class CurrencyShape(models.Func):
+    """True if a column holds three capital letters. In the database's own words: a regular expression on SQLite would
+    be a Python call per row, and bulk loads run on connections that do not have it."""
+
+    output_field = models.BooleanField()
+    conditional = True
+
+    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **extra: Any) -> Any:
+        return self.as_sql(compiler, connection, template="%(expressions)s GLOB '[A-Z][A-Z][A-Z]'")
+
+    def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **extra: Any) -> Any:
+        return self.as_sql(compiler, connection, template="%(expressions)s ~ '^[A-Z]{3}$'")
+
+
+def money_constraints(prefix: str) -> list[models.BaseConstraint]:
+    """Amount range and currency shape, for a table with units, scale and currency."""
+    return [
+        models.CheckConstraint(
+            condition=models.Q(units__gte=-MAX_UNITS, units__lte=MAX_UNITS), name=f"{prefix}_units_18_digits"
+        ),
+        models.CheckConstraint(
+            condition=models.Q(scale__gte=0, scale__lte=MAX_SCALE), name=f"{prefix}_scale_in_range"
+        ),
+        models.CheckConstraint(condition=CurrencyShape("currency"), name=f"{prefix}_currency_shape"),
+    ]
+
+
+class Money(models.Model):
+    """An exact amount: integer units with a scale, signed from the account owner's view (plus = money in)."""
+
+    units = models.BigIntegerField()
+    scale = models.SmallIntegerField(default=2)
+    currency = models.CharField(max_length=3)
+
+    class Meta:
+        abstract = True
+
+    @property
+    def amount(self) -> Decimal:
+        return amount(self.units, self.scale)
+
+
+class Row(Money):
+    """What both sides of a reconciliation have in common; the columns of `recon.rows.ROW_SCHEMA`.
+
+    A bulk table: tens of millions of rows, loaded by COPY or executemany with ids taken from `reserve_ids`,
+    ids of other records without a database foreign key (`check_integrity` proves there is no dangling one).
+    """
+
+    id = models.BigIntegerField(primary_key=True)
+    external_id = models.TextField(null=True)  # the file's own id; banks repeat them
+    booking_date = models.DateField(null=True)
+    value_date = models.DateField(null=True)
+    booked_at = models.DateTimeField(null=True)
+    reference = models.TextField(null=True)
+    description = models.TextField(null=True)
+    counterparty = models.TextField(null=True)
+    type_code = models.TextField(null=True)
+    source = models.TextField(null=True)
+    amount_text = models.TextField(null=True)  # the amount as the file had it
+    extra = models.TextField(null=True)  # JSON object with whatever else the file said
+    # Case-folded, NFKC, white space folded: made once at import so that no run has to.
+    reference_key = models.TextField(null=True)
+    description_key = models.TextField(null=True)
+    counterparty_key = models.TextField(null=True)
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return f"{self.amount} {self.currency} {self.reference or ''}".strip()
+
+
+class IdBlock(models.Model):
+    """The next free id of a bulk table. Known ids make a bulk load one way: nothing has to be read back."""
+
+    table = models.CharField(max_length=40, primary_key=True)
+    next_id = models.BigIntegerField(default=1)
+
+    def __str__(self) -> str:
+        return f"{self.table} {self.next_id}"
+
+
+def reserve_ids(model: type[models.Model], count: int) -> int:
+    """Reserve `count` consecutive ids for `model` and return the first one.
+
+    The reservation commits at once when called outside a transaction, so that loads running side by side do not wait
+    for each other; an aborted load leaves a gap, which harms nothing.
+    """
+    with transaction.atomic():
+        block, _ = IdBlock.objects.select_for_update().get_or_create(table=model._meta.db_table)
+        first = block.next_id
+        block.next_id = first + count
+        block.save(update_fields=["next_id"])
+    return first
+
+
+def one_of(field: str, choices: type[models.TextChoices], name: str) -> models.CheckConstraint:
+    """The state machine's alphabet, held by the database."""
+    return models.CheckConstraint(condition=models.Q(**{f"{field}__in": choices.values}), name=name)

@@ -1,0 +1,1 @@
+"""Statement files: bytes in; balances, lines and row errors out. Plain Python."""

@@ -1,0 +1,1 @@
+"""Pages: function views, one domain call each."""

@@ -1,0 +1,1 @@
+"""The vocabulary of matching rules: fields, operators, drift, criterion, rule. Plain Python."""

@@ -1,0 +1,27 @@
+"""The small cast and the fixtures every test may ask for."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+
+@pytest.fixture
+def alice(db) -> User:
+    """Alice does the reconciliation."""
+    return User.objects.create_user("alice", "alice@example.com", "alice-password-1")
+
+
+@pytest.fixture
+def bob(db) -> User:
+    """Bob is her team-mate."""
+    return User.objects.create_user("bob", "bob@example.com", "bob-password-1")
+
+
+@pytest.fixture
+def client(alice: User) -> Client:
+    """Alice's browser, signed in."""
+    client = Client()
+    client.force_login(alice)
+    return client
