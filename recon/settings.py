@@ -47,7 +47,7 @@ def env_time_zone(name: str, default: str) -> str:
     value = env_text(name, default)
     try:
         ZoneInfo(value)
-    except (ValueError, OSError) as error:
+    except (ValueError, KeyError, OSError) as error:  # KeyError: no such zone
         raise ImproperlyConfigured(f"{name} is {value!r}; expected a time zone such as Europe/Berlin") from error
     return value
 
@@ -201,7 +201,8 @@ TIME_ZONE = env_time_zone("TIEOUT_TIME_ZONE", "UTC")
 
 # --- files ------------------------------------------------------------------------------------------------------
 STATIC_URL = "static/"
-STATIC_ROOT = DATA_DIR / "static"
+STATIC_ROOT = DATA_DIR / "static"  # for those who let a web server in front serve it: ./run collectstatic
+STATIC_ROOT.mkdir(exist_ok=True)
 STATICFILES_DIRS = [BASE_DIR / "static"]
 MEDIA_ROOT = DATA_DIR / "files"
 WHITENOISE_USE_FINDERS = True  # serves static/ as it is: no collect step stands between a clone and a page

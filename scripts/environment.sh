@@ -46,7 +46,7 @@ ensure_environment() {
         uv="$(find_uv "$dir")"
         [ -x "$dir/bin/python" ] || "$(find_python)" -m venv --without-pip "$dir" \
             || fail "could not make a virtual environment; on Debian: apt-get install python3-venv"
-        "$uv" pip sync --quiet --python "$dir/bin/python" --require-hashes "$lock" >&2 \
+        "$uv" pip sync --quiet --compile-bytecode --python "$dir/bin/python" --require-hashes "$lock" >&2 \
             || fail "could not install what $lock names"
         cp "$lock" "$stamp"
     ) 9>"$dir/.preparing" || exit 1
