@@ -1,1 +1,77 @@
-"""Statement files: bytes in; balances, lines and row errors out. Plain Python."""
+"""Every file a bank or a processor sends, as statements: ``read(data, name, hints)``.
+
+Plain Python: no Django here. One module per format; a format is a module with ``NAME``, ``detects`` and ``read``,
+listed once in ``FORMATS``. To add one, write the module, name it there, and put a sample with its expected reading
+under ``tests/data/statements``.
+"""
+
+from __future__ import annotations
+
+import mmap
+from pathlib import Path
+from typing import Final, Protocol
+
+from recon.statements.model import Hints, Reading, StatementError
+
+HEAD_BYTES: Final = 64 * 1024
+"""How much of a file detection may look at."""
+
+
+class Format(Protocol):
+    """What a format module offers."""
+
+    @property
+    def NAME(self) -> str:  # noqa: N802 - a constant of the module
+        """What the format is called in readings and messages."""
+        ...
+
+    def detects(self, head: bytes, name: str) -> int:
+        """How sure it is that the file is of this format: 0 not at all, 100 certain by its content."""
+        ...
+
+    def read(self, data: bytes, name: str, hints: Hints) -> Reading:
+        """The whole file; raises StatementError when all of it must be refused."""
+        ...
+
+
+FORMATS: Final[tuple[Format, ...]] = ()
+
+
+def read(data: bytes | Path, name: str, hints: Hints | None = None) -> Reading:
+    """Read a file of any known format. The content decides which, then the name.
+
+    ``data`` is the file's bytes or its path. Raises StatementError, with one clear sentence, for a file that is empty,
+    too large, or of no known format; single rows that cannot be read come back as ``Reading.errors``.
+    """
+    hints = hints or Hints()
+    if isinstance(data, bytes):
+        return _read(data, name, hints)
+    size = data.stat().st_size
+    _refuse_size(size, hints)
+    with data.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
+        detected(view[:HEAD_BYTES], name)
+        return _read(view[:], name, hints)
+
+
+def detected(head: bytes, name: str) -> Format:
+    """The format that is most sure of a file's beginning. Raises StatementError when none is."""
+    surest = max(FORMATS, key=lambda each: each.detects(head, name))
+    if not surest.detects(head, name):
+        raise StatementError.at(
+            "This is a binary file of no known kind.", found=repr(head[:16]), expected="a statement file"
+        )
+    return surest
+
+
+def _read(data: bytes, name: str, hints: Hints) -> Reading:
+    _refuse_size(len(data), hints)
+    return detected(data[:HEAD_BYTES], name).read(data, name, hints)
+
+
+def _refuse_size(size: int, hints: Hints) -> None:
+    if not size:
+        raise StatementError("The file is empty.")
+    limit = hints.limits.max_bytes
+    if size > limit:
+        message = f"The file has {size:,} bytes, more than the limit of {limit:,}."
+        raise StatementError.at(message, found=f"{size:,} bytes", expected=f"at most {limit:,} bytes")
