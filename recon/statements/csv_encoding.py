@@ -1,0 +1,142 @@
+"""Bytes of a text table to text: what the file declares, then UTF-8, then the script it makes most sense in."""
+
+from __future__ import annotations
+
+import codecs
+import unicodedata
+from typing import Final
+
+from charset_normalizer import from_bytes
+
+from recon.statements.model import StatementError
+from recon.statements.words import ANY_HEADER_WORD, plain
+
+_MARKS: Final = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_CANDIDATES: Final = (
+    "cp1252", "gb18030", "cp932", "euc_kr", "big5", "cp1250", "cp1251", "koi8_r", "cp1253", "cp1254", "cp1255",
+    "cp1256", "cp1257", "cp850", "cp852", "mac_roman", "iso8859_1",
+)  # fmt: skip
+"""Encodings in which banks write, the likelier first among equals."""
+
+_SAMPLE_BYTES: Final = 64 * 1024
+
+
+def decode(data: bytes, wanted: str | None = None) -> tuple[str, str]:
+    """The text and the encoding it was read with. ``wanted``, the user's choice, is binding.
+
+    Raises StatementError, naming the line, when the bytes are no text in the encoding.
+    """
+    encoding = wanted or encoding_of(data)
+    try:
+        return data.decode(encoding), encoding
+    except LookupError:
+        raise StatementError.at(
+            f"The encoding {encoding!r} is not known.", found=encoding, expected="an encoding like utf-8 or cp1252"
+        ) from None
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        found = data[error.start : error.start + 4].hex(" ")
+        message = f"The file is not {encoding}: line {line} has bytes ({found}) that are no character in it."
+        raise StatementError.at(message, line=line, found=found, expected=f"text in {encoding}") from None
+
+
+def encoding_of(data: bytes) -> str:
+    """What the bytes are: their mark, else UTF-16 by its zeros, else UTF-8 if they are valid, else the best guess."""
+    for mark, name in _MARKS:
+        if data.startswith(mark):
+            return name
+    if sixteen := _utf16_without_mark(data):
+        return sixteen
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(data)
+    except UnicodeDecodeError:
+        return _guess(data)
+    return "ascii" if data.isascii() else "utf-8"
+
+
+def is_text(head: bytes) -> bool:
+    """Whether a file's beginning is text at all: no control bytes beyond tab, line ends and form feed."""
+    if any(head.startswith(mark) for mark, _ in _MARKS) or _utf16_without_mark(head):
+        return True
+    return not any(each in head for each in map(bytes, zip(range(9), strict=True))) and b"\x0e" not in head
+
+
+def _utf16_without_mark(data: bytes) -> str | None:
+    sample = data[:4096]
+    if len(sample) < 4 or b"\0" not in sample:
+        return None
+    for name, zeros, letters in (("utf-16-le", sample[1::2], sample[::2]), ("utf-16-be", sample[::2], sample[1::2])):
+        if zeros.count(0) > 0.6 * len(zeros) and 0 not in letters:
+            return name
+    return None
+
+
+def _guess(data: bytes) -> str:
+    """The encoding in which the non-ASCII part reads best: known header words first, then letters over oddities."""
+    sample = _telling_part(data)
+    scores = {name: score for name in _CANDIDATES if (score := _sense(sample, name)) is not None}
+    best = max(scores, key=lambda name: (scores[name], -_CANDIDATES.index(name)))
+    close = [name for name in scores if scores[name] > scores[best] - 0.02]
+    if scores[best] < 0.9 and len(close) > 1:
+        found = from_bytes(sample, cp_isolation=close).best()
+        return found.encoding if found else best
+    return best
+
+
+def _telling_part(data: bytes) -> bytes:
+    lines = [line for line in data[: 1 << 20].splitlines() if not line.isascii()]
+    sample = b"\n".join(lines)[:_SAMPLE_BYTES]
+    return sample[: sample.rfind(b"\n")] if b"\n" in sample[1000:] and len(sample) == _SAMPLE_BYTES else sample
+
+
+def _sense(sample: bytes, encoding: str) -> float | None:
+    """Share of the non-ASCII characters that are plausible, plus one for each header word known; None if not text."""
+    try:
+        text = sample.decode(encoding)
+    except UnicodeDecodeError:
+        return None
+    odd = [each for each in text if not each.isascii()]
+    good = sum(_plausible(before, each, after) for before, each, after in _neighbours(text) if not each.isascii())
+    cells = {plain(cell) for line in text.splitlines()[:60] for cell in _cells(line)}
+    known = sum(1 for cell in cells if cell in ANY_HEADER_WORD and any(not letter.isascii() for letter in cell))
+    accented = sum(1 for line in text.splitlines()[:60] for cell in _cells(line) if _is_accented_word(cell))
+    return good / max(len(odd), 1) + min(known + accented, 5)
+
+
+def _cells(line: str) -> list[str]:
+    for delimiter in ",;\t|":
+        line = line.replace(delimiter, "\n")
+    return [cell.strip(' "') for cell in line.splitlines() if len(cell) < 60]
+
+
+def _is_accented_word(cell: str) -> bool:
+    return not cell.isascii() and plain(cell).isascii() and plain(cell) in ANY_HEADER_WORD
+
+
+def _neighbours(text: str) -> list[tuple[str, str, str]]:
+    return list(zip(" " + text[:-1], text, text[1:] + " ", strict=True))
+
+
+def _plausible(before: str, each: str, after: str) -> float:
+    """How likely a character is in a bank's text: letters among letters of their own case and script are."""
+    kind = unicodedata.category(each)
+    if kind in {"Ll", "Lu"}:
+        near = [other for other in (before, after) if other.isalpha()]
+        foreign = any(other.isascii() for other in near) and _script(each) not in {"LATIN", "MICRO"}
+        capital_inside = kind == "Lu" and before.islower()
+        return 0.0 if foreign or capital_inside else 1.0
+    if kind == "Lo":
+        if after.isascii() and after.islower():  # half a Latin word was eaten by a two-byte encoding
+            return 0.0
+        return 1.0 if _script(each) in {"CJK", "HANGUL", "HIRAGANA", "KATAKANA", "HEBREW", "ARABIC"} else 0.3
+    return 0.8 if each in "€£°§«»–—’“”„…·•º²³·，。（）：、【】－＊￥" else 0.1
+
+
+def _script(each: str) -> str:
+    return unicodedata.name(each, "?").split(" ")[0]
