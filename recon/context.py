@@ -2,12 +2,56 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+
+
+class Place(NamedTuple):
+    """One entry of the side navigation; `name` is the URL name of its first page."""
+
+    name: str
+    label: str
+    icon: str
+
+
+NAVIGATION = (
+    ("Work", (
+        Place("overview", "Overview", "layout-dashboard"),
+        Place("statements", "Statements", "file-text"),
+        Place("runs", "Runs", "player-play"),
+        Place("review", "Review", "checklist"),
+    )),
+    ("Books", (
+        Place("rules", "Rules", "adjustments"),
+        Place("ledger", "Ledger", "book"),
+    )),
+    ("Records", (
+        Place("reports", "Reports", "chart-bar"),
+        Place("audit", "Audit", "history"),
+        Place("settings", "Settings", "settings"),
+    )),
+)  # fmt: skip
+
+
+def address(name: str) -> str | None:
+    """The address of a page, or None where this installation does not have it."""
+    try:
+        return reverse(name)
+    except NoReverseMatch:
+        return None
 
 
 def navigation(request: HttpRequest) -> dict[str, Any]:
-    """The name of the current view, so that the side navigation can mark where one is."""
-    match = request.resolver_match
-    return {"view_name": match.view_name if match else ""}
+    """Groups of places that exist, each with its address and whether one is inside it."""
+    groups = []
+    for title, places in NAVIGATION:
+        links = [(place, url) for place in places if (url := address(place.name))]
+        if links:
+            groups.append((title, [(place, url, is_inside(request.path, url)) for place, url in links]))
+    return {"navigation": groups}
+
+
+def is_inside(path: str, url: str) -> bool:
+    return path == url or (url != "/" and path.startswith(url))

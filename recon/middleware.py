@@ -1,12 +1,14 @@
-"""Small middleware: content security policy, upload size, redirects that htmx follows."""
+"""Small middleware: content security policy, upload size, redirects and messages that htmx follows."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from django.conf import settings
+from django.contrib.messages import get_messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.urls import reverse
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
@@ -67,6 +69,22 @@ def htmx_redirects(get_response: GetResponse) -> GetResponse:
             moved.headers["HX-Redirect"] = location
             moved.cookies = response.cookies
             return moved
+        return response
+
+    return middleware
+
+
+def htmx_messages(get_response: GetResponse) -> GetResponse:
+    """What an action has to say appears in the page's message area, whatever fragment the action swaps."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        is_fragment = request.headers.get("HX-Request") == "true" and "HX-Redirect" not in response.headers
+        if is_fragment and response.status_code != 204 and response.get("Content-Type", "").startswith("text/html"):
+            messages = get_messages(request)
+            if len(messages):
+                context = {"messages": messages, "out_of_band": True}
+                response.write(render_to_string("partials/messages.html", context))
         return response
 
     return middleware

@@ -1,0 +1,68 @@
+"""What codes are called on pages: one word and one icon per state, one phrase per reason."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Status(NamedTuple):
+    icon: str
+    word: str
+    tone: str  # neutral | good | busy | warn | bad: the only meanings colour has
+
+
+STATUSES = {
+    # runs
+    "queued": Status("hourglass", "Queued", "neutral"),
+    "running": Status("loader", "Running", "busy"),
+    "completed": Status("circle-check", "Completed", "good"),
+    "failed": Status("alert-triangle", "Failed", "bad"),
+    "cancelled": Status("ban", "Cancelled", "neutral"),
+    "reversed": Status("arrow-back-up", "Reversed", "neutral"),
+    "dry_run": Status("flask", "Dry run", "busy"),
+    # matches
+    "matched": Status("circle-check", "Matched", "good"),
+    "suggested": Status("bulb", "Suggested", "warn"),
+    "confirmed": Status("circle-check", "Confirmed", "good"),
+    "rejected": Status("circle-x", "Rejected", "neutral"),
+    "undone": Status("arrow-back-up", "Undone", "neutral"),
+    "withdrawn": Status("circle-minus", "Withdrawn", "neutral"),
+    "proposed": Status("flask", "Would match", "busy"),
+    "unmatched": Status("circle-dashed", "Unmatched", "bad"),
+    # open items
+    "open": Status("circle-dashed", "Open", "bad"),
+    "in_review": Status("eye", "In review", "busy"),
+    "on_hold": Status("player-pause", "On hold", "warn"),
+    "accepted": Status("shield-check", "Accepted", "neutral"),
+    "resolved": Status("circle-check", "Resolved", "good"),
+    # statements and ledger imports
+    "loading": Status("loader", "Loading", "busy"),
+    "ready": Status("circle-check", "Imported", "good"),
+    "superseded": Status("versions", "Superseded", "neutral"),
+    "discarded": Status("trash-x", "Taken back", "neutral"),
+    # rules
+    "enabled": Status("circle-check", "Enabled", "good"),
+    "disabled": Status("player-pause", "Disabled", "neutral"),
+    "archived": Status("archive", "Archived", "neutral"),
+    # statement balance check
+    "ok": Status("scale", "Balances", "good"),
+    "differs": Status("alert-triangle", "Does not balance", "bad"),
+    "unknown": Status("help", "Not stated", "neutral"),
+}
+
+REASONS = {
+    "no_candidate": "No candidate",
+    "amount_differs": "Amount differs",
+    "date_outside_window": "Date outside the window",
+    "reference_differs": "Reference differs",
+    "description_differs": "Description differs",
+    "currency_differs": "Currency differs",
+    "opposite_sign": "Opposite sign",
+    "ambiguous": "Several equal candidates",
+    "claimed_by_another": "Candidate taken by another match",
+    "group_total_differs": "Group total differs",
+    "group_already_settled": "Group already settled",
+    "group_partly_claimed": "Group partly taken",
+    "possible_duplicate": "Possible duplicate",
+    "difference_over_limit": "Difference over the limit",
+}
