@@ -5,8 +5,9 @@ COPY --chown=tieout . .
 RUN chown tieout /app
 USER tieout
 ENV TIEOUT_DATA_DIR=/data
-# The environment is made while the image is built; starting a container installs nothing.
-RUN ./run check
+# The environment is made while the image is built; starting a container installs nothing. The secret key is not:
+# it is made in the volume, by the first start.
+RUN TIEOUT_DATA_DIR=/tmp/build ./run check && rm -rf /tmp/build
 VOLUME /data
 EXPOSE 8000
 ENTRYPOINT ["./run"]
