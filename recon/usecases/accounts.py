@@ -1,0 +1,186 @@
+"""Accounts, their ledger scope, and the rows of theirs that are still open."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+from zoneinfo import available_timezones
+
+import pyarrow as pa
+from django.db import transaction
+from django.db.models import (
+    BigIntegerField,
+    Case,
+    Exists,
+    Expression,
+    ExpressionWrapper,
+    F,
+    OuterRef,
+    Q,
+    QuerySet,
+    When,
+)
+
+from recon.models import (
+    FINAL_STATUSES,
+    Account,
+    Claim,
+    LedgerEntry,
+    LedgerImport,
+    LoadState,
+    RowPart,
+    Side,
+    Statement,
+    StatementLine,
+)
+from recon.usecases.bulk import arrow_schema, read_queryset, read_rows
+from recon.usecases.errors import Refused
+from recon.usecases.events import Actor, record
+
+SCOPE_KEYS: Final = ("owned", "balances", "sources", "statuses")
+
+_SHARED_COLUMNS: Final = (
+    "external_id", "scale", "currency", "booking_date", "value_date", "booked_at", "reference", "description",
+    "counterparty", "type_code", "source", "amount_text", "extra", "reference_key", "description_key",
+    "counterparty_key",
+)  # fmt: skip
+ROW_COLUMNS: Final[dict[Side, tuple[str, ...]]] = {
+    Side.STATEMENT: (*_SHARED_COLUMNS, "position", "statement_number"),
+    Side.LEDGER: (*_SHARED_COLUMNS, "destination", "parent_transaction", "status", "created_at"),
+}
+"""What `open_rows` reads beside id, part, order and units."""
+
+
+def builtin_account() -> Account:
+    """The account behind the Blnk routes: every unowned ledger entry is in its scope, amounts are as given."""
+    account, _ = Account.objects.get_or_create(is_builtin=True, defaults={"name": "API", "scope": {}})
+    return account
+
+
+def create_account(by: Actor, *, name: str, scope: dict[str, Any] | None = None, **settings: Any) -> Account:
+    """A new account; `settings` are fields of `Account`. Raises Refused for a taken name, an unknown time zone or a
+    scope with unknown keys."""
+    name = name.strip()
+    if not name:
+        raise Refused("An account needs a name.")
+    zone = settings.get("time_zone", "UTC")
+    if zone not in available_timezones():
+        raise Refused(f"{zone!r} is not a time zone; expected a name such as Europe/Berlin.")
+    with transaction.atomic():
+        if Account.objects.filter(name=name).exists():
+            raise Refused(f"There is already an account named {name!r}.")
+        account = Account.objects.create(name=name, scope=checked_scope(scope), **settings)
+        record(
+            by, "account created", "account", account.pk, account_id=account.pk, after={"name": name, "scope": scope}
+        )
+    return account
+
+
+def checked_scope(scope: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The scope itself. Raises Refused if it is not one."""
+    if scope is None:
+        return None
+    if unknown := sorted(scope.keys() - set(SCOPE_KEYS)):
+        raise Refused(f"The ledger scope knows {', '.join(SCOPE_KEYS)}; it does not know {', '.join(unknown)}.")
+    if not isinstance(scope.get("owned", False), bool):
+        raise Refused("The ledger scope's 'owned' is true or false.")
+    for key in SCOPE_KEYS[1:]:
+        values = scope.get(key, [])
+        if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+            raise Refused(f"The ledger scope's {key!r} is a list of texts.")
+    if stray := set(scope.get("statuses", [])) - set(FINAL_STATUSES):
+        raise Refused(f"Only final entries take part in matching; {', '.join(sorted(stray))} is not a final status.")
+    return scope
+
+
+def entries_in_scope(account: Account) -> QuerySet[LedgerEntry]:
+    """The ledger entries that may settle the account's statement lines, open or not.
+
+    Final ones only, of finished imports, from the cut-over date on. Entries owned by the account if the scope says
+    so; unowned ones if it names balances or sources, or nothing at all. No scope chosen yet: none.
+    """
+    if account.scope is None:
+        return LedgerEntry.objects.none()
+    rows = LedgerEntry.objects.filter(_scope_filter(account, account.scope))
+    if loading := unfinished_imports():
+        rows = rows.exclude(import_number__in=loading)
+    if account.cut_over:
+        rows = rows.exclude(booking_date__lt=account.cut_over)
+    return rows
+
+
+def _scope_filter(account: Account, scope: dict[str, Any]) -> Q:
+    owned, balances, sources = scope.get("owned", False), scope.get("balances", []), scope.get("sources", [])
+    wanted = Q(pk__in=[])
+    if owned:
+        wanted |= Q(account_id=account.pk)
+    if balances or sources or not owned:
+        unowned = Q(account_id__isnull=True)
+        if balances:
+            unowned &= Q(source__in=balances) | Q(destination__in=balances)
+        if sources:
+            unowned &= Q(source__in=sources)
+        wanted |= unowned
+    return wanted & Q(status__in=scope.get("statuses") or FINAL_STATUSES)
+
+
+def unfinished_imports() -> list[int]:
+    """Numbers of ledger imports whose entries nothing may read."""
+    return list(LedgerImport.objects.exclude(state=LoadState.READY).values_list("number", flat=True))
+
+
+def lines_in_scope(account: Account, statement: Statement | None = None) -> QuerySet[StatementLine]:
+    """The lines of one statement, or of all ready statements of the account; superseded lines never."""
+    rows = StatementLine.objects.filter(account_id=account.pk, superseded=False)
+    if statement is not None:
+        return rows.filter(statement_number=statement.number)
+    return rows.filter(statement_number__in=Statement.objects.ready().filter(account=account).values("number"))
+
+
+def open_rows(account: Account, side: Side, rows: QuerySet[Any], *, columns: Sequence[str] | None = None) -> pa.Table:
+    """Those of `rows` that no confirmed match of the account has claimed, as the engine takes them.
+
+    `rows` is `lines_in_scope(…)` or `entries_in_scope(…)`, filtered further where that helps. A row that a person
+    split comes as its open parts. Columns: ``id, part, ord, units`` and the row's own (all of them unless `columns`
+    names some). ``ord`` is the order of arrival: the position in the statement, the ledger's acceptance number.
+    """
+    names = tuple(columns if columns is not None else ROW_COLUMNS[side])
+    kept = {"account_id": account.pk, "side": side, "row_id": OuterRef("pk")}
+    whole = rows.filter(~Exists(Claim.objects.filter(**kept, part=0)), ~Exists(RowPart.objects.filter(**kept)))
+    table = _read(account, side, whole, names)
+    parts = _open_parts(account, side)
+    if not parts.num_rows:
+        return table
+    split = _read(account, side, rows.filter(pk__in=parts["id"].unique().to_pylist()), names).drop_columns(
+        ["part", "units"]
+    )
+    return pa.concat_tables([table, split.join(parts, "id", join_type="inner").select(table.column_names)])
+
+
+def _read(account: Account, side: Side, rows: QuerySet[Any], names: tuple[str, ...]) -> pa.Table:
+    signed = rows.order_by().annotate(signed_units=_signed_units(account, side))
+    sql, params = signed.values_list("pk", "signed_units", *names).query.sql_with_params()
+    schema = pa.schema([("id", pa.int64()), ("units", pa.int64()), *arrow_schema(rows.model, names)])
+    table = read_rows(sql, params, schema)
+    part = pa.repeat(pa.scalar(0, pa.int32()), table.num_rows)
+    return table.add_column(1, "part", part).add_column(2, "ord", table["id"])
+
+
+def _signed_units(account: Account, side: Side) -> Expression | F:
+    """An entry of one of the scope's balances, seen from that balance: what leaves it is negative."""
+    balances = (account.scope or {}).get("balances", [])
+    if side == Side.STATEMENT or not balances:
+        return F("units")
+    leaves = Q(account_id__isnull=True, source__in=balances) & ~Q(destination__in=balances)
+    reverse = ExpressionWrapper(-F("units"), BigIntegerField())
+    return Case(When(leaves, then=reverse), default=F("units"), output_field=BigIntegerField())
+
+
+def _open_parts(account: Account, side: Side) -> pa.Table:
+    """Parts of split rows that are not claimed: ``id, part, units``. People split rows one by one: there are few."""
+    claimed = Claim.objects.filter(account_id=account.pk, side=side, row_id=OuterRef("row_id"), part=OuterRef("part"))
+    rows = RowPart.objects.filter(~Exists(claimed), account_id=account.pk, side=side)
+    table = read_queryset(rows.order_by(), ["row_id", "part", "units"])
+    return table.rename_columns(["id", "part", "units"]).cast(
+        pa.schema([("id", pa.int64()), ("part", pa.int32()), ("units", pa.int64())])
+    )

@@ -1,0 +1,19 @@
+"""How a use case says no."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from recon.statements.model import RowError
+
+
+class Refused(Exception):  # noqa: N818 - it is an answer, not a fault
+    """The use case will not do what was asked; nothing was changed. Its text is for the person who asked.
+
+    ``row_errors`` says where in a file the trouble stands, if it was about a file.
+    """
+
+    def __init__(self, message: str, row_errors: Sequence[RowError] = ()) -> None:
+        super().__init__(message)
+        self.message = message
+        self.row_errors = tuple(row_errors)
