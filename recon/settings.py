@@ -158,6 +158,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "recon.middleware.htmx_messages",
     "recon.middleware.htmx_redirects",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]

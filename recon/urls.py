@@ -5,10 +5,20 @@ from __future__ import annotations
 from django.contrib.auth import views as auth_views
 from django.urls import path
 
-from recon.views import overview
+from recon.views import audit, ledger, overview, statements
 
 urlpatterns = [
     path("", overview.overview, name="overview"),
+    # statements
+    path("statements/", statements.statements, name="statements"),
+    path("statements/lines/<int:line_id>/", statements.statement_line, name="statement_line"),
+    path("statements/<str:upload_id>/", statements.statement, name="statement"),
+    path("statements/<str:upload_id>/file/", statements.statement_file, name="statement_file"),
+    # ledger
+    path("ledger/", ledger.ledger, name="ledger"),
+    path("ledger/<int:entry_id>/", ledger.ledger_entry, name="ledger_entry"),
+    # audit
+    path("audit/", audit.audit, name="audit"),
     # signing in and out
     path("login/", auth_views.LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("logout/", auth_views.LogoutView.as_view(), name="logout"),

@@ -85,3 +85,8 @@ for (const type of ["dragover", "dragleave", "drop"]) {
     });
 }
 on("change", "[data-submit]", (input) => input.form.requestSubmit());
+
+// What cannot be taken back is asked first.
+on("submit", "form[data-confirm]", (form, event) => {
+    if (!confirm(form.dataset.confirm)) event.preventDefault();
+});

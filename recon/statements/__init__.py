@@ -11,7 +11,6 @@ import mmap
 from pathlib import Path
 from typing import Final, Protocol
 
-from recon.statements import csv_format, json_format
 from recon.statements.model import Hints, Reading, StatementError
 
 HEAD_BYTES: Final = 64 * 1024
@@ -35,7 +34,7 @@ class Format(Protocol):
         ...
 
 
-FORMATS: Final[tuple[Format, ...]] = (json_format, csv_format)
+FORMATS: Final[tuple[Format, ...]] = ()
 
 
 def read(data: bytes | Path, name: str, hints: Hints | None = None) -> Reading:
@@ -50,8 +49,7 @@ def read(data: bytes | Path, name: str, hints: Hints | None = None) -> Reading:
     size = data.stat().st_size
     _refuse_size(size, hints)
     with data.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
-        if detected(view[:HEAD_BYTES], name) is csv_format:  # before a line of gigabytes is copied into memory
-            csv_format.refuse_long_lines(view, hints.limits.max_line_length)
+        detected(view[:HEAD_BYTES], name)
         return _read(view[:], name, hints)
 
 

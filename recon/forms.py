@@ -1,0 +1,117 @@
+"""What pages ask people for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.db.models import QuerySet
+
+from recon.models import Account, Event, LoadState, Statement
+from recon.usecases.finding import RowFilter
+
+EVENT_KINDS = ("account", "item", "ledger import", "match", "rule", "run", "statement")
+
+
+class DateInput(forms.DateInput):
+    input_type = "date"
+
+    def __init__(self) -> None:
+        super().__init__(attrs={"class": "form-control"}, format="%Y-%m-%d")
+
+
+def text_input(placeholder: str = "", **attributes: Any) -> forms.TextInput:
+    return forms.TextInput(attrs={"class": "form-control", "placeholder": placeholder, **attributes})
+
+
+def select() -> forms.Select:
+    return forms.Select(attrs={"class": "form-select"})
+
+
+class RowFilterForm(forms.Form):
+    """The filters above a list of rows; they live in the address, so that a filtered list can be sent to somebody."""
+
+    q = forms.CharField(label="Search", required=False, max_length=200, widget=text_input("Reference, text or amount"))
+    account = forms.ModelChoiceField(Account.objects.all(), required=False, empty_label="All", widget=select())
+    currency = forms.RegexField(
+        r"^[A-Za-z]{3}$", required=False, widget=text_input("All", size=4, maxlength=3),
+        error_messages={"invalid": "Three letters, such as EUR."},
+    )  # fmt: skip
+    booked_from = forms.DateField(label="From", required=False, widget=DateInput())
+    booked_until = forms.DateField(label="Until", required=False, widget=DateInput())
+    state = forms.ChoiceField(
+        choices=[("", "All"), ("open", "Open"), ("matched", "Matched")], required=False, widget=select()
+    )
+
+    def row_filter(self) -> RowFilter:
+        """What was asked for; a field that cannot be read narrows nothing and shows its error."""
+        self.full_clean()
+        data = self.cleaned_data
+        account = data.get("account")
+        return RowFilter(
+            text=data.get("q") or "",
+            account_id=account.pk if account else None,
+            currency=data.get("currency") or "",
+            booked_from=data.get("booked_from"),
+            booked_until=data.get("booked_until"),
+            matched={"open": False, "matched": True}.get(data.get("state") or ""),
+        )
+
+
+class LineFilterForm(forms.Form):
+    """The filters above the lines of one statement."""
+
+    q = forms.CharField(label="Search", required=False, max_length=200, widget=text_input("Reference, text or amount"))
+    state = forms.ChoiceField(
+        choices=[("", "All"), ("open", "Open"), ("matched", "Matched")], required=False, widget=select()
+    )
+
+    def row_filter(self) -> RowFilter:
+        self.full_clean()
+        data = self.cleaned_data
+        return RowFilter(
+            text=data.get("q") or "", matched={"open": False, "matched": True}.get(data.get("state") or "")
+        )
+
+
+class StatementFilterForm(forms.Form):
+    """The filters above the list of statements."""
+
+    q = forms.CharField(label="Name", required=False, max_length=200, widget=text_input("File name or upload id"))
+    account = forms.ModelChoiceField(Account.objects.all(), required=False, empty_label="All", widget=select())
+    state = forms.ChoiceField(
+        choices=[("", "All"), *((state.value, state.label) for state in LoadState)], required=False, widget=select()
+    )
+
+    def narrow(self, rows: QuerySet[Statement]) -> QuerySet[Statement]:
+        self.full_clean()
+        data = self.cleaned_data
+        if text := data.get("q"):
+            rows = rows.filter(name__icontains=text) | rows.filter(pk=text)
+        if account := data.get("account"):
+            rows = rows.filter(account=account)
+        return rows.filter(state=data["state"]) if data.get("state") else rows
+
+
+class EventFilterForm(forms.Form):
+    """The filters above the audit trail."""
+
+    q = forms.CharField(label="Record", required=False, max_length=64, widget=text_input("Id of a run, match, rule …"))
+    kind = forms.ChoiceField(
+        choices=[("", "All"), *((kind, kind.capitalize()) for kind in EVENT_KINDS)], required=False, widget=select()
+    )
+    account = forms.ModelChoiceField(Account.objects.all(), required=False, empty_label="All", widget=select())
+
+    def narrow(self, rows: QuerySet[Event]) -> QuerySet[Event]:
+        self.full_clean()
+        data = self.cleaned_data
+        if text := data.get("q"):
+            rows = rows.filter(object_id=text.strip())
+        if account := data.get("account"):
+            rows = rows.filter(account_id=account.pk)
+        return rows.filter(kind=data["kind"]) if data.get("kind") else rows
+
+
+def after_key(text: str | None) -> int | None:
+    """The key a page starts behind, from the address; nonsense means the first page."""
+    return int(text) if text and text.isdecimal() and len(text) <= 18 else None

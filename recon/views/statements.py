@@ -1,0 +1,84 @@
+"""Statements: what banks and processors say."""
+
+from __future__ import annotations
+
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.views.decorators.http import require_safe
+
+from recon.forms import LineFilterForm, StatementFilterForm, after_key
+from recon.models import MatchingRun, Side, Statement, StatementLine
+from recon.partials import page_or_fragment
+from recon.usecases.finding import matched_ids, page_in_file_order, page_of, statement_lines
+from recon.usecases.row_history import settlements
+from recon.usecases.statement_facts import statement_facts
+from recon.views.rows import extra_facts
+
+
+@require_safe
+def statements(request: HttpRequest) -> HttpResponse:
+    """The list of statements, newest first, each with its latest run."""
+    form = StatementFilterForm(request.GET)
+    after = after_key(request.GET.get("after"))
+    page = page_of(form.narrow(Statement.objects.select_related("account", "uploaded_by")), after, key="number")
+    runs = MatchingRun.objects.filter(statement__in=[each.pk for each in page.rows]).order_by("number")
+    latest = {run.statement_id: run for run in runs}
+    context = {
+        "form": form,
+        "statements": [(each, latest.get(each.pk)) for each in page.rows],
+        "after": after,
+        "next_after": page.next_after,
+        "is_filtered": any(request.GET.get(name) for name in form.fields),
+    }
+    fragments = {"statement-rows": "statements/_statement_rows.html"}
+    return page_or_fragment(request, "statements/statements.html", fragments, context)
+
+
+@require_safe
+def statement(request: HttpRequest, upload_id: str) -> HttpResponse:
+    """One statement: its proof, what could not be read, its runs and its lines in file order."""
+    found = get_object_or_404(Statement.objects.select_related("account", "uploaded_by", "supersedes"), pk=upload_id)
+    form = LineFilterForm(request.GET)
+    after = after_key(request.GET.get("after"))
+    page = page_in_file_order(statement_lines(found.number, form.row_filter()), after)
+    matched = matched_ids(Side.STATEMENT, (line.pk for line in page.rows))
+    context = {
+        "statement": found,
+        "form": form,
+        "lines": [(line, line.pk in matched) for line in page.rows],
+        "after": after,
+        "next_after": page.next_after,
+        "is_filtered": any(request.GET.get(name) for name in form.fields),
+    }
+    if request.headers.get("HX-Target") != "statement-lines":
+        context |= {
+            "facts": statement_facts(found),
+            "row_errors": found.row_errors.all()[:200],
+            "runs": found.runs.order_by("-number")[:10],
+        }
+    fragments = {"statement-lines": "statements/_statement_lines.html"}
+    return page_or_fragment(request, "statements/statement.html", fragments, context)
+
+
+@require_safe
+def statement_line(request: HttpRequest, line_id: int) -> HttpResponse:
+    """One line with everything the file said, and its matches."""
+    line = get_object_or_404(StatementLine, pk=line_id)
+    context = {
+        "row": line,
+        "statement": Statement.objects.select_related("account").filter(number=line.statement_number).first(),
+        "extra": extra_facts(line.extra),
+        "settlements": settlements(Side.STATEMENT, line.pk),
+        "is_matched": bool(matched_ids(Side.STATEMENT, [line.pk])),
+    }
+    fragments = {"panel-body": "statements/_statement_line.html"}
+    return page_or_fragment(request, "statements/statement_line.html", fragments, context)
+
+
+@require_safe
+def statement_file(request: HttpRequest, upload_id: str) -> FileResponse:
+    """The original file, byte for byte."""
+    found = get_object_or_404(Statement, pk=upload_id)
+    if not found.file:
+        raise Http404("this statement was made without a file")
+    return FileResponse(found.file.open("rb"), as_attachment=True, filename=found.name)
