@@ -208,7 +208,11 @@ class Match(models.Model):
 
     class Meta:
         ordering = ("id",)
-        indexes = [models.Index(fields=["run_number", "state", "id"], name="match_run_state")]
+        indexes = [
+            models.Index(fields=["run_number", "state", "id"], name="match_run_state"),
+            # Few of many: what waits for a person, and what a new confirmed match may withdraw.
+            models.Index(fields=["account_id", "id"], condition=models.Q(state="suggested"), name="match_suggested"),
+        ]
         constraints = [
             one_of("origin", Origin, "match_origin_known"),
             one_of("state", MatchState, "match_state_known"),

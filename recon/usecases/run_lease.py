@@ -1,0 +1,127 @@
+"""Who works on a run: a lease in the database, kept alive by a heartbeat.
+
+A worker that is killed stops beating; its lease runs out and the next worker takes the run up. A worker that lost its
+lease (a frozen machine, a long pause) finds out before it could make anything visible: the transaction that completes
+a run asks for the lease once more.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import Any, Self
+from uuid import uuid4
+
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.db.models import F, Q
+from django.utils import timezone
+
+from recon.models import MatchingRun, RunStage, RunState
+
+logger = logging.getLogger(__name__)
+
+LOOK_EVERY = 0.5
+"""Seconds between two looks at the run's row: a cancellation is noticed within this time."""
+
+shutting_down = threading.Event()
+"""Set when this process was told to stop: its runs are given back instead of finished."""
+
+
+class StoppedError(Exception):
+    """The run must not go on: it was cancelled, given back, or belongs to somebody else by now."""
+
+
+def lease_end() -> datetime:
+    """When a lease taken now runs out."""
+    return timezone.now() + timedelta(seconds=settings.RUN_LEASE_SECONDS)
+
+
+def take_lease(run_id: str) -> MatchingRun | None:
+    """The run, now ours to execute; None if it is over or in somebody else's hands."""
+    now = timezone.now()
+    free = Q(state=RunState.QUEUED) | Q(state=RunState.RUNNING, lease_until__lt=now)
+    taken = MatchingRun.objects.filter(free, run_id=run_id).update(
+        state=RunState.RUNNING,
+        stage=RunStage.READING,
+        attempts=F("attempts") + 1,
+        lease_holder=uuid4().hex,
+        lease_until=lease_end(),
+        heartbeat_at=now,
+        started_at=now,
+        rows_done=0,
+        rows_total=0,
+    )
+    return MatchingRun.objects.get(run_id=run_id) if taken else None
+
+
+class Heartbeat:
+    """Keeps a run's lease and reports its progress, from a thread of its own; notices that the run must stop.
+
+    Inside a caller's transaction nobody else can see the run, so there is nobody to keep it from and no thread.
+    """
+
+    def __init__(self, run: MatchingRun) -> None:
+        self.run_id, self.holder = run.run_id, run.lease_holder
+        self.progress: dict[str, Any] = {"stage": run.stage, "rows_done": 0, "rows_total": 0}
+        self.cancelled = self.lost = False
+        self._written: dict[str, Any] = {}
+        self._last_beat = time.monotonic()
+        self._over = threading.Event()
+        self._thread = None if connection.in_atomic_block else threading.Thread(target=self._keep, daemon=True)
+
+    def __enter__(self) -> Self:
+        if self._thread:
+            self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        if self._thread:
+            self._thread.join()
+
+    def report(self, stage: RunStage, done: int = 0, total: int = 0) -> None:
+        """Say where the work is: written with the next beat, so that reporting costs nothing."""
+        self.progress = {"stage": stage, "rows_done": done, "rows_total": total}
+
+    def must_stop(self) -> bool:
+        return self.cancelled or self.lost or shutting_down.is_set()
+
+    def check(self) -> None:
+        """Raise `StoppedError` if the run must not go on."""
+        if self.must_stop():
+            raise StoppedError
+
+    def ours(self) -> Any:
+        """The run's row, as long as the lease is ours."""
+        return MatchingRun.objects.filter(run_id=self.run_id, lease_holder=self.holder, state=RunState.RUNNING)
+
+    def _keep(self) -> None:
+        try:
+            while not self._over.wait(LOOK_EVERY):
+                self._look()
+        finally:
+            connection.close()
+
+    def _look(self) -> None:
+        try:
+            self._beat()
+        except DatabaseError:
+            # A restarted database costs a beat, not the run; a lease that ran out meanwhile is lost.
+            logger.warning("No heartbeat for run %s", self.run_id, exc_info=True)
+            connection.close()
+            self.lost = time.monotonic() - self._last_beat > settings.RUN_LEASE_SECONDS
+
+    def _beat(self) -> None:
+        progress, since = self.progress, time.monotonic() - self._last_beat
+        if progress == self._written and since < settings.RUN_LEASE_SECONDS / 4:
+            cancelled = self.ours().values_list("cancel_requested", flat=True).first()
+            self.lost, self.cancelled = cancelled is None, bool(cancelled)
+            return
+        self.lost = not self.ours().update(heartbeat_at=timezone.now(), lease_until=lease_end(), **progress)
+        self._written, self._last_beat = progress, time.monotonic()

@@ -1,0 +1,80 @@
+"""Taking back: unmatch one match, reverse a run. Rows are open again, history stays."""
+
+from __future__ import annotations
+
+from django.db import connection, transaction
+from django.db.models import Max, Min, Q, QuerySet
+from django.utils import timezone
+
+from recon.models import Account, Match, MatchingRun, MatchRow, MatchState, Origin, RunState
+from recon.usecases.errors import Refused
+from recon.usecases.events import Actor, record
+from recon.usecases.open_items import in_sql, reopen
+
+RELEASE = """
+    DELETE FROM recon_claim WHERE match_id IN (
+        SELECT id FROM recon_match
+        WHERE id >= %s AND id <= %s AND account_id = %s AND state = 'undone' AND state_changed_at = %s
+    )
+"""
+
+BY_PEOPLE = Q(origin=Origin.MANUAL) | Q(state_changed_at__isnull=False)
+"""Confirmed matches that a person made or confirmed: a run's own confirmed matches never changed their state."""
+
+
+def unmatch(by: Actor, match: Match, why: str = "") -> Match:
+    """Undo one confirmed match: its rows are open again. Raises `Refused` if it is not confirmed."""
+    with transaction.atomic():
+        match = Match.objects.select_for_update().get(pk=match.pk)
+        if match.state != MatchState.CONFIRMED:
+            raise Refused(f"This match is {match.state}; only a confirmed match can be unmatched.")
+        account = Account.objects.get(pk=match.account_id)
+        _undo(account, Match.objects.filter(pk=match.pk))
+        before, after = {"state": MatchState.CONFIRMED}, {"state": MatchState.UNDONE}
+        record(by, "match undone", "match", match.pk, account_id=account.pk, before=before, after=after, why=why)
+    match.refresh_from_db()
+    return match
+
+
+def reverse_run(by: Actor, run: MatchingRun, include_manual: bool = False, why: str = "") -> MatchingRun:
+    """Undo a completed run: its automatic matches, and only if asked for also those that people made or confirmed.
+
+    Its open suggestions are withdrawn. Raises `Refused`.
+    """
+    with transaction.atomic():
+        run = MatchingRun.objects.select_for_update().get(pk=run.pk)
+        if run.is_dry_run:
+            raise Refused("A dry run changed nothing, so there is nothing to reverse.")
+        if run.state != RunState.COMPLETED:
+            raise Refused(f"This run is {run.state}; only a completed run can be reversed.")
+        confirmed = Match.objects.filter(run_number=run.number, state=MatchState.CONFIRMED)
+        by_people = confirmed.filter(BY_PEOPLE).count()
+        undone = _undo(run.account, confirmed if include_manual else confirmed.exclude(BY_PEOPLE))
+        withdrawn = Match.objects.filter(run_number=run.number, state=MatchState.SUGGESTED).update(
+            state=MatchState.WITHDRAWN, state_changed_at=timezone.now()
+        )
+        run.state = RunState.REVERSED
+        run.save(update_fields=["state"])
+        kept = 0 if include_manual else by_people
+        after = {"undone": undone, "suggestions_withdrawn": withdrawn, "kept_because_of_people": kept}
+        record(by, "run reversed", "run", run.run_id, account_id=run.account_id, after=after, why=why)
+    return run
+
+
+def confirmed_by_people(run: MatchingRun) -> QuerySet[Match]:
+    """The matches of a run that stay when it is reversed, unless they are included by choice."""
+    return Match.objects.filter(BY_PEOPLE, run_number=run.number, state=MatchState.CONFIRMED)
+
+
+def _undo(account: Account, matches: QuerySet[Match]) -> int:
+    """Undo confirmed matches, release their rows and open them again; returns how many matches."""
+    block = matches.aggregate(first=Min("id"), last=Max("id"))
+    if block["first"] is None:
+        return 0
+    ids, now = (block["first"], block["last"]), timezone.now()
+    rows = MatchRow.objects.filter(match_id__in=matches.values("id")).count()
+    undone = matches.update(state=MatchState.UNDONE, state_changed_at=now)
+    with connection.cursor() as cursor:
+        cursor.execute(RELEASE, [*ids, account.pk, in_sql(now)])
+    reopen(account, ids, now, rows)
+    return undone
