@@ -11,6 +11,7 @@ import mmap
 from pathlib import Path
 from typing import Final, Protocol
 
+from recon.statements import csv_format, json_format
 from recon.statements.model import Hints, Reading, StatementError
 
 HEAD_BYTES: Final = 64 * 1024
@@ -34,7 +35,7 @@ class Format(Protocol):
         ...
 
 
-FORMATS: Final[tuple[Format, ...]] = ()
+FORMATS: Final[tuple[Format, ...]] = (json_format, csv_format)
 
 
 def read(data: bytes | Path, name: str, hints: Hints | None = None) -> Reading:
@@ -49,7 +50,8 @@ def read(data: bytes | Path, name: str, hints: Hints | None = None) -> Reading:
     size = data.stat().st_size
     _refuse_size(size, hints)
     with data.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
-        detected(view[:HEAD_BYTES], name)
+        if detected(view[:HEAD_BYTES], name) is csv_format:  # before a line of gigabytes is copied into memory
+            csv_format.refuse_long_lines(view, hints.limits.max_line_length)
         return _read(view[:], name, hints)
 
 

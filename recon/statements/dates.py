@@ -171,7 +171,7 @@ def _plain(text: str) -> str:
 
 
 def _year_leads(plain: str) -> bool:
-    return plain[:8].isdecimal() and 1900 <= int(plain[:4]) < 2200 and 1 <= int(plain[4:6]) <= 12
+    return len(plain) >= 8 and plain[:8].isdecimal() and 1900 <= int(plain[:4]) < 2200 and 1 <= int(plain[4:6]) <= 12
 
 
 def _in_order(first: str, second: str, third: str, order: DateOrder) -> tuple[int, int, int]:

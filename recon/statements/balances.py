@@ -1,0 +1,153 @@
+"""Balances that a table states: above its header, in rows of their own, or as a running balance beside each line."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import cast
+
+import pyarrow as pa
+
+from recon.rows import amount
+from recon.statements.cells import Row
+from recon.statements.columns import amounts_of
+from recon.statements.dates import DateError, parse_date
+from recon.statements.leftovers import Verdicts, balance_word
+from recon.statements.mapping import Mapping
+from recon.statements.model import Balance, BalanceKind
+from recon.statements.numbers import NumberError, fitted, parse_amount
+from recon.statements.tables import Table
+from recon.statements.words import PREAMBLE_WORDS, plain
+
+_IBAN = re.compile(r"[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the lines above the header say about the whole statement."""
+
+    account: str | None = None
+    start: date | None = None
+    end: date | None = None
+
+
+def balances_of(
+    table: Table, mapping: Mapping, lines: pa.Table, currency: str | None, verdicts: Verdicts
+) -> tuple[tuple[Balance, ...], Facts]:
+    """The balances of a table in one currency (none are derived when its lines have several), and its other facts."""
+    facts = _facts(table.above, mapping)
+    if currency is None:
+        return (), facts
+    stated = _stated(table, mapping, currency, verdicts)
+    running = _running(table, mapping, lines, currency)
+    kinds = {balance.kind for balance in stated}
+    return (*stated, *(balance for balance in running if balance.kind not in kinds)), facts
+
+
+def _stated(table: Table, mapping: Mapping, currency: str, verdicts: Verdicts) -> list[Balance]:
+    """Balances named in words, above the header or in rows that were left out as balances."""
+    rows = [row.cells for row in table.above]
+    rows += [table.cells(row) for row, reason in sorted(verdicts.reasons.items()) if reason.endswith(" balance")]
+    found: dict[BalanceKind, Balance] = {}
+    for cells in rows:
+        kind = cast("BalanceKind | None", balance_word(cells))
+        balance = _balance_in(cells, kind, mapping, currency) if kind else None
+        if balance:
+            found.setdefault(balance.kind, balance)
+    return list(found.values())
+
+
+def _balance_in(cells: tuple[str, ...], kind: BalanceKind, mapping: Mapping, currency: str) -> Balance | None:
+    """The last amount of a row, signed by a word right of it, and the date the row names."""
+    decimal = mapping.decimal or "."
+    day = next((found for cell in cells if (found := _date_in(cell, mapping))), None)
+    for place in range(len(cells) - 1, -1, -1):
+        for style in (decimal, "." if decimal == "," else ","):
+            text = f"{cells[place]} {_direction_after(cells, place)}".strip()
+            try:
+                read = parse_amount(text, style)
+                units, scale = fitted(read.units, read.scale, currency)
+            except NumberError:
+                continue
+            if any(each in ",." for each in cells[place]):
+                return Balance(kind, currency, day, units, scale)
+    return None
+
+
+def _direction_after(cells: tuple[str, ...], place: int) -> str:
+    following = cells[place + 1] if place + 1 < len(cells) else ""
+    return following if following in {"S", "H", "CR", "DR"} else ""
+
+
+def _running(table: Table, mapping: Mapping, lines: pa.Table, currency: str) -> list[Balance]:
+    """Opening and closing from a running balance, when most steps from row to row agree with the amounts."""
+    name = mapping.column("balance")
+    if name is None or lines.num_rows == 0:
+        return []
+    read = amounts_of(table.texts(name), mapping.decimal or ".", in_cents=bool(mapping.in_cents))
+    by_line = dict(
+        zip(table.lines.to_pylist(), zip(read.units.to_pylist(), read.scales.to_pylist(), strict=True), strict=True)
+    )
+    after = [_decimal(by_line[line]) for line in lines["line"].to_pylist()]
+    if any(each is None for each in after):
+        return []
+    balances = cast("list[Decimal]", after)
+    pairs = zip(lines["units"].to_pylist(), lines["scale"].to_pylist(), strict=True)
+    moves = [amount(units, scale) for units, scale in pairs]
+    days = lines["booking_date"].to_pylist()
+    if _agreement(balances[::-1], moves[::-1]) > _agreement(balances, moves):
+        balances, moves, days = balances[::-1], moves[::-1], days[::-1]
+    if _agreement(balances, moves) < 0.8:
+        return []
+    return [
+        _balance("opening", currency, days[0], balances[0] - moves[0]),
+        _balance("closing", currency, days[-1], balances[-1]),
+    ]
+
+
+def _agreement(balances: list[Decimal], moves: list[Decimal]) -> float:
+    """Share of the steps between neighbouring rows that are right; a single row proves nothing wrong."""
+    steps = [after - before == move for before, after, move in zip(balances, balances[1:], moves[1:], strict=False)]
+    return sum(steps) / len(steps) if steps else 1.0
+
+
+def _decimal(pair: tuple[Decimal | None, int | None]) -> Decimal | None:
+    units, scale = pair
+    return None if units is None or scale is None else amount(int(units), scale)
+
+
+def _balance(kind: BalanceKind, currency: str, day: date | None, value: Decimal) -> Balance:
+    sign, digits, exponent = value.as_tuple()
+    units = int("".join(map(str, digits))) * (-1 if sign else 1)
+    units, scale = fitted(units, max(-int(exponent), 0), currency)
+    return Balance(kind, currency, day, units, scale)
+
+
+def _facts(above: tuple[Row, ...], mapping: Mapping) -> Facts:
+    account = start = end = None
+    for row in above:
+        for place, cell in enumerate(row.cells):
+            words = plain(cell)
+            value = next((each for each in row.cells[place + 1 :] if each), "")
+            if account is None and (words in PREAMBLE_WORDS["account"] or _IBAN.fullmatch(value)) and value:
+                account = value
+            if words in PREAMBLE_WORDS["start"]:
+                start = start or _date_in(value, mapping)
+            if words in PREAMBLE_WORDS["end"]:
+                end = end or _date_in(value, mapping)
+            if span := re.fullmatch(r"(\S+) ?(?:-|–|bis|to|au|al|至) ?(\S+)", cell):
+                first, last = (_date_in(part, mapping) for part in span.groups())
+                start, end = start or (first if last else None), end or (last if first else None)
+    return Facts(account, start, end)
+
+
+def _date_in(text: str, mapping: Mapping) -> date | None:
+    """The date a short text is, or ends with (``Kontostand vom 30.06.2023:``)."""
+    for part in (text, (text.rstrip(": ").split(" ") or [""])[-1]):
+        try:
+            return parse_date(part, mapping.date_order or "dmy").day
+        except DateError:
+            continue
+    return None

@@ -1,0 +1,191 @@
+"""A table and its full mapping to a statement: every row is a line, left out with its reason, or a row error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from recon.rows import ROW_SCHEMA
+from recon.statements.amounts import row_amounts
+from recon.statements.balances import balances_of
+from recon.statements.columns import currencies_of, dates_of, or_null
+from recon.statements.currencies import UNKNOWN
+from recon.statements.dates import DateError, DateOrder, instant, parse_date, parse_time
+from recon.statements.extras import extras_of
+from recon.statements.leftovers import Verdicts, left_out_by_rule, left_out_for_want
+from recon.statements.mapping import JOINED_ROLES, Mapping, Role
+from recon.statements.model import Hints, LeftOut, Question, RowError, Statement
+from recon.statements.tables import Table
+
+
+@dataclass
+class Failures:
+    """Cells that could not be read, by row: the column, what stood there, what was expected."""
+
+    by_row: dict[int, tuple[str, str, str]] = field(default_factory=dict)
+
+    def add(self, column: str, texts: pa.Array, failed: dict[int, str]) -> None:
+        """Remember the first failure of each row."""
+        for row, expected in failed.items():
+            self.by_row.setdefault(row, (column, texts[row].as_py(), expected))
+
+
+def converted(table: Table, mapping: Mapping, hints: Hints) -> tuple[Statement, tuple[RowError, ...]]:
+    """The statement that a table holds under a full mapping, and its row errors in file order."""
+    failures = Failures()
+    verdicts = left_out_by_rule(table, mapping, hints)
+    currencies = _currencies(table, mapping, hints, failures)
+    amounts = row_amounts(table, mapping, hints, currencies, failures)
+    zone = ZoneInfo(hints.time_zone) if hints.time_zone else UTC
+    days, values, instants = _dates(table, mapping, zone, failures)
+    verdicts |= left_out_for_want(table, mapping, amounts.units, days, set(failures.by_row) | set(verdicts))
+    for row, (column, expected) in verdicts.wanting.items():
+        failures.by_row.setdefault(row, (column, "", expected))
+    for row in verdicts.reasons:
+        failures.by_row.pop(row, None)
+    keep = _kept(table.rows, verdicts.reasons.keys() | failures.by_row.keys())
+    columns = {
+        "line": table.lines, "units": amounts.units, "scale": amounts.scales, "currency": amounts.currencies,
+        "booking_date": days, "value_date": values, "booked_at": instants, "amount_text": amounts.texts,
+        "extra": extras_of(table, mapping, amounts.extra), **_texts(table, mapping),
+    }  # fmt: skip
+    lines = _lines(columns, keep, table.rows)
+    return _statement(table, mapping, hints, lines, verdicts), _errors(table, failures, hints)
+
+
+def _currencies(table: Table, mapping: Mapping, hints: Hints, failures: Failures) -> pa.Array:
+    """A code per row, null where the row names none."""
+    name = mapping.column("currency")
+    if name is None:
+        return pa.nulls(table.rows, pa.string())
+    codes, failed = currencies_of(table.texts(name), hints.currency)
+    failures.add(name, table.texts(name), failed)
+    return codes
+
+
+def _dates(table: Table, mapping: Mapping, zone: tzinfo, failures: Failures) -> tuple[pa.Array, pa.Array, pa.Array]:
+    """Booking dates, value dates and instants. A row without a booking date takes its value date."""
+    order = mapping.date_order or "dmy"
+    empty = pa.nulls(table.rows, pa.date32())
+    values, instants = empty, pa.nulls(table.rows, pa.timestamp("us", "UTC"))
+    if name := mapping.column("value_date"):
+        read = dates_of(table.texts(name), order, zone)
+        failures.add(name, table.texts(name), read.failures)
+        values = read.days
+    name = mapping.column("booking_date")
+    if name is None:
+        return values, values, instants
+    read = dates_of(table.texts(name), order, zone)
+    failures.add(name, table.texts(name), read.failures)
+    instants = read.instants if _has_times(read.instants, zone) else instants
+    if clock := mapping.column("time"):
+        instants = _with_clock(table.texts(name), table.texts(clock), order, zone)
+    return pc.coalesce(read.days, values), values, instants
+
+
+def _has_times(instants: pa.Array, zone: tzinfo) -> bool:
+    """Whether times of day were meant: an export that writes midnight everywhere knows no times."""
+    known = instants.drop_null()
+    return any(each.astimezone(zone).time().replace(microsecond=0).isoformat() != "00:00:00" for each in _ends(known))
+
+
+def _ends(instants: pa.Array) -> Iterable[Any]:
+    some: list[Any] = pc.unique(instants).slice(0, 1000).to_pylist()
+    return some
+
+
+def _with_clock(days: pa.Array, clocks: pa.Array, order: DateOrder, zone: tzinfo) -> pa.Array:
+    """Instants from a column of dates and one of times; null where a time is missing or no time."""
+    instants = []
+    for day, clock in zip(days.to_pylist(), clocks.to_pylist(), strict=True):
+        try:
+            moment = parse_date(day, order) if day and clock else None
+            time, own = parse_time(clock) if moment else (None, None)
+        except DateError:
+            moment = time = own = None
+        instants.append(instant(type(moment)(moment.day, time, own), zone) if moment and time else None)
+    return pa.array(instants, pa.timestamp("us", "UTC"))
+
+
+def _texts(table: Table, mapping: Mapping) -> dict[str, pa.Array]:
+    roles: tuple[Role, ...] = (
+        "external_id", "reference", "description", "counterparty", "type_code", "source", "destination",
+        "parent_transaction", "status",
+    )  # fmt: skip
+    return {role: _text(table, mapping, role) for role in roles if role in mapping.columns}
+
+
+def _text(table: Table, mapping: Mapping, role: Role) -> pa.Array:
+    names = mapping.columns[role]
+    if len(names) == 1 or role not in JOINED_ROLES:
+        return or_null(table.texts(names[0]))
+    parts = [or_null(table.texts(name)) for name in names]
+    return or_null(pc.fill_null(pc.binary_join_element_wise(*parts, " ", null_handling="skip"), ""))
+
+
+def _kept(rows: int, dropped: set[int]) -> pa.Array:
+    keep = bytearray(b"\1" * rows)
+    for row in dropped:
+        keep[row] = 0
+    return pa.array(keep, pa.uint8()).cast(pa.bool_())
+
+
+def _lines(columns: dict[str, pa.Array], keep: pa.Array, rows: int) -> pa.Table:
+    """The kept rows in the shape of every reader."""
+    whole = pa.table(
+        [columns[each.name].cast(each.type) if each.name in columns else pa.nulls(rows, each.type)
+         for each in ROW_SCHEMA if each.name != "position"],
+        names=[each.name for each in ROW_SCHEMA if each.name != "position"],
+    ).filter(keep)  # fmt: skip
+    positions = pa.array(range(1, whole.num_rows + 1), pa.int64())
+    return whole.add_column(0, "position", positions).cast(ROW_SCHEMA)
+
+
+def _statement(table: Table, mapping: Mapping, hints: Hints, lines: pa.Table, verdicts: Verdicts) -> Statement:
+    currencies = pc.unique(lines["currency"]).to_pylist() or [mapping.currency or hints.currency or UNKNOWN]
+    currency = currencies[0] if len(currencies) == 1 else None
+    account = mapping.column("account")
+    accounts = pc.unique(table.texts(account)).to_pylist() if account and table.rows else []
+    balances, facts = balances_of(table, mapping, lines, currency, verdicts)
+    span = pc.min_max(lines["booking_date"]).as_py()
+    return Statement(
+        account=accounts[0] if len(accounts) == 1 and accounts[0] else facts.account,
+        currency=None if currency == UNKNOWN else currency,
+        number=None,
+        period_start=facts.start or span["min"],
+        period_end=facts.end or span["max"],
+        balances=balances,
+        lines=lines,
+        left_out=tuple(
+            LeftOut(table.lines[row].as_py(), table.raw(row), reason)
+            for row, reason in sorted(verdicts.reasons.items())
+        ),
+    )
+
+
+def _errors(table: Table, failures: Failures, hints: Hints) -> tuple[RowError, ...]:
+    limit = hints.limits.max_errors
+    errors = []
+    for row in sorted(failures.by_row)[:limit]:
+        column, found, expected = failures.by_row[row]
+        line = table.lines[row].as_py()
+        what = f"found {found!r}" if found else "it is empty"
+        message = f"Line {line}, column {column}: {what}, expected {expected}."
+        errors.append(RowError(line, column, found, expected, message, table.raw(row)))
+    if len(failures.by_row) > limit:
+        rest = len(failures.by_row) - limit
+        errors.append(RowError(None, None, None, "rows that can be read", f"And {rest:,} more rows cannot be read."))
+    return tuple(errors)
+
+
+def currency_question(lines: pa.Table) -> Question | None:
+    """Asked when nothing said which currency the amounts are in."""
+    if UNKNOWN not in pc.unique(lines["currency"]).to_pylist():
+        return None
+    return Question("currency", "Which currency are the amounts in?", (), UNKNOWN)

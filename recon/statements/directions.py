@@ -1,0 +1,131 @@
+"""Which way money goes in each row: signs, a column of words, or columns for out and in; asked when nothing says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from recon.statements.columns import amounts_of
+from recon.statements.mapping import Mapping
+from recon.statements.model import Hints, Question
+from recon.statements.numbers import NumberError, parse_amount
+from recon.statements.tables import Table
+from recon.statements.words import MINUS_WORDS, NEUTRAL_WORDS, PLUS_WORDS
+
+_SAMPLE = 20_000
+_BLNK = {"id", "amount", "date", "currency", "reference"}
+
+
+def with_directions(table: Table, mapping: Mapping, hints: Hints) -> tuple[Mapping, Question | None]:
+    """The mapping with its sign rule, and the question that remains, if any."""
+    sample = table.head(_SAMPLE)
+    if mapping.column("debit") or mapping.column("credit"):
+        return _apart(sample, mapping)
+    if mapping.sign:
+        return (_with_words(sample, mapping) if mapping.sign == "column" else mapping), None
+    signs = _signs(sample, mapping)
+    words = _words(sample, mapping)
+    if hints.sign:
+        return replace(mapping, sign=hints.sign), None
+    if words and not any(sign < 0 for sign in signs):
+        return _with_words(sample, mapping), None
+    if words and _opposed(signs, words):
+        return replace(mapping, sign="inverted"), _question("inverted")
+    unsigned = bool(signs) and not any(sign < 0 for sign in signs) and not _marked(sample, mapping)
+    asked = unsigned and hints.side == "statement" and not {name.casefold() for name in table.header} >= _BLNK
+    return replace(mapping, sign="as_given"), _question("as_given") if asked else None
+
+
+def _question(suggested: str) -> Question:
+    return Question(
+        "sign",
+        "Are positive amounts money in or money out?",
+        (("as_given", "plus is money in"), ("inverted", "plus is money out, as on card statements")),
+        suggested,
+    )
+
+
+def _apart(table: Table, mapping: Mapping) -> tuple[Mapping, Question | None]:
+    """Columns for out and in: the out column may carry its own minus. Without a header, out is the busier one."""
+    debit, credit = mapping.column("debit"), mapping.column("credit")
+    question = None
+    if debit and credit and not table.header_line:
+        out, into = _values(table, debit, mapping), _values(table, credit, mapping)
+        swapped = (_negative(into) and not _negative(out)) or (not _negative(out) and _count(into) > _count(out))
+        if swapped:
+            debit, credit = credit, debit
+            mapping = replace(mapping, columns={**mapping.columns, "debit": (debit,), "credit": (credit,)})
+        if not _negative(out) and not _negative(into):
+            question = Question(
+                "columns.debit", "Which column is money out?", ((debit, debit), (credit, credit)), debit
+            )
+    negative = bool(debit) and _negative(_values(table, debit or "", mapping))
+    style = mapping.debits or ("negative" if negative else "positive")
+    return replace(mapping, debits=style, sign=mapping.sign or "as_given"), question
+
+
+def _values(table: Table, name: str, mapping: Mapping) -> list[int]:
+    units = amounts_of(table.texts(name), mapping.decimal or ".").units.to_pylist()
+    return [int(each) for each in units if each]
+
+
+def _negative(values: list[int]) -> bool:
+    return bool(values) and all(value < 0 for value in values)
+
+
+def _count(values: list[int]) -> int:
+    return len(values)
+
+
+def _signs(table: Table, mapping: Mapping) -> list[int]:
+    """Per row the sign of its amount: -1, 0, 1; 0 also where there is none."""
+    name = amount_column(mapping)
+    if name is None:
+        return []
+    units = amounts_of(table.texts(name), mapping.decimal or ".").units.to_pylist()
+    return [0 if not each else (1 if each > 0 else -1) for each in units]
+
+
+def amount_column(mapping: Mapping) -> str | None:
+    """The one signed column that is reconciled: the amount, else gross or net as the mapping says."""
+    if mapping.amount_column and mapping.column(mapping.amount_column):
+        return mapping.column(mapping.amount_column)
+    return mapping.column("amount") or mapping.column("gross") or mapping.column("net")
+
+
+def _marked(table: Table, mapping: Mapping) -> bool:
+    """Whether amounts carry plus signs or CR marks: then plus was meant as plus."""
+    texts = table.texts(amount_column(mapping) or "").to_pylist()
+    for text in texts:
+        try:
+            if text and parse_amount(text, mapping.decimal or ".").marked:
+                return True
+        except NumberError:
+            continue
+    return False
+
+
+def _words(table: Table, mapping: Mapping) -> list[int]:
+    """Per row what the direction column says: 1 in, -1 out, 0 neither or unknown."""
+    name = mapping.column("sign")
+    if name is None:
+        return []
+    words = [text.casefold() for text in table.texts(name).to_pylist()]
+    return [1 if word in PLUS_WORDS else -1 if word in MINUS_WORDS else 0 for word in words]
+
+
+def _opposed(signs: list[int], words: list[int]) -> bool:
+    """Every row says the opposite of its sign, in both directions: a card statement with charges as plus."""
+    pairs = {(sign, word) for sign, word in zip(signs, words, strict=True) if sign and word}
+    return pairs == {(1, -1), (-1, 1)}
+
+
+def _with_words(table: Table, mapping: Mapping) -> Mapping:
+    name = mapping.column("sign")
+    found = sorted(set(table.texts(name).to_pylist())) if name else []
+    return replace(
+        mapping,
+        sign="column",
+        plus_words=mapping.plus_words or tuple(each for each in found if each.casefold() in PLUS_WORDS),
+        minus_words=mapping.minus_words or tuple(each for each in found if each.casefold() in MINUS_WORDS),
+        neutral_words=mapping.neutral_words or tuple(each for each in found if each.casefold() in NEUTRAL_WORDS),
+    )

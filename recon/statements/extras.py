@@ -1,0 +1,32 @@
+"""Everything else a row said, as one JSON object per row: nothing of a file is thrown away."""
+
+from __future__ import annotations
+
+import json
+
+import pyarrow as pa
+
+from recon.statements.mapping import Mapping, Role
+from recon.statements.tables import Table
+
+
+def extras_of(table: Table, mapping: Mapping, numbers: dict[Role, pa.Array]) -> pa.Array:
+    """A JSON text per row with the columns that have no role of their own, or null when there is nothing more.
+
+    Gross, fee, net and balance stand under these names as plain decimals; other columns under their header.
+    """
+    used = {name for names in mapping.columns.values() for name in names}
+    rest = {name: table.texts(name) for name in table.header if name not in used}
+    named: dict[str, pa.Array] = {**rest, **dict(numbers.items())}
+    for role in ("account", "time"):
+        if name := mapping.column(role):
+            named[role] = table.texts(name)
+    if not named:
+        return pa.nulls(table.rows, pa.string())
+    rows = zip(*(column.to_pylist() for column in named.values()), strict=True)
+    return pa.array([_object(list(named), values) for values in rows], pa.string())
+
+
+def _object(names: list[str], values: tuple[str | None, ...]) -> str | None:
+    said = {name: value for name, value in zip(names, values, strict=True) if value}
+    return json.dumps(said, ensure_ascii=False) if said else None

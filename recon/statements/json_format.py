@@ -1,0 +1,106 @@
+"""JSON: a list of objects, an object that holds one, or one object per line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, Final
+
+from recon.statements.cells import Row
+from recon.statements.csv_encoding import decode, is_text
+from recon.statements.csv_format import read_table
+from recon.statements.mapping import Mapping
+from recon.statements.model import Hints, Reading, StatementError
+from recon.statements.tables import table_of
+
+NAME: Final = "json"
+
+
+def detects(head: bytes, name: str) -> int:
+    """JSON begins with a bracket, and a named .json is taken at its word."""
+    start = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
+    if not is_text(head) or start not in (b"[", b"{"):
+        return 5 if name.lower().endswith((".json", ".jsonl", ".ndjson")) and is_text(head) else 0
+    return 80
+
+
+def read(data: bytes, name: str, hints: Hints) -> Reading:
+    """Every object is a row, its keys are the columns; numbers are read as text, so that no digit is lost."""
+    text, encoding = decode(data, hints.encoding)
+    objects = list(_objects(text))
+    if not objects:
+        raise StatementError("The file has no transactions: no list of objects was found in it.")
+    flat = [_flat(each) for each in objects]
+    keys = tuple(dict.fromkeys(key for each in flat for key in each))
+    rows = [Row(place, tuple(each.get(key, "") for key in keys)) for place, each in enumerate(flat, start=1)]
+    table = table_of(rows, Row(0, keys))
+    partial = hints.mapping or Mapping()
+    reading = read_table(NAME, table, partial, hints)
+    return Reading(**{**reading.__dict__, "encoding": encoding})
+
+
+def _objects(text: str) -> Iterator[dict[str, Any]]:
+    try:
+        whole = _loads(text)
+    except json.JSONDecodeError as error:
+        lines = [line for line in text.splitlines() if line.strip()]
+        if len(lines) < 2 or not lines[0].rstrip().endswith("}"):
+            raise _refusal(error, error.lineno) from None
+        for number, line in enumerate(text.splitlines(), start=1):
+            if line.strip():
+                yield _parsed_line(line, number)
+        return
+    found = whole if isinstance(whole, list) else _longest_list(whole)
+    for each in found:
+        if isinstance(each, dict):
+            yield each
+
+
+def _loads(text: str) -> Any:
+    return json.loads(text, parse_float=str, parse_int=str, parse_constant=str)
+
+
+def _parsed_line(line: str, number: int) -> dict[str, Any]:
+    try:
+        parsed = _loads(line)
+    except json.JSONDecodeError as error:
+        raise _refusal(error, number) from None
+    if not isinstance(parsed, dict):
+        raise StatementError.at(f"Line {number} is no object.", line=number, found=line[:80], expected="a JSON object")
+    return parsed
+
+
+def _refusal(error: json.JSONDecodeError, line: int) -> StatementError:
+    message = f"The file is no valid JSON: line {line}, {error.msg.lower()}."
+    return StatementError.at(message, line=line, found=error.doc[error.pos : error.pos + 40], expected="valid JSON")
+
+
+def _longest_list(whole: Any) -> list[Any]:
+    """The longest list of objects anywhere inside; the object itself if there is none."""
+    if not isinstance(whole, dict):
+        return []
+    lists = [each for each in _lists(whole) if any(isinstance(item, dict) for item in each)]
+    return max(lists, key=len, default=[whole])
+
+
+def _lists(value: Any, depth: int = 0) -> Iterator[list[Any]]:
+    if depth > 6:  # deeper than any export nests its transactions
+        return
+    if isinstance(value, list):
+        yield value
+    inner = value.values() if isinstance(value, dict) else ()
+    for each in inner:
+        yield from _lists(each, depth + 1)
+
+
+def _flat(value: dict[str, Any], prefix: str = "") -> dict[str, str]:
+    """Nested objects as dotted keys, lists as their JSON, null as empty."""
+    flat: dict[str, str] = {}
+    for key, each in value.items():
+        if isinstance(each, dict):
+            flat |= _flat(each, f"{prefix}{key}.")
+        elif isinstance(each, str):
+            flat[prefix + key] = each.strip()
+        else:
+            flat[prefix + key] = "" if each is None else json.dumps(each, ensure_ascii=False)
+    return flat

@@ -1,0 +1,142 @@
+"""Rows that are no booked lines: totals, balances, pending or failed payments, notes. Each is kept with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from statistics import median_high
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from recon.statements.mapping import Mapping
+from recon.statements.model import Hints
+from recon.statements.tables import Table
+from recon.statements.words import CLOSING_WORDS, OPENING_WORDS, PENDING_WORDS, TOTAL_WORDS, VOID_WORDS, plain
+
+_ENDS = 5
+"""Opening and closing balances that look like lines stand among the first or last rows of a file."""
+
+
+@dataclass
+class Verdicts:
+    """Rows left out with their reason, and rows that want something a line must have: (column, what is expected)."""
+
+    reasons: dict[int, str] = field(default_factory=dict)
+    wanting: dict[int, tuple[str, str]] = field(default_factory=dict)
+
+    def __or__(self, other: Verdicts) -> Verdicts:
+        return Verdicts({**other.reasons, **self.reasons}, {**other.wanting, **self.wanting})
+
+    def __contains__(self, row: object) -> bool:
+        return row in self.reasons
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.reasons)
+
+
+def left_out_by_rule(table: Table, mapping: Mapping, hints: Hints) -> Verdicts:
+    """Rows that their own words exclude: by the mapping, as pending, failed, neutral, a repeated header, a balance."""
+    reasons: dict[int, str] = {}
+    for name, values in mapping.leave_out.items():
+        if name in table.places:
+            reasons |= dict.fromkeys(_rows_with(table.texts(name), set(values)), f"{name} is one that is left out")
+    if (status := mapping.column("status")) and hints.side == "statement":
+        for words, reason in ((PENDING_WORDS, "pending"), (VOID_WORDS, "not executed")):
+            reasons |= dict.fromkeys(_rows_with(table.texts(status), words, plainly=True), reason)
+    if (sign := mapping.column("sign")) and mapping.sign == "column":
+        rows = _rows_with(table.texts(sign), set(mapping.neutral_words))
+        reasons |= dict.fromkeys(rows, "neither money in nor out")
+    reasons |= _repeated_headers(table, mapping)
+    for row in {*range(min(_ENDS, table.rows)), *range(max(table.rows - _ENDS, 0), table.rows)}:
+        if row not in reasons and (named := _balance_or_total(table, mapping, row)):
+            reasons[row] = named
+    return Verdicts(reasons)
+
+
+def left_out_for_want(table: Table, mapping: Mapping, units: pa.Array, days: pa.Array, settled: set[int]) -> Verdicts:
+    """Rows without an amount or a date: left out if they are plainly notes or totals, else wanting."""
+    verdicts = Verdicts()
+    usual = _usual_filling(table)
+    dated = mapping.column("booking_date") or mapping.column("value_date")
+    no_dates = not dated or days.null_count == len(days)
+    amount_column = next(
+        (each for role in ("amount", "gross", "net", "debit", "credit") if (each := mapping.column(role))), ""
+    )
+    for row in pc.indices_nonzero(pc.is_null(units)).to_pylist():
+        if row not in settled:
+            _judge(table, row, usual, verdicts, (amount_column, "an amount"))
+    if not no_dates:
+        for row in pc.indices_nonzero(pc.is_null(days)).to_pylist():
+            if row not in settled and row not in verdicts and row not in verdicts.wanting:
+                _judge(table, row, usual, verdicts, (dated or "", "a date"))
+    return verdicts
+
+
+def balance_word(cells: tuple[str, ...]) -> str | None:
+    """Which balance a row or a line above the header states, by one of its cells."""
+    for cell in cells:
+        words = plain(cell) if cell and len(cell) < 80 else ""
+        short = words.rstrip("0123456789 ")
+        if short in OPENING_WORDS or any(words.startswith(f"{each} ") for each in OPENING_WORDS if " " in each):
+            return "opening"
+        if short in CLOSING_WORDS or any(short.startswith(f"{each} ") for each in CLOSING_WORDS):
+            return "closing"
+    return None
+
+
+def _judge(table: Table, row: int, usual: int, verdicts: Verdicts, want: tuple[str, str]) -> None:
+    cells = table.cells(row)
+    filled = sum(1 for cell in cells if cell)
+    if kind := balance_word(cells):
+        verdicts.reasons[row] = f"{kind} balance"
+    elif any(plain(cell) in TOTAL_WORDS or plain(cell).split(" ")[0] in TOTAL_WORDS for cell in cells if cell):
+        verdicts.reasons[row] = "total"
+    elif filled <= max(1, usual // 2):
+        verdicts.reasons[row] = f"no line: it has no {want[1].removeprefix('an ').removeprefix('a ')}"
+    else:
+        verdicts.wanting[row] = want
+
+
+def _usual_filling(table: Table) -> int:
+    """How many cells a row of this table usually has filled."""
+    sample = [sum(1 for cell in table.cells(row) if cell) for row in range(min(table.rows, 200))]
+    return median_high(sample) if sample else 0
+
+
+def _balance_or_total(table: Table, mapping: Mapping, row: int) -> str | None:
+    """Whether a row with a date and an amount is in truth a balance or a total, by its text cells."""
+    names = [*mapping.columns.get("description", ()), *mapping.columns.get("counterparty", ())]
+    names += [name for name in table.header if name not in names and mapping.column("balance") != name]
+    cells = table.cells(row)
+    words = [plain(cell) for cell in cells if cell and len(cell) < 60]
+    if any(word in OPENING_WORDS for word in words):
+        return "opening balance"
+    if any(word in CLOSING_WORDS for word in words):
+        return "closing balance"
+    return "total" if any(word in TOTAL_WORDS for word in words) else None
+
+
+def _repeated_headers(table: Table, mapping: Mapping) -> dict[int, str]:
+    """A header that is printed again on every page."""
+    name = mapping.column("booking_date") or mapping.column("amount")
+    if not table.header_line or not name:
+        return {}
+    rows = pc.indices_nonzero(pc.equal(table.texts(name), name)).to_pylist()
+    return dict.fromkeys(rows, "the header again")
+
+
+def _rows_with(texts: pa.Array, values: set[str] | frozenset[str], *, plainly: bool = False) -> list[int]:
+    """Rows whose text is one of the values (compared as plain words if ``plainly``)."""
+    encoded = texts.dictionary_encode()
+    places = [
+        place
+        for place, text in enumerate(encoded.dictionary.to_pylist())
+        if text and (plain(text) if plainly else text) in values
+    ]
+    if not places:
+        return []
+    found: list[int] = pc.indices_nonzero(
+        pc.is_in(encoded.indices, value_set=pa.array(places, encoded.indices.type))
+    ).to_pylist()
+    return found

@@ -1,0 +1,164 @@
+"""Which column is what: by the words of its header where it has one, always checked against its contents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
+from typing import Final
+
+from recon.statements.mapping import AMOUNT_ROLES, Role
+from recon.statements.traits import Traits
+from recon.statements.words import fit, plain
+
+_TEXT_ROLES: Final = ("reference", "description", "counterparty", "type_code", "status", "account", "external_id")
+_EXACT: Final = 60
+"""A fit from here on is by the whole header, below by a part of it."""
+
+_FOREIGN: Final = frozenset({"original", "foreign", "local", "fremdwahrung", "originalwahrung", "ursprungswahrung"})
+_LEDGER_ROLES: Final = ("source", "destination", "parent_transaction")
+
+
+def roles_of(columns: Sequence[Traits], *, headed: bool, ledger: bool = False) -> dict[Role, tuple[str, ...]]:
+    """The role of every column that has one. Without a header, contents alone decide dates, amounts and texts."""
+    roles = _by_header(columns, ledger=ledger) if headed else {}
+    free = [each for each in columns if all(each.name not in names for names in roles.values())]
+    roles = _with_amounts(roles, columns, free)
+    free = [each for each in columns if all(each.name not in names for names in roles.values())]
+    if "booking_date" not in roles:
+        roles |= _dates_by_content(free)
+    if "sign" not in roles and (direction := _direction(columns)):
+        roles["sign"] = (direction,)
+    if "currency" not in roles and (code := _first(free, lambda each: each.currencies > 0.95 and each.distinct < 12)):
+        roles["currency"] = (code,)
+    if not headed:
+        return roles | _texts_by_content([each for each in columns if (each.name,) not in roles.values()])
+    return _joined(roles, columns)
+
+
+def _by_header(columns: Sequence[Traits], *, ledger: bool) -> dict[Role, tuple[str, ...]]:
+    """Best fit first; a column takes one role (a direction may share its column), a role one column."""
+    roles: dict[Role, tuple[str, ...]] = {}
+    taken: set[str] = set()
+    offers = [
+        (score + _content_bonus(role, each), -place, role, each)
+        for place, each in enumerate(columns)
+        for role in _roles_for(each, ledger=ledger)
+        if (score := fit(role, each.name)) >= (_EXACT if each.empty and any(other.filled for other in columns) else 1)
+        and not (role == "currency" and score < _EXACT and _FOREIGN & set(plain(each.name).split()))
+    ]
+    for _score, _place, role, each in sorted(offers, key=lambda offer: offer[:2], reverse=True):
+        if role in roles or (each.name in taken and role != "sign"):
+            continue
+        roles[role] = (each.name,)
+        if role != "sign":
+            taken.add(each.name)
+    return roles
+
+
+def _content_bonus(role: Role, each: Traits) -> float:
+    """A filled column is likelier meant than an empty one of the same name."""
+    bonus = 12 * each.filled
+    if role in AMOUNT_ROLES and role not in {"debit", "credit"}:
+        bonus += 6 * each.decimals
+    return bonus
+
+
+def _roles_for(each: Traits, *, ledger: bool) -> Iterable[Role]:
+    """The roles that a column's contents allow; an empty column may be anything its header says.
+
+    A column of plain name keeps its role even if most of its cells are wrong: then the cells are to be reported.
+    """
+    meant = {"date": "dates", "amount": "amounts", "currency": "currencies"}.get(plain(each.name))
+    if each.empty or meant == "dates" or each.dates >= 0.5:
+        yield from ("booking_date", "value_date")
+    if each.empty or meant == "amounts" or each.amounts >= 0.6:
+        yield from AMOUNT_ROLES
+    if each.empty or meant == "currencies" or each.currencies >= 0.8:
+        yield "currency"
+    if each.empty or each.times >= 0.8:
+        yield "time"
+    if each.directions >= 0.8:
+        yield "sign"
+    if each.empty or (not meant and max(each.dates, each.decimals * each.amounts) < 0.8):
+        yield from _TEXT_ROLES
+    if ledger or plain(each.name) in {"source", "destination", "parent transaction"}:
+        yield from _LEDGER_ROLES
+
+
+def _with_amounts(
+    roles: dict[Role, tuple[str, ...]], columns: Sequence[Traits], free: Sequence[Traits]
+) -> dict[Role, tuple[str, ...]]:
+    """One way to read amounts: a signed column, or money out and in apart; by contents if no header tells."""
+    by_name = {each.name: each for each in columns}
+    single = [by_name[roles[role][0]] for role in ("amount", "gross", "net") if role in roles]
+    apart = [by_name[roles[role][0]] for role in ("debit", "credit") if role in roles]
+    if len(apart) == 2 and (not single or max(each.filled for each in single) < 0.5 <= _together(apart)):
+        return {role: names for role, names in roles.items() if role != "amount"}
+    if single:
+        return {role: names for role, names in roles.items() if role not in {"debit", "credit"}}
+    if apart:
+        return roles
+    return roles | _amounts_by_content(free)
+
+
+def _together(apart: Sequence[Traits]) -> float:
+    rows = [any(row) for row in zip(*(each.nonzero for each in apart), strict=True)]
+    return sum(rows) / max(len(rows), 1)
+
+
+def _amounts_by_content(free: Sequence[Traits]) -> dict[Role, tuple[str, ...]]:
+    """Columns of decimals: two that are never both filled are out and in; else the first is the amount."""
+    numbers = [each for each in free if each.amounts >= 0.9 and each.decimals >= 0.5]
+    numbers = numbers or [each for each in free if each.amounts >= 0.9 and each.dates < 0.5 and each.filled > 0.9]
+    for first, second in pairwise(numbers):
+        if _complement(first, second):
+            return {"debit": (first.name,), "credit": (second.name,), **_balance(numbers, {first.name, second.name})}
+    full = [each for each in numbers if each.filled > 0.8] or numbers
+    if not full:
+        return {}
+    return {"amount": (full[0].name,), **_balance(full, {full[0].name})}
+
+
+def _complement(first: Traits, second: Traits) -> bool:
+    rows = [one + other for one, other in zip(first.nonzero, second.nonzero, strict=True)]
+    return bool(rows) and rows.count(1) >= 0.9 * len(rows) and any(first.nonzero) and any(second.nonzero)
+
+
+def _balance(numbers: Sequence[Traits], taken: set[str]) -> dict[Role, tuple[str, ...]]:
+    rest = [each for each in numbers if each.name not in taken and each.filled > 0.8]
+    return {"balance": (rest[-1].name,)} if rest else {}
+
+
+def _dates_by_content(free: Sequence[Traits]) -> dict[Role, tuple[str, ...]]:
+    dates = [each.name for each in free if each.dates >= 0.8 and each.filled >= 0.5]
+    if not dates:
+        return {}
+    return {"booking_date": (dates[0],), **({"value_date": (dates[1],)} if len(dates) > 1 else {})}
+
+
+def _direction(columns: Sequence[Traits]) -> str | None:
+    return _first(columns, lambda each: each.directions >= 0.95 and each.filled >= 0.9 and each.distinct <= 6)
+
+
+def _texts_by_content(free: Sequence[Traits]) -> dict[Role, tuple[str, ...]]:
+    """The text that differs most from row to row is the description."""
+    texts = [each for each in free if max(each.dates, each.amounts, each.currencies, each.directions) < 0.8]
+    best = max(texts, key=lambda each: each.distinct * each.filled, default=None)
+    return {"description": (best.name,)} if best and best.filled else {}
+
+
+def _joined(roles: dict[Role, tuple[str, ...]], columns: Sequence[Traits]) -> dict[Role, tuple[str, ...]]:
+    """A description spread over numbered columns (VWZ1, VWZ2 …) is taken whole."""
+    first = roles.get("description", ("",))[0]
+    stem = plain(first).rstrip("0123456789 ")
+    taken = {name for role, names in roles.items() if role != "description" for name in names}
+    parts = tuple(
+        each.name
+        for each in columns
+        if stem and plain(each.name).rstrip("0123456789 ") == stem and each.name not in taken and not each.empty
+    )
+    return {**roles, "description": parts} if len(parts) > 1 else roles
+
+
+def _first(columns: Sequence[Traits], holds: Callable[[Traits], bool]) -> str | None:
+    return next((each.name for each in columns if holds(each)), None)

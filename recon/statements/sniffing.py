@@ -1,0 +1,67 @@
+"""From a table of texts to the mapping that reads it: what a partial mapping leaves open is found out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from recon.statements.directions import amount_column, with_directions
+from recon.statements.mapping import Mapping
+from recon.statements.model import Hints, Question, StatementError
+from recon.statements.roles import roles_of
+from recon.statements.styles import currency_of, date_order_of, decimal_of
+from recon.statements.tables import Table
+from recon.statements.traits import traits_of
+
+_SAMPLE = 2_000
+
+
+def sniffed(table: Table, partial: Mapping, hints: Hints) -> tuple[Mapping, tuple[Question, ...]]:
+    """The full mapping, and what the file does not decide.
+
+    Raises StatementError when a mapped column is not in the file, or when no column can be the amount.
+    """
+    mapping = replace(partial, columns=_columns(table, partial, hints), header_row=table.header_line)
+    questions: list[Question | None] = []
+    if mapping.decimal is None:
+        decimal, question = decimal_of(table, mapping)
+        mapping = replace(mapping, decimal=decimal)
+        questions.append(question)
+    mapping = replace(mapping, currency=mapping.currency or currency_of(table, mapping, hints))
+    if mapping.date_order is None:
+        order, question = date_order_of(table, mapping, hints)
+        mapping = replace(mapping, date_order=order)
+        questions.append(question)
+    amount_kind = mapping.amount_column or hints.amount_column
+    if amount_kind is None and mapping.column("gross") and not mapping.column("amount"):
+        amount_kind = "gross"
+    mapping = replace(mapping, amount_column=amount_kind)
+    mapping, question = with_directions(table, mapping, hints)
+    questions.append(question)
+    return mapping, tuple(each for each in questions if each)
+
+
+def _columns(table: Table, partial: Mapping, hints: Hints) -> dict:  # type: ignore[type-arg]
+    for names in partial.columns.values():
+        for name in names:
+            if name not in table.places:
+                raise StatementError.at(
+                    f"The file has no column {name!r}.",
+                    column=name,
+                    found=", ".join(table.header),
+                    expected=f"a column named {name!r}",
+                )
+    columns = partial.columns
+    if not (amount_column(partial) or partial.column("debit") or partial.column("credit")):
+        sample = table.head(_SAMPLE)
+        traits = [traits_of(name, column) for name, column in zip(table.header, sample.columns, strict=True)]
+        found = roles_of(traits, headed=bool(table.header_line), ledger=hints.side == "ledger")
+        columns = {**found, **partial.columns}
+    mapping = Mapping(columns=columns)
+    if not (amount_column(mapping) or mapping.column("debit") or mapping.column("credit")):
+        raise StatementError.at(
+            "No column of amounts was found.",
+            line=table.header_line or None,
+            found=", ".join(table.header),
+            expected="a column of amounts, or columns of debits and credits; name it in the mapping",
+        )
+    return columns

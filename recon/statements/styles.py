@@ -1,0 +1,111 @@
+"""How a table writes numbers and dates and in which currency: decided from whole columns, asked when undecidable."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from recon.statements.cells import Row
+from recon.statements.currencies import currency_code, named_in
+from recon.statements.dates import DateOrder, order_votes
+from recon.statements.mapping import AMOUNT_ROLES, Mapping
+from recon.statements.model import Hints, Question
+from recon.statements.numbers import Decimals, NumberError, decimal_votes, parse_amount
+from recon.statements.tables import Table
+from recon.statements.words import PREAMBLE_WORDS, plain
+
+_SAMPLE: Final = 20_000
+
+
+def decimal_of(table: Table, mapping: Mapping) -> tuple[Decimals, Question | None]:
+    """The decimal mark of all amount columns together; asked only when every number fits both readings."""
+    names = [name for role in AMOUNT_ROLES for name in mapping.columns.get(role, ())]
+    point, comma, either = decimal_votes(_texts(table, names))
+    if point or comma or not either:
+        return ("," if comma > point else "."), None
+    suggested: Decimals = "." if mapping.delimiter in (";", "\t") else ","
+    question = Question(
+        "decimal",
+        "Is the mark in numbers like 1.234 a decimal mark or does it part thousands?",
+        ((".", "1,234.56: the point is the decimal mark"), (",", "1.234,56: the comma is the decimal mark")),
+        suggested,
+    )
+    return suggested, question
+
+
+def date_order_of(table: Table, mapping: Mapping, hints: Hints) -> tuple[DateOrder, Question | None]:
+    """The order of day and month: from a day past 12, else from the order of the rows, else asked."""
+    names = [name for role in ("booking_date", "value_date") for name in mapping.columns.get(role, ())]
+    texts = _texts(table, names)
+    day_first, month_first, either = order_votes(texts)
+    if day_first or month_first or not either:
+        return ("mdy" if month_first > day_first else "dmy"), None
+    if hints.date_order:
+        return hints.date_order, None
+    if any("." in text for text in texts):  # nobody writes month.day.year with points
+        return "dmy", None
+    american = mapping.currency == "USD" or (mapping.decimal == "." and mapping.currency in {None, "CAD"})
+    suggested: DateOrder = _sorted_order(table, names) or ("mdy" if american else "dmy")
+    example = next(text for text in texts if text)
+    question = Question(
+        "date_order",
+        f"Is {example} written day first or month first?",
+        (("dmy", "day, month, year"), ("mdy", "month, day, year")),
+        suggested,
+    )
+    return suggested, question
+
+
+def currency_of(table: Table, mapping: Mapping, hints: Hints) -> str | None:
+    """The currency of rows that name none: by the amount's header, its symbols, the lines above, then the account."""
+    names = [name for role in ("amount", "debit", "credit", "gross", "net") for name in mapping.columns.get(role, ())]
+    stated = next((code for name in names if (code := named_in(name, hints.currency))), None)
+    if stated:
+        return stated
+    written = _symbol(table, names, mapping.decimal or ".", hints.currency)
+    return written or _above(table.above, hints.currency) or hints.currency
+
+
+def _symbol(table: Table, names: Iterable[str], decimal: Decimals, expected: str | None) -> str | None:
+    for text in _texts(table.head(50), names):
+        try:
+            symbol = parse_amount(text, decimal).currency if text else None
+        except NumberError:
+            continue
+        if symbol:
+            chinese = symbol == "¥" and any("\u4e00" <= each <= "\u9fff" for each in "".join(table.header))
+            return currency_code(symbol, "CNY" if chinese else expected)
+    return None
+
+
+def _above(rows: Iterable[Row], expected: str | None) -> str | None:
+    """A currency named in the lines above the header: ``Saldo;5.000,00;EUR``, ``Betrag in EUR:``, ``Currency,USD``."""
+    for row in rows:
+        for cell in row.cells:
+            code = currency_code(cell) if cell.isupper() else None
+            code = code or (named_in(cell, expected) if re.search(r"[€£]|\b[A-Z]{3}\b", cell) else None)
+            if code:
+                return code
+        first = plain(row.cells[0]) if row.cells else ""
+        if first in PREAMBLE_WORDS["currency"] and len(row.cells) > 1 and (code := currency_code(row.cells[1])):
+            return code
+    return None
+
+
+def _sorted_order(table: Table, names: list[str]) -> DateOrder | None:
+    """Files are sorted by date: the order of day and month under which the rows rise (or fall) throughout."""
+    triples = [re.findall(r"\d+", text)[:3] for text in table.texts(names[0]).slice(0, _SAMPLE).to_pylist()]
+    days = [tuple(map(int, each)) for each in triples if len(each) == 3]
+    if len(set(days)) < 3:
+        return None
+    as_dmy = [(year, month, day) for day, month, year in days]
+    as_mdy = [(year, month, day) for month, day, year in days]
+    is_sorted = [each == sorted(each) or each == sorted(each, reverse=True) for each in (as_dmy, as_mdy)]
+    if is_sorted[0] == is_sorted[1]:
+        return None
+    return "dmy" if is_sorted[0] else "mdy"
+
+
+def _texts(table: Table, names: Iterable[str]) -> list[str]:
+    return [text for name in names for text in table.texts(name).slice(0, _SAMPLE).to_pylist() if text]

@@ -1,0 +1,85 @@
+"""A table of texts: a header, one Arrow column per header, and what stood above it.
+
+CSV, spreadsheets and JSON all become this before anything is given a meaning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import pyarrow as pa
+
+from recon.statements.cells import Row
+
+
+@dataclass(frozen=True)
+class Table:
+    """``columns[i]`` are the texts under ``header[i]`` (never null, outer space taken away); ``lines`` their lines."""
+
+    header: tuple[str, ...]
+    columns: tuple[pa.Array, ...]
+    lines: pa.Array  # int64, the 1-based physical line of each row
+    above: tuple[Row, ...] = ()  # what stood before the header or the first row
+    header_line: int = 0  # 0: the file has no header
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return len(self.lines)
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Where each column stands."""
+        return {name: place for place, name in enumerate(self.header)}
+
+    def texts(self, name: str) -> pa.Array:
+        """The column of that name; KeyError if there is none."""
+        return self.columns[self.places[name]]
+
+    def cells(self, row: int) -> tuple[str, ...]:
+        """One row, by its place from 0."""
+        return tuple(column[row].as_py() for column in self.columns)
+
+    def raw(self, row: int) -> str:
+        """One row as a text for messages."""
+        return "; ".join(cell for cell in self.cells(row) if cell)
+
+    def head(self, rows: int) -> Table:
+        """The first rows only."""
+        return Table(
+            self.header,
+            tuple(column.slice(0, rows) for column in self.columns),
+            self.lines.slice(0, rows),
+            self.above,
+            self.header_line,
+        )
+
+
+def table_of(rows: Sequence[Row], header: Row | None) -> Table:
+    """Rows after their header, or all rows under invented names when there is none. Blank rows are dropped."""
+    body = [row for row in rows if not row.blank and (header is None or row.line > header.line)]
+    width = max((len(row.cells) for row in body), default=0)
+    names = unique_names(header.cells if header else (), max(width, len(header.cells) if header else 0))
+    columns = tuple(
+        pa.array([row.cells[place] if place < len(row.cells) else "" for row in body], pa.string())
+        for place in range(len(names))
+    )
+    above = tuple(row for row in rows if header and row.line < header.line and not row.blank)
+    lines = pa.array([row.line for row in body], pa.int64())
+    return Table(names, columns, lines, above, header.line if header else 0)
+
+
+def unique_names(header: Sequence[str], width: int) -> tuple[str, ...]:
+    """Header texts that name one column each: empty ones are numbered, repeated ones get a counter."""
+    names: list[str] = []
+    for place in range(width):
+        text = header[place] if place < len(header) else ""
+        name = text or f"column {place + 1}"
+        counter = 2
+        while name in names:
+            name = f"{text or 'column'} ({counter})"
+            counter += 1
+        names.append(name)
+    return tuple(names)

@@ -1,0 +1,77 @@
+"""What a column of texts looks like, whatever its header says: shares of dates, amounts, directions, currencies."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import pyarrow as pa
+
+from recon.statements.currencies import stated_code
+from recon.statements.dates import DateError, looks_like_date, parse_time
+from recon.statements.numbers import decimal_votes, looks_like_amount
+from recon.statements.words import MINUS_WORDS, NEUTRAL_WORDS, PLUS_WORDS
+
+_SAMPLE: Final = 400
+_DECIMALS: Final = re.compile(r"[.,]\d{1,2}\D*$")
+
+
+@dataclass(frozen=True)
+class Traits:
+    """Shares are of the filled cells of a sample; ``filled`` is the share of cells that are."""
+
+    name: str
+    filled: float
+    distinct: int
+    amounts: float
+    decimals: float  # amounts written with one or two decimal places, or with a currency sign
+    dates: float
+    times: float
+    directions: float  # words like debit, credit, S, H
+    currencies: float
+    nonzero: tuple[bool, ...]  # per sampled row: an amount is there and is not zero
+
+    @property
+    def empty(self) -> bool:
+        """No cell is filled: the header alone must decide."""
+        return not self.filled
+
+
+def traits_of(name: str, column: pa.Array) -> Traits:
+    """Look at the first rows of a column."""
+    texts: list[str] = column.slice(0, _SAMPLE).to_pylist()
+    filled = [text for text in texts if text]
+    return Traits(
+        name=name,
+        filled=len(filled) / max(len(texts), 1),
+        distinct=len(set(filled)),
+        amounts=_share(filled, lambda text: looks_like_amount(text) and any(each.isdigit() for each in text)),
+        decimals=_share(filled, lambda text: bool(_DECIMALS.search(text)) or sum(decimal_votes([text])) > 0),
+        dates=_share(filled, looks_like_date),
+        times=_share(filled, _is_time),
+        directions=_share(filled, is_direction),
+        currencies=_share(filled, lambda text: stated_code(text) is not None),
+        nonzero=tuple(bool(text) and any(each in "123456789" for each in text) for text in texts),
+    )
+
+
+def is_direction(text: str) -> bool:
+    """Whether a text says in, out or neither."""
+    word = text.casefold()
+    return word in PLUS_WORDS or word in MINUS_WORDS or word in NEUTRAL_WORDS
+
+
+def _share(filled: Sequence[str], holds: Callable[[str], bool]) -> float:
+    distinct = set(filled)
+    true = {text for text in distinct if holds(text)}
+    return sum(1 for text in filled if text in true) / max(len(filled), 1)
+
+
+def _is_time(text: str) -> bool:
+    try:
+        parse_time(text)
+    except DateError:
+        return False
+    return True
