@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.contrib.auth import views as auth_views
-from django.urls import path
+from django.urls import include, path
 
 from recon.views import audit, ledger, overview, statements
 
@@ -19,6 +19,8 @@ urlpatterns = [
     path("ledger/<int:entry_id>/", ledger.ledger_entry, name="ledger_entry"),
     # audit
     path("audit/", audit.audit, name="audit"),
+    # rule authoring
+    path("rules/", include("rules.urls")),
     # signing in and out
     path("login/", auth_views.LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("logout/", auth_views.LogoutView.as_view(), name="logout"),

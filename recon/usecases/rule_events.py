@@ -1,0 +1,18 @@
+"""Rule authoring in the audit trail: the rules app tells, this records, in the same transaction."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.dispatch import receiver
+
+from recon.models import Via
+from recon.usecases.events import Actor, record
+from rules.authoring import Author
+from rules.signals import rule_changed
+
+
+@receiver(rule_changed)
+def record_rule_change(*, by: Author, verb: str, rule_id: str, before: Any, after: Any, **_: Any) -> None:
+    """One event per change of a rule, with what it said before and after."""
+    record(Actor(by.user, Via(by.via)), verb, "rule", rule_id, before=before, after=after)
