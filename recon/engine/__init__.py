@@ -1,1 +1,28 @@
 """The matching engine: rules and two tables in; matches, unmatched items and reasons out. Plain Python and DuckDB."""
+
+from recon.engine.match import match
+from recon.engine.options import (
+    LEDGER_GROUPING,
+    STATEMENT_GROUPING,
+    STRATEGIES,
+    Cancelled,
+    EngineError,
+    Options,
+    Progress,
+    TooBroad,
+)
+from recon.engine.outcome import Outcome, RuleOutcome
+
+__all__ = [
+    "LEDGER_GROUPING",
+    "STATEMENT_GROUPING",
+    "STRATEGIES",
+    "Cancelled",
+    "EngineError",
+    "Options",
+    "Outcome",
+    "Progress",
+    "RuleOutcome",
+    "TooBroad",
+    "match",
+]

@@ -63,7 +63,7 @@ class Criterion:
     def column(self, side: Side, form: Form) -> TextColumn:
         """The text column that this criterion reads on a side in the given form."""
         field = self.field if side == "statement" or self.is_constant else self.ledger_field
-        must_match = self.pattern is not None and (side == "statement" or self.is_constant)
+        must_match = self.pattern is not None and side == "statement"
         return TextColumn(field.name, form, self.pattern, must_match)
 
     def columns(self, side: Side) -> tuple[TextColumn, ...]:

@@ -162,7 +162,7 @@ def _stands_in(longer: str, shorter: str, form: Form) -> str:
     # Only letters, digits and spaces are left, so nothing in the text means anything to the regular expression.
     run = rf"regexp_replace(replace({shorter}, ' ', ''), '(.)', '\1 ?', 'g')"
     tight = f"contains(replace({longer}, ' ', ''), replace({shorter}, ' ', ''))"
-    return f"({tight} AND {enough} AND regexp_matches(' ' || {longer} || ' ', ' ' || {run} || ' ?'))"
+    return f"({tight} AND {enough} AND regexp_matches(' ' || {longer} || ' ', ' ' || {run} || ' '))"
 
 
 def _alike(left: str, right: str, percent: Decimal) -> str:

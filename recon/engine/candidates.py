@@ -1,0 +1,149 @@
+"""Candidate pairs without comparing every row with every row.
+
+Pairs are found by a hash join on everything that must be equal. A window on amount or date becomes equality too:
+values are cut into cells as wide as the window, a row looks into the two cells its window can touch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from recon.engine.options import TooBroad
+from recon.engine.plan import Plan
+from recon.engine.session import Session
+from recon.engine.sides import Sides
+from rules.criteria.scope import units_down, units_up, whole_days
+
+_SAMPLE = 16_384
+_FEW = 2_000_000
+_ADVICE = "Add a criterion that both sides share, such as currency or reference, or narrow its tolerance."
+
+
+@dataclass(frozen=True)
+class Band:
+    """Absolute amount differences from ``low`` to ``high`` units, both included."""
+
+    low: int
+    high: int
+
+
+@dataclass(frozen=True)
+class Join:
+    """Two queries, the expressions that are equal in them, and what else must hold."""
+
+    left: str
+    right: str
+    equal: tuple[tuple[str, str], ...]
+    condition: str = "true"
+
+    def on(self) -> str:
+        return " AND ".join(f"{left} = {right}" for left, right in self.equal) or "true"
+
+    def keyed(self, left: str, right: str, equal: Sequence[tuple[str, str]], condition: str = "true") -> Join:
+        """The same join with wider sources, more keys and another condition."""
+        return Join(left, right, self.equal + tuple(equal), f"{self.condition} AND {condition}")
+
+
+def plain_join(plan: Plan, left: str, right: str, band: Band | None = None) -> Join:
+    """The join on the equal keys alone; within a band, on the equality or the bounds of amounts."""
+    join = Join(left, right, plan.equal)
+    if band is None:
+        return join
+    if band.high == 0:
+        return replace(join, equal=(*join.equal, ("s.amt", "l.amt")))
+    return replace(join, condition=f"abs(s.amt - l.amt) BETWEEN {band.low} AND {band.high}")
+
+
+def amount_cells(join: Join, plan: Plan, band: Band, sides: Sides) -> Join:
+    """Find amounts in a band: below the line's amount and above it, each in two cells as wide as the band."""
+    width = band.high - band.low + 1
+    shift = _shift(sides.lowest_units - band.high, width)
+    starts = []
+    if not (plan.amount and plan.amount.unit == "absolute" and plan.amount.high <= 0):
+        starts.append(-band.high)  # the ledger amount is smaller
+    if not (plan.amount and plan.amount.unit == "absolute" and plan.amount.low >= 0):
+        starts.append(band.low)
+    looks = ", ".join(f"({start}, {cell})" for start in starts for cell in (0, 1))
+    left = (
+        f"SELECT s.*, (s.amt + look.start + {shift}) // {width} + look.cell AS amount_cell, look.start > 0 AS upward"
+        f" FROM {_as(join.left, 's')} CROSS JOIN (VALUES {looks}) look(start, cell)"
+    )
+    right = f"SELECT l.*, (l.amt + {shift}) // {width} AS amount_cell FROM {_as(join.right, 'l')}"
+    # A pair can lie in the cells of both directions; it counts in its own.
+    return join.keyed(left, right, [("s.amount_cell", "l.amount_cell")], "(l.amt > s.amt) = s.upward")
+
+
+def date_cells(join: Join, plan: Plan) -> Join | None:
+    """Find dates in the plan's window in two cells as wide as the window; None if there is no such window."""
+    if plan.date is None:
+        return None
+    low, high = whole_days(plan.date)
+    if plan.date.unit == "seconds" and plan.scope.times:
+        low, high = low - 1, high + 1  # a window of hours may reach into one more day
+    width = high - low + 1
+    shift = _shift(-4_000_000 - abs(high), width)  # DuckDB's dates start in the year -5877641, statements do not
+    left = (
+        f"SELECT s.*, (s.day - {high} + {shift}) // {width} + look.cell AS day_cell"
+        f" FROM {_as(join.left, 's')} CROSS JOIN (VALUES (0), (1)) look(cell)"
+    )
+    right = f"SELECT l.*, (l.day + {shift}) // {width} AS day_cell FROM {_as(join.right, 'l')}"
+    return join.keyed(left, right, [("s.day_cell", "l.day_cell")])
+
+
+def widest_gap(plan: Plan, sides: Sides) -> int:
+    """The largest absolute amount difference that the plan's amount window can allow in this run."""
+    window = plan.amount
+    if window is None:
+        return 2 * sides.highest_units
+    if window.unit == "percent":
+        most = max(abs(window.low), abs(window.high))
+        return units_down(most * sides.highest_units / 100, 0)
+    scale = plan.scope.scale
+    return max(abs(units_up(window.low, scale)), abs(units_down(window.high, scale)))
+
+
+def estimate(session: Session, join: Join) -> int:
+    """About how many pairs the join compares: every n-th row of the left side with all of the right side."""
+    left_rows = session.number(f"SELECT count(*) FROM {_as(join.left, 's')}")
+    if not join.equal:
+        return left_rows * session.number(f"SELECT count(*) FROM {_as(join.right, 'l')}")
+    step = max(1, left_rows // _SAMPLE)
+    keys = range(len(join.equal))
+    left = ", ".join(f"{pair[0]} AS k{key}" for key, pair in zip(keys, join.equal, strict=True))
+    right = ", ".join(f"{pair[1]} AS k{key}" for key, pair in zip(keys, join.equal, strict=True))
+    names = ", ".join(f"k{key}" for key in keys)
+    return session.number(
+        f"""WITH a AS (SELECT {names}, count(*) AS n FROM (SELECT {left} FROM {_as(join.left, "s")}
+                        WHERE s.u % {step} = 0) GROUP BY ALL),
+                 b AS (SELECT {names}, count(*) AS n FROM (SELECT {right} FROM {_as(join.right, "l")})
+                        SEMI JOIN a USING ({names}) GROUP BY ALL)
+            SELECT sum(a.n * b.n) * {step} FROM a JOIN b USING ({names})"""
+    )
+
+
+def within_budget(session: Session, plan: Plan, estimated: int, left_rows: int, right_rows: int) -> None:
+    """Refuse a rule that would compare too many pairs. Small inputs always pass."""
+    budget = session.options.candidate_budget
+    if estimated > budget and left_rows * right_rows > _FEW:
+        raise TooBroad(plan.rule.name, estimated, budget, _ADVICE)
+
+
+def pair_query(plan: Plan, join: Join, more: Sequence[str] = ()) -> str:
+    """All admissible pairs with the columns that order them."""
+    order = ", ".join(f"{sql} AS {name}" for name, sql in plan.order)
+    chosen = ", ".join(["s.u AS s", "l.u AS l", order, *more])
+    return (
+        f"SELECT {chosen} FROM {_as(join.left, 's')} JOIN {_as(join.right, 'l')} ON {join.on()}"
+        f" WHERE {join.condition} AND {plan.condition}"
+    )
+
+
+def _as(source: str, alias: str) -> str:
+    """A table name or a query as something to select from."""
+    return f"({source}) {alias}" if " " in source else f"{source} {alias}"
+
+
+def _shift(lowest: int, width: int) -> int:
+    """A multiple of the width that makes every value positive, so that integer division rounds down."""
+    return -(lowest // width) * width + width

@@ -1,0 +1,95 @@
+"""Which of the taken pairs are decided, and which are only the best of several.
+
+Amount differences are worked through smallest first; each is a *level* (with `date`, a level is amount difference and
+date difference together). A pair is *live* if both its rows are untaken when its level begins. A taken pair is decided
+if no other live pair of either of its rows, twins apart, is on its level or an earlier one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from recon.engine.rounds import resolve
+from recon.engine.session import Session
+
+_DATE_LEVEL = ("gap", "undated", "days", "seconds")
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """``taken(s, l, gap, how, rival_s, rival_l)``; ``ranked(s, l, gap, level, r)`` the live contested pairs.
+
+    ``rival_s`` is the ``r`` of the best other pair of the line, ``rival_l`` of the entry, NULL if there is none.
+    """
+
+    taken: str
+    ranked: str
+
+
+def settle(
+    session: Session, pairs: str, order: Sequence[str], *, by_date: bool, twins: tuple[str, str] | None
+) -> Resolved:
+    """Take pairs in order and find their rivals. ``pairs`` has ``s``, ``l`` and the order columns."""
+    many_s = session.create("many_s", f"SELECT s FROM {pairs} GROUP BY s HAVING count(*) > 1")
+    many_l = session.create("many_l", f"SELECT l FROM {pairs} GROUP BY l HAVING count(*) > 1")
+    level_columns = [name for name in order if name in _DATE_LEVEL] if by_date else ["gap"]
+    level = f"dense_rank() OVER (ORDER BY {', '.join(level_columns)})" if by_date else "gap"
+    ranked = session.create(
+        "ranked",
+        f"SELECT s, l, gap, {level} AS level, row_number() OVER (ORDER BY {', '.join([*order, 's', 'l'])}) AS r"
+        f" FROM {pairs} WHERE s IN (FROM {many_s}) OR l IN (FROM {many_l})",
+    )
+    won = resolve(session, ranked)
+    sole = f"SELECT s, l, gap FROM {pairs} WHERE s NOT IN (FROM {many_s}) AND l NOT IN (FROM {many_l})"
+    live = _live(session, ranked, won)
+    rival_s = _rivals(session, won, live, ("s", "l"), twins[1] if twins else None)
+    rival_l = _rivals(session, won, live, ("l", "s"), twins[0] if twins else None)
+    how = "date" if by_date else "nearest"
+    taken = session.create(
+        "settled",
+        f"""SELECT w.s, w.l, w.gap, '{how}' AS how, a.r AS rival_s, b.r AS rival_l
+            FROM {won} w LEFT JOIN {rival_s} a USING (s) LEFT JOIN {rival_l} b USING (l)
+            UNION ALL SELECT s, l, gap, 'sole', NULL, NULL FROM ({sole})""",
+    )
+    session.drop(many_s, many_l, won, rival_s, rival_l)
+    return Resolved(taken, live)
+
+
+def _live(session: Session, ranked: str, won: str) -> str:
+    """The contested pairs whose rows were both untaken when their level began; drops ``ranked``."""
+    levels = session.rows(f"SELECT min(level), max(level) FROM {ranked}")[0]
+    if levels[0] == levels[1]:
+        return ranked  # one level: everything was untaken when it began
+    live = session.create(
+        "live",
+        f"""SELECT q.* FROM {ranked} q LEFT JOIN {won} a ON q.s = a.s LEFT JOIN {won} b ON q.l = b.l
+            WHERE coalesce(a.level >= q.level, true) AND coalesce(b.level >= q.level, true)""",
+    )
+    session.drop(ranked)
+    return live
+
+
+def _rivals(session: Session, won: str, live: str, rows: tuple[str, str], twins: str | None) -> str:
+    """For each taken row the best other live pair up to its level; twins of its partner are no rivals."""
+    row, partner = rows
+    apart = "true"
+    kin = ""
+    if twins:
+        kin = f" LEFT JOIN {twins} x ON w.{partner} = x.u LEFT JOIN {twins} y ON q.{partner} = y.u"
+        apart = f"coalesce(x.kin, w.{partner}) <> coalesce(y.kin, q.{partner})"
+    return session.create(
+        "rivals",
+        f"""SELECT w.{row}, min(q.r) AS r FROM {won} w JOIN {live} q USING ({row}){kin}
+            WHERE q.level <= w.level AND q.{partner} <> w.{partner} AND {apart} GROUP BY w.{row}""",
+    )
+
+
+def losers(session: Session, resolved: Resolved, column: str, before: str | None) -> str:
+    """The rows that have had a live pair so far and were not taken: whatever they get later is not decided."""
+    earlier = f" UNION SELECT u FROM {before}" if before else ""
+    return session.create(
+        "lost",
+        f"SELECT DISTINCT {column} AS u FROM {resolved.ranked} WHERE {column} NOT IN (SELECT {column} FROM"
+        f" {resolved.taken}){earlier}",
+    )

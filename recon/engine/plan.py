@@ -1,0 +1,103 @@
+"""What a rule asks of pairs of rows: keys that must be equal, windows, and the full condition."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from recon.engine.options import Options
+from recon.engine.sides import Sides
+from rules.criteria import Criterion, Rule
+from rules.criteria.scope import Scope, Side
+from rules.criteria.values import Window
+
+MAX_UNITS = 10**18 - 1
+CURRENCY, SIGN = "currency", "sign"
+Part = int | str
+"""A criterion by its number, or one of the two conditions that every rule has: CURRENCY, SIGN."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A rule compiled for one run. All texts are SQL on the aliases ``s`` and ``l``."""
+
+    rule: Rule
+    scope: Scope
+    equal: tuple[tuple[str, str], ...]
+    amount: Window | None
+    date: Window | None
+    texts: tuple[tuple[Criterion, str], ...]
+    conditions: tuple[str, ...]
+    filters: dict[Side, tuple[str, ...]]
+    exact_amount: bool
+    order: tuple[tuple[str, str], ...]
+
+    @property
+    def condition(self) -> str:
+        """All that a pair must meet."""
+        return " AND ".join(f"({condition})" for condition in self.conditions) or "true"
+
+
+def make_plan(rule: Rule, sides: Sides, options: Options, without: Collection[Part] = ()) -> Plan:
+    """Compile a rule; ``without`` leaves parts of it out, to find what nearly matched."""
+    scope = sides.scope
+    criteria = [criterion for criterion in rule.criteria if criterion.number not in without]
+    blocks = [(criterion, criterion.operator.blocking(criterion, scope)) for criterion in criteria
+              if not criterion.is_constant]  # fmt: skip
+    equal = [block.equal for _, block in blocks if block and block.equal]
+    conditions = [criterion.sql(scope) for criterion in criteria]
+    if CURRENCY not in without and not sides.one_currency and ("s.ccy", "l.ccy") not in equal:
+        equal.append(("s.ccy", "l.ccy"))
+    if SIGN not in without and options.sign != "unsigned" and ("s.amt", "l.amt") not in equal:
+        conditions.append("NOT (s.amt < 0 AND l.amt > 0) AND NOT (s.amt > 0 AND l.amt < 0)")
+    exact = ("s.amt", "l.amt") in equal
+    if sides.wide and not exact:
+        conditions.append(f"abs(s.amt - l.amt) <= {MAX_UNITS}")
+    return Plan(
+        rule=rule,
+        scope=scope,
+        equal=tuple(equal),
+        amount=_narrowest([block.amount for _, block in blocks if block and block.amount]),
+        date=_narrowest([block.date for _, block in blocks if block and block.date]),
+        texts=tuple((criterion, block.text) for criterion, block in blocks if block and block.text),
+        conditions=tuple(conditions),
+        filters={side: _filters(criteria, side, scope) for side in ("statement", "ledger")},
+        exact_amount=exact,
+        order=_order(criteria, sides, exact_amount=exact),
+    )
+
+
+def _narrowest(windows: Sequence[Window]) -> Window | None:
+    """Any window is a correct bound; the narrowest finds candidates fastest."""
+    return min(windows, key=lambda window: (window.unit, window.high - window.low), default=None)
+
+
+def _filters(criteria: Sequence[Criterion], side: Side, scope: Scope) -> tuple[str, ...]:
+    found = (criterion.filter_sql(side, scope) for criterion in criteria)
+    return tuple(text for text in found if text)
+
+
+def _order(criteria: Sequence[Criterion], sides: Sides, *, exact_amount: bool) -> tuple[tuple[str, str], ...]:
+    """Who gets a contested candidate: these columns ascending, then statement order, then ledger order.
+
+    Smallest amount difference; a missing date last; fewest days from the expected lag; fewest seconds between rows
+    that both have times; the longer contained text; the entry before the line; the larger entry. What cannot differ
+    between pairs that share a row is left out.
+    """
+    lag = next((criterion.expected_days for criterion in criteria if criterion.expected_days), 0)
+    order = [("gap", "0::BIGINT" if exact_amount else "abs(s.amt - l.amt)")]
+    if not sides.dated:
+        order.append(("undated", "(s.day IS NULL OR l.day IS NULL)::TINYINT"))
+    order.append(("days", f"coalesce(abs(s.day - l.day - {lag}), 0)"))
+    if sides.scope.times:
+        order.append(("seconds", f"coalesce(abs(s.instant - l.instant - {lag * 86_400_000_000}), 0)"))
+    lengths = [length for criterion in criteria if (length := criterion.operator.contained_length(criterion))]
+    if lengths:
+        order.append(("shortness", f"-({' + '.join(lengths)})"))
+    later = "l.day > s.day"
+    if sides.scope.times:
+        later = f"CASE WHEN s.instant IS NULL OR l.instant IS NULL THEN {later} ELSE l.instant > s.instant END"
+    order.append(("late", f"coalesce({later}, false)::TINYINT"))
+    if not exact_amount:
+        order.append(("smallness", "-l.amt"))
+    return tuple(order)

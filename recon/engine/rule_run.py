@@ -1,0 +1,159 @@
+"""One rule at work on the rows that are still open: candidates, bands, decisions, limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from recon.engine.candidates import (
+    Band,
+    Join,
+    amount_cells,
+    date_cells,
+    estimate,
+    pair_query,
+    plain_join,
+    widest_gap,
+    within_budget,
+)
+from recon.engine.decide import Resolved, losers, settle
+from recon.engine.plan import Plan
+from recon.engine.session import Session
+from recon.engine.sides import Sides
+from recon.engine.twins import twin_table
+from rules.criteria.scope import units_down
+
+_DENSE = 8
+"""Candidates per row above which a narrower search pays for its preparation."""
+
+TAKEN = (
+    "CREATE TABLE taken (rule INTEGER, s BIGINT, l BIGINT, gap HUGEINT, state VARCHAR, decided_by VARCHAR)",
+    "CREATE TABLE runners (rule INTEGER, s BIGINT, l BIGINT, side TINYINT, u BIGINT, gap HUGEINT, r BIGINT)",
+)
+"""Taken pairs of units by rule, with state confirmed, suggested or skipped; and for each suggested one the best other
+candidate of its line (side 1, an entry) and of its entry (side 0, a line)."""
+
+
+@dataclass
+class Work:
+    """What one rule has to work with and what is known so far. ``left`` and ``right`` name tables of open units."""
+
+    session: Session
+    sides: Sides
+    plan: Plan
+    index: int
+    left: str
+    right: str
+    with_twins: bool = True
+    estimated: int = 0
+    candidates: int = 0
+    steps: list[str] = field(default_factory=list)
+    lost: tuple[str, str] | None = None
+
+
+def run_rule(work: Work) -> None:
+    """Insert what the rule takes into ``taken`` and ``runners``. Raises TooBroad before comparing too many pairs."""
+    session, plan = work.session, work.plan
+    left_rows, right_rows = session.count(work.left), session.count(work.right)
+    if not left_rows or not right_rows:
+        return
+    whole = plain_join(plan, work.left, work.right)
+    estimated = estimate(session, whole)
+    dense = estimated > _DENSE * (left_rows + right_rows)
+    if dense and plan.amount is not None and not plan.exact_amount:
+        _run_bands(work)
+        return
+    join = _narrowed(work, whole, estimated) if dense else whole
+    work.estimated = estimate(session, join) if join is not whole else estimated
+    within_budget(session, plan, work.estimated, left_rows, right_rows)
+    _settle(work, join, "all differences")
+
+
+def _run_bands(work: Work) -> None:
+    """Amount differences in widening bands, each on the rows that the narrower ones left."""
+    session, plan = work.session, work.plan
+    widest = widest_gap(plan, work.sides)
+    low = high = 0
+    while low <= widest:
+        left_rows, right_rows = session.count(work.left), session.count(work.right)
+        if not left_rows or not right_rows:
+            return
+        band = Band(low, min(high, widest))
+        join = plain_join(plan, work.left, work.right, band)
+        if band.high:
+            join = amount_cells(Join(work.left, work.right, plan.equal), plan, band, work.sides)
+        join = _narrowed(work, join, estimated := estimate(session, join))
+        work.estimated += estimated
+        within_budget(session, plan, estimated, left_rows, right_rows)
+        resolved = _settle(work, join, f"difference {band.low} to {band.high}")
+        _keep_open(work, resolved)
+        low, high = high + 1, max(1, high * 4)
+
+
+def _narrowed(work: Work, join: Join, estimated: int) -> Join:
+    """Add the date window as cells where the keys alone leave too many candidates."""
+    cells = date_cells(join, work.plan)
+    if cells is None or estimated <= _DENSE * work.session.count(work.left):
+        return join
+    return cells if estimate(work.session, cells) * 2 < estimated else join
+
+
+def _keep_open(work: Work, resolved: Resolved) -> None:
+    """What the next band works on: the rows not taken, and which of them have lost a candidate already."""
+    session = work.session
+    lost = work.lost or (None, None)
+    work.lost = (losers(session, resolved, "s", lost[0]), losers(session, resolved, "l", lost[1]))
+    left = session.create("open_s", f"SELECT t.* FROM {work.left} t ANTI JOIN {resolved.taken} w ON t.u = w.s")
+    right = session.create("open_l", f"SELECT t.* FROM {work.right} t ANTI JOIN {resolved.taken} w ON t.u = w.l")
+    session.drop(*(name for name in (work.left, work.right) if name.startswith("open_")), resolved.taken)
+    work.left, work.right = left, right
+
+
+def _settle(work: Work, join: Join, what: str) -> Resolved:
+    session, plan = work.session, work.plan
+    pairs = session.create("pairs", pair_query(plan, join))
+    found = session.count(pairs)
+    work.candidates += found
+    work.steps.append(f"{what}: {found} pairs by {join.on()}")
+    twins = (twin_table(session, work.sides, "statement"), twin_table(session, work.sides, "ledger"))
+    resolved = settle(
+        session,
+        pairs,
+        [name for name, _ in plan.order],
+        by_date=plan.rule.on_ambiguity == "date",
+        twins=twins if work.with_twins else None,
+    )
+    session.drop(pairs)
+    _record(work, resolved)
+    return resolved
+
+
+def _record(work: Work, resolved: Resolved) -> None:
+    session, rule = work.session, work.plan.rule
+    lost = "false"
+    if work.lost:
+        lost = f"t.s IN (FROM {work.lost[0]}) OR t.l IN (FROM {work.lost[1]})"
+    decided = f"t.rival_s IS NULL AND t.rival_l IS NULL AND NOT ({lost})"
+    otherwise = {"review": "suggested", "date": "suggested", "best": "confirmed", "skip": "skipped"}[rule.on_ambiguity]
+    named = "best" if rule.on_ambiguity == "best" else "ambiguous"
+    limit = _limit(work)
+    over = f"t.gap > {limit}" if limit is not None else "false"
+    session.run(
+        f"""INSERT INTO taken SELECT {work.index}, s, l, gap,
+                CASE WHEN NOT decided AND '{otherwise}' <> 'confirmed' THEN '{otherwise}'
+                     WHEN over THEN 'suggested' ELSE 'confirmed' END,
+                CASE WHEN NOT decided AND '{otherwise}' <> 'confirmed' THEN '{named}'
+                     WHEN over THEN 'limit' WHEN decided THEN how ELSE '{named}' END
+            FROM (SELECT t.s, t.l, t.gap, t.how, {decided} AS decided, {over} AS over FROM {resolved.taken} t)"""
+    )
+    for side, row, rival, other in ((1, "s", "rival_s", "l"), (0, "l", "rival_l", "s")):
+        session.run(
+            f"""INSERT INTO runners SELECT {work.index}, t.s, t.l, {side}, q.{other}, q.gap, q.r
+                FROM {resolved.taken} t JOIN {resolved.ranked} q ON t.{rival} = q.r AND t.{row} = q.{row}"""
+        )
+
+
+def _limit(work: Work) -> int | None:
+    """The amount difference in units above which a match is only suggested."""
+    given = [work.plan.rule.max_difference, work.session.options.tolerance_limit]
+    limits = [units_down(limit, work.plan.scope.scale) for limit in given if limit is not None]
+    return min(limits, default=None)

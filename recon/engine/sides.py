@@ -1,0 +1,200 @@
+"""The two sides as the engine compares them: one scale, days of one zone, only texts that some criterion reads.
+
+Table ``s`` has the statement's rows, ``l`` the ledger's. ``u`` numbers the rows of a side in the order that breaks
+ties: statement by position; ledger by booking date, then acceptance number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from recon.engine.currencies import exponent
+from recon.engine.options import Options
+from recon.engine.session import Session
+from rules.criteria import Rule
+from rules.criteria.patterns import has_group
+from rules.criteria.scope import ALIAS, Scope, Side, TextColumn, quoted
+from rules.criteria.text import loose_tokens_sql, text_keys, tokens_sql
+
+_INT64_SAFE = 10**15  # leaves room for sums of thousands of rows and for windows around them
+KEYED = ("reference", "description", "counterparty")
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Facts about the loaded rows. ``rows`` are the Arrow tables as given, with ``u`` added."""
+
+    scope: Scope
+    wide: bool
+    one_currency: bool
+    one_scale: bool
+    dated: bool
+    mixed_times: bool
+    lowest_units: int
+    highest_units: int
+    counts: dict[Side, int]
+    rows: dict[Side, pa.Table]
+
+
+def load(session: Session, rules: Sequence[Rule], statement: pa.Table, ledger: pa.Table, options: Options) -> Sides:
+    """Create ``s`` and ``l``. Costs about 0.1 s per million rows and column."""
+    rows: dict[Side, pa.Table] = {
+        "statement": _ordered(_dated(statement, options.time_zone), "statement"),
+        "ledger": _ordered(_dated(ledger, options.time_zone), "ledger"),
+    }
+    scale, one_scale = _scale(rows.values(), rules, options)
+    reach = max(_reach(table, scale) for table in rows.values())
+    wide = reach > _INT64_SAFE
+    for side, table in rows.items():
+        _create(session, side, table, _columns(rules, side, options), scale, wide, options)
+    times = [_any(table["instant"]) for table in rows.values()]
+    return Sides(
+        scope=Scope(scale, any(times), options.time_zone),
+        wide=wide,
+        one_currency=_currencies(rows.values()) <= 1,
+        one_scale=one_scale,
+        dated=all(table["day"].null_count == 0 for table in rows.values()),
+        mixed_times=any(times) and any(table["instant"].null_count for table in rows.values()),
+        lowest_units=-reach,
+        highest_units=reach,
+        counts={side: table.num_rows for side, table in rows.items()},
+        rows=rows,
+    )
+
+
+def _dated(table: pa.Table, time_zone: str) -> pa.Table:
+    """Add ``day`` (days since 1970; of an instant in the account's zone) and ``instant`` (microseconds since 1970)."""
+    day = table["booking_date"].cast(pa.int32())
+    booked_at = table["booked_at"].cast(pa.timestamp("us", tz="UTC"))
+    if _any(booked_at):
+        local = pc.local_timestamp(booked_at.cast(pa.timestamp("us", tz=time_zone)))
+        day = pc.coalesce(local.cast(pa.date32(), safe=False).cast(pa.int32()), day)
+    return table.append_column("day", day).append_column("instant", booked_at.cast(pa.int64()))
+
+
+def _ordered(table: pa.Table, side: Side) -> pa.Table:
+    """Add ``u``, the place of each row in the order of its side, counting from 0."""
+    names = ["ord", "part", "id"] if side == "statement" else ["day", "ord", "part", "id"]
+    count = table.num_rows
+    if _is_sorted([table[name].combine_chunks() for name in names]):
+        return table.append_column("u", pa.arange(0, count))
+    order = pc.sort_indices(table, sort_keys=[(name, "ascending") for name in names])
+    # The places are the inverse permutation, which is how the permutation itself sorts.
+    return table.append_column("u", pc.sort_indices(order).cast(pa.int64()))
+
+
+def _is_sorted(columns: list[pa.Array]) -> bool:
+    """Whether rows strictly ascend by these columns, nulls last in the first."""
+    size = len(columns[0])
+    if size < 2:
+        return True
+    if any(column.null_count for column in columns):
+        return False
+    ascends: pa.Array | None = None
+    for column in reversed(columns):
+        before, after = column.slice(0, size - 1), column.slice(1)
+        more = pc.less(before, after)
+        ascends = more if ascends is None else pc.or_(more, pc.and_(pc.equal(before, after), ascends))
+    return bool(pc.all(ascends).as_py())
+
+
+def _scale(tables: Iterable[pa.Table], rules: Sequence[Rule], options: Options) -> tuple[int, bool]:
+    limits = [pc.min_max(table["scale"]).as_py() for table in tables if table.num_rows]
+    lowest = min((limit["min"] for limit in limits), default=0)
+    highest = max((limit["max"] for limit in limits), default=0)
+    scale = highest
+    if any(rule.cross_currency for rule in rules):
+        scale = max([highest, *(exponent(target) for _, target in options.rates)])
+    return scale, lowest == highest == scale
+
+
+def _reach(table: pa.Table, scale: int) -> int:
+    """The largest absolute amount at the scale of the run, or a bound above it."""
+    if table.num_rows == 0:
+        return 0
+    units, scales = pc.min_max(table["units"]).as_py(), pc.min_max(table["scale"]).as_py()
+    return int(max(abs(units["min"]), abs(units["max"])) * 10 ** (scale - scales["min"]))
+
+
+def _currencies(tables: Iterable[pa.Table]) -> int:
+    return len({name for table in tables for name in pc.unique(table["currency"]).to_pylist()})
+
+
+def _any(column: pa.ChunkedArray) -> bool:
+    return bool(column.null_count < len(column))
+
+
+def _columns(rules: Sequence[Rule], side: Side, options: Options) -> list[TextColumn]:
+    wanted = {column for rule in rules for criterion in rule.criteria for column in criterion.columns(side)}
+    if options.strategy != "one_to_one":
+        wanted |= {TextColumn(name, "key") for name in options.grouping if name in KEYED}
+    return sorted(wanted, key=lambda column: column.name)
+
+
+def _create(
+    session: Session,
+    side: Side,
+    table: pa.Table,
+    columns: Sequence[TextColumn],
+    scale: int,
+    wide: bool,
+    options: Options,
+) -> None:
+    keys = {column: _key_column(session, table, column) for column in columns}
+    names = {
+        (column.field, column.pattern, column.must_match): f"key_{number}" for number, column in enumerate(columns)
+    }
+    source = table.select(["u", "id", "part", "units", "scale", "currency", "day", "instant"])
+    for column, array in keys.items():
+        name = names[column.field, column.pattern, column.must_match]
+        if name not in source.column_names:
+            source = source.append_column(name, array)
+    session.connection.register(f"{side}_in", source)
+    texts = [
+        f"{_form_sql(column, names[column.field, column.pattern, column.must_match])} AS {column.name}"
+        for column in columns
+    ]
+    amount = _amount_sql(scale, wide, side, options)
+    chosen = ", ".join(["u", "id", "part", f"{amount} AS amt", "scale", "currency AS ccy", "day", "instant", *texts])
+    session.run(f"CREATE TABLE {ALIAS[side]} AS SELECT {chosen} FROM {side}_in")
+    session.connection.unregister(f"{side}_in")
+
+
+def _amount_sql(scale: int, wide: bool, side: Side, options: Options) -> str:
+    kind = "HUGEINT" if wide else "BIGINT"
+    powers = " ".join(f"WHEN {each} THEN {10 ** (scale - each)}" for each in range(scale))
+    units = f"units::{kind} * CASE scale {powers} ELSE 1 END::{kind}" if powers else f"units::{kind}"
+    if options.sign == "unsigned":
+        return f"abs({units})"
+    return f"-({units})" if options.sign == "inverted" and side == "ledger" else units
+
+
+def _form_sql(column: TextColumn, key: str) -> str:
+    if column.form == "key":
+        return key
+    if column.form == "tokens":
+        return tokens_sql(key)
+    return loose_tokens_sql(key) if column.form == "loose_tokens" else f"replace({loose_tokens_sql(key)}, ' ', '')"
+
+
+def _key_column(session: Session, table: pa.Table, column: TextColumn) -> pa.Array:
+    made = f"{column.field}_key"
+    if column.pattern is None:
+        return table[made] if made in table.column_names else text_keys(table[column.field])
+    return text_keys(_extracted(session, table.select([column.field]), column))
+
+
+def _extracted(session: Session, table: pa.Table, column: TextColumn) -> pa.ChunkedArray:
+    """The part of the raw text that the pattern finds; without a match nothing, or the whole text."""
+    pattern = column.pattern or ""
+    session.connection.register("extract_in", table)
+    part = f"regexp_extract({column.field}, {quoted(pattern)}, {1 if has_group(pattern) else 0}, 'i')"
+    otherwise = "NULL" if column.must_match else column.field
+    matched = f"regexp_matches({column.field}, {quoted(pattern)}, 'i')"
+    found = session.arrow(f"SELECT CASE WHEN {matched} THEN {part} ELSE {otherwise} END AS found FROM extract_in")
+    session.connection.unregister("extract_in")
+    return found["found"]

@@ -1,0 +1,50 @@
+"""Interchangeable rows: equal in every business field, so that nobody can say which of them a match is about.
+
+What a row is called (ids, position, part, when it was accepted) and how its amount was written do not count.
+"""
+
+from __future__ import annotations
+
+from recon.engine.session import Session
+from recon.engine.sides import Sides
+from rules.criteria.scope import ALIAS, Side
+
+_BUSINESS = (
+    "value_date",
+    "reference",
+    "description",
+    "counterparty",
+    "type_code",
+    "source",
+    "destination",
+    "parent_transaction",
+    "status",
+    "extra",
+)
+
+
+def twin_table(session: Session, sides: Sides, side: Side) -> str:
+    """Table ``twins_s`` or ``twins_l`` with ``u`` and ``kin`` for every row that has a twin; made once per run.
+
+    ``kin`` is the first of the twins. A hash finds who might have one, then the fields themselves are compared.
+    """
+    name = f"twins_{ALIAS[side]}"
+    if session.rows(f"SELECT 1 FROM duckdb_tables() WHERE table_name = '{name}'"):
+        return name
+    rows = sides.rows[side]
+    columns = [column for column in _BUSINESS if column in rows.column_names and rows[column].null_count < len(rows)]
+    session.connection.register("rows_in", rows.select(["u", "booking_date", *columns]))
+    fields = ", ".join(["t.amt", "t.ccy", "t.day", "t.instant", "r.booking_date", *(f"r.{each}" for each in columns)])
+    alike = session.create(
+        "alike",
+        f"SELECT u FROM (SELECT t.u, hash({fields}) AS h FROM {ALIAS[side]} t JOIN rows_in r USING (u))"
+        " QUALIFY count(*) OVER (PARTITION BY h) > 1",
+    )
+    session.run(
+        f"CREATE TABLE {name} AS SELECT u, kin FROM (SELECT t.u, min(t.u) OVER kind AS kin, count(*) OVER kind AS n"
+        f" FROM {ALIAS[side]} t JOIN rows_in r USING (u) SEMI JOIN {alike} USING (u)"
+        f" WINDOW kind AS (PARTITION BY {fields})) WHERE n > 1"
+    )
+    session.connection.unregister("rows_in")
+    session.drop(alike)
+    return name

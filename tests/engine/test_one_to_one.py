@@ -1,0 +1,167 @@
+"""One line, one entry: who gets whom, and when that is certain."""
+
+from decimal import Decimal
+
+import pytest
+
+from tests.engine.tables import pairs, row, rule, run
+
+AMOUNT = ("amount", "eq")
+REFERENCE = ("reference", "eq")
+BLNK_LEDGER = ["152.75", "329.40", "87.15", "413.60", "276.89", "199.99", "540.25", "135.70", "92.80", "480.55"]
+BLNK_STATEMENT = ["152.75", "328.80", "90.00", "417.00", "278.00", "250.00", "545.00", "150.00", "92.80", "399.99"]
+
+
+def practice():
+    return [
+        [row(amount, reference=f"txn_{n:03}") for n, amount in enumerate(side)]
+        for side in (BLNK_STATEMENT, BLNK_LEDGER)
+    ]
+
+
+def test_blnks_practice_example_within_one_percent():
+    within = {"field": "amount", "operator": "equals", "allowable_drift": 0.01}
+    outcome = run(rule(within, REFERENCE), *practice())
+    assert [lines[0] for lines, _ in pairs(outcome, "confirmed")] == [1, 2, 4, 5, 7, 9]
+
+
+def test_blnks_practice_example_exactly():
+    assert [lines[0] for lines, _ in pairs(run(rule(AMOUNT, REFERENCE), *practice()))] == [1, 9]
+
+
+def test_the_smallest_difference_comes_first_and_is_decided():
+    near = rule({"field": "amount", "operator": "eq", "allowable_drift": "1"})
+    outcome = run(near, [row("10.00")], [row("10.50"), row("10.01")])
+    assert pairs(outcome, "confirmed") == [([1], [2])]
+
+
+def test_equal_candidates_are_suggested_with_the_runner_up():
+    outcome = run(rule(AMOUNT), [row()], [row(reference="a"), row(reference="b")])
+    assert pairs(outcome, "suggested") == [([1], [1])]
+    assert [(each["side"], each["id"]) for each in outcome.runners_up.to_pylist()] == [(1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("on_ambiguity", "state"),
+    [("review", "suggested"), ("date", "confirmed"), ("best", "confirmed"), ("skip", None)],
+)
+def test_a_nearer_date_decides_only_if_the_rule_says_so(on_ambiguity, state):
+    entries = [row(day="2026-01-05", reference="a"), row(day="2026-01-02", reference="b")]
+    outcome = run(rule(AMOUNT, on_ambiguity=on_ambiguity), [row(day="2026-01-01")], entries)
+    assert [each["state"] for each in outcome.matches.to_pylist()] == ([state] if state else [])
+    assert pairs(outcome) == ([([1], [2])] if state else [])
+
+
+def test_interchangeable_rows_are_confirmed_in_order_and_the_excess_stays_open():
+    outcome = run(rule(AMOUNT), [row(), row(), row()], [row(), row()])
+    assert pairs(outcome, "confirmed") == [([1], [1]), ([2], [2])]
+
+
+def test_what_an_earlier_rule_confirmed_is_gone_for_later_ones():
+    outcome = run(
+        [rule(REFERENCE), rule(AMOUNT)], [row("1", reference="a"), row("2")], [row("2", reference="a"), row("2")]
+    )
+    assert [(each["rule_index"], each["state"]) for each in outcome.matches.to_pylist()] == [
+        (0, "confirmed"),
+        (1, "confirmed"),
+    ]
+
+
+def test_a_suggestion_is_withdrawn_when_a_later_rule_confirms_one_of_its_rows():
+    lines = [row(reference="x")]
+    entries = [row(reference="a"), row(reference="x")]
+    outcome = run([rule(AMOUNT), rule(AMOUNT, REFERENCE)], lines, entries)
+    assert pairs(outcome, "confirmed") == [([1], [2])]
+    assert pairs(outcome, "suggested") == []
+
+
+def test_a_difference_over_the_limit_is_only_suggested():
+    near = {"field": "amount", "operator": "eq", "allowable_drift": "5"}
+    outcome = run(rule(near, max_difference="1.00", difference_type="fee"), [row("10.00")], [row("12.00")])
+    assert pairs(outcome, "suggested") == [([1], [1])]
+    assert [(d["units"], d["type"]) for d in outcome.differences.to_pylist()] == [(-200, "fee")]
+
+
+def test_an_accounts_limit_counts_too():
+    near = {"field": "amount", "operator": "eq", "allowable_drift": "5"}
+    outcome = run(rule(near), [row("10.00")], [row("12.00")], tolerance_limit=Decimal("1.99"))
+    assert pairs(outcome, "suggested") == [([1], [1])]
+
+
+@pytest.mark.parametrize(
+    ("line", "entry", "drift", "met"),
+    [
+        ("100.01", "100.00", "0.01", True),  # bounds are included
+        ("100.011", "100.00", "0.01", False),  # and nothing is rounded
+        ("100.01", "100", "0.009", False),
+        ("0", "0", "0", True),
+        ("-5.00", "5.00", "100", False),  # opposite signs never match
+        ("0.00", "-1.00", "1", True),  # zero has no direction
+    ],
+)
+def test_amount_drift_is_exact_at_the_edge(line, entry, drift, met):
+    near = {"field": "amount", "operator": "eq", "allowable_drift": drift}
+    assert bool(pairs(run(rule(near), [row(line)], [row(entry)]))) is met
+
+
+@pytest.mark.parametrize(
+    ("line", "entry", "window", "met"),
+    [
+        ("2026-01-03", "2026-01-01", "2d", True),
+        ("2026-01-04", "2026-01-01", "2d", False),
+        ("2026-01-02", "2026-01-01", "36h", True),  # without a time, whole days
+        ("2026-01-03", "2026-01-01", "36h", False),
+        ("2026-01-02T12:00", "2026-01-01T00:00", "36h", True),
+        ("2026-01-02T12:01", "2026-01-01T00:00", "36h", False),
+        ("2026-01-03T23:59", "2026-01-01T00:00", "2d", True),  # d is always calendar days
+        ("2026-01-01", "2026-01-02", "0d..3d", False),  # plus is bank later
+        (None, "2026-01-02", "3d", False),  # no date, no match
+    ],
+)
+def test_date_windows(line, entry, window, met):
+    outcome = run(rule(("date", "within_range", window)), [row(day=line)], [row(day=entry)])
+    assert bool(pairs(outcome)) is met
+
+
+@pytest.mark.parametrize(
+    ("options", "line", "entry", "met"),
+    [
+        ({}, "5.00", "-5.00", False),
+        ({"sign": "inverted"}, "5.00", "-5.00", True),
+        ({"sign": "inverted"}, "5.00", "5.00", False),
+        ({"sign": "unsigned"}, "5.00", "-5.00", True),
+    ],
+)
+def test_the_sign_setting(options, line, entry, met):
+    assert bool(pairs(run(rule(AMOUNT), [row(line)], [row(entry)], **options))) is met
+
+
+@pytest.mark.parametrize(
+    ("text", "reference", "options", "met"),
+    [
+        ("Payment INV-1234 thanks", "inv-1234", {}, True),
+        ("Payment INV-12345", "INV-1234", {}, False),  # whole tokens
+        ("Payment INV-12345", "INV-1234", {"substring": True}, True),
+        ("pay inv 0012 now", "INV-12", {"loose": True}, True),
+        ("pay inv12 now", "INV-0012", {"loose": True}, True),
+        ("pay inv123 now", "INV-12", {"loose": True}, False),
+        ("a 12 b", "12", {}, False),  # too short to mean anything
+        ("INV-1234", "Payment of INV-1234", {}, True),  # either way round
+    ],
+)
+def test_a_reference_inside_a_description(text, reference, options, met):
+    inside = {"field": "description", "operator": "contains", "ledger_field": "reference"} | options
+    assert bool(pairs(run(rule(inside), [row(description=text)], [row(reference=reference)]))) is met
+
+
+def test_a_pattern_takes_its_first_group_and_ledger_texts_without_it_count_whole():
+    extracted = {"field": "reference", "operator": "eq", "pattern": r"order (\d+)"}
+    outcome = run(rule(extracted), [row(reference="ORDER 77 paid"), row(reference="77")], [row(reference="77")])
+    assert pairs(outcome) == [([1], [1])]
+
+
+def test_amounts_of_eighteen_digits_and_other_scales_stay_exact():
+    big = "999999999999999999"
+    outcome = run(rule(AMOUNT), [row(big), row("0.000000001")], [row("0.000000001"), row(big)])
+    assert pairs(outcome) == [([1], [2]), ([2], [1])]
+    assert outcome.matches.column("line_units").to_pylist() == [int(big), 1]
