@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from recon.models import Account, Event, LoadState, Statement
 from recon.usecases.finding import RowFilter
 
-EVENT_KINDS = ("account", "item", "ledger import", "match", "rule", "run", "statement")
+EVENT_KINDS = ("account", "item", "ledger", "match", "rule", "run", "statement")
 
 
 class DateInput(forms.DateInput):

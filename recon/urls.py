@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib.auth import views as auth_views
 from django.urls import include, path
 
-from recon.views import audit, ledger, overview, statements
+from recon.views import accounts, audit, ledger, overview, statements
 
 urlpatterns = [
     path("", overview.overview, name="overview"),
@@ -17,6 +17,10 @@ urlpatterns = [
     # ledger
     path("ledger/", ledger.ledger, name="ledger"),
     path("ledger/<int:entry_id>/", ledger.ledger_entry, name="ledger_entry"),
+    # settings
+    path("settings/", accounts.settings, name="settings"),
+    path("accounts/new/", accounts.account_new, name="account_new"),
+    path("accounts/<int:account_id>/", accounts.account, name="account"),
     # audit
     path("audit/", audit.audit, name="audit"),
     # rule authoring

@@ -90,3 +90,27 @@ on("change", "[data-submit]", (input) => input.form.requestSubmit());
 on("submit", "form[data-confirm]", (form, event) => {
     if (!confirm(form.dataset.confirm)) event.preventDefault();
 });
+
+// Ordered chips: moved by their buttons or by dragging; the order in the form is the order that counts.
+const renumber = (list) => list.querySelectorAll(".order").forEach((place, index) => (place.textContent = index + 1));
+on("click", "[data-chip-move]", (button, event) => {
+    event.preventDefault();
+    const chip = button.closest(".chip");
+    const up = button.dataset.chipMove === "up";
+    const other = up ? chip.previousElementSibling : chip.nextElementSibling;
+    if (!other) return;
+    other[up ? "before" : "after"](chip);
+    renumber(chip.parentElement);
+    button.focus();
+    say(`moved to place ${[...chip.parentElement.children].indexOf(chip) + 1}`);
+});
+let dragged = null;
+on("dragstart", ".chip", (chip) => (dragged = chip));
+on("dragover", ".chip", (chip, event) => {
+    if (!dragged || dragged.parentElement !== chip.parentElement) return;
+    event.preventDefault();
+    const below = event.clientY > chip.getBoundingClientRect().top + chip.offsetHeight / 2;
+    chip[below ? "after" : "before"](dragged);
+    renumber(chip.parentElement);
+});
+on("dragend", ".chip", () => (dragged = null));
