@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from recon.rows import amount
+from recon.rows import MAX_UNITS, amount
 from recon.statements.columns import Amounts, amounts_of, mapped, or_null
-from recon.statements.currencies import UNKNOWN, currency_code
+from recon.statements.currencies import UNKNOWN, currency_code, exponent
 from recon.statements.directions import amount_column
 from recon.statements.mapping import Mapping, Role
 from recon.statements.model import Hints
-from recon.statements.numbers import Decimals, NumberError, fitted
+from recon.statements.numbers import NumberError, fitted
 from recon.statements.tables import Table
+
+_ZERO: Final = pa.scalar(0, pa.decimal128(38, 0))
+
+
+_ELEVEN_DIGITS: Final = pa.scalar(10**11, pa.decimal128(38, 0))
+"""Below this Arrow writes decimals without an exponent."""
 
 
 class FailureList(Protocol):
@@ -41,31 +47,36 @@ def row_amounts(
     table: Table, mapping: Mapping, hints: Hints, currencies: pa.Array, failures: FailureList
 ) -> RowAmounts:
     """Read and sign the amounts of a table. Plus is money in, from the account owner's view."""
-    decimal: Decimals = mapping.decimal or "."
     if mapping.column("debit") or mapping.column("credit"):
-        read, texts = _apart(table, mapping, hints, decimal, failures)
+        read, texts = _apart(table, mapping, hints, failures)
     else:
-        read, texts = _single(table, mapping, hints, decimal, failures)
+        read, texts = _single(table, mapping, hints, failures)
     codes = _codes(currencies, read.symbols, mapping.currency or hints.currency)
     units, scales, failed = _fitted(read, codes)
     failures.add(amount_column(mapping) or mapping.column("debit") or mapping.column("credit") or "", texts, failed)
-    return RowAmounts(units, scales, codes, or_null(texts), _beside(table, mapping, decimal))
+    return RowAmounts(units, scales, codes, or_null(texts), _beside(table, mapping, hints))
 
 
-def _single(
-    table: Table, mapping: Mapping, hints: Hints, decimal: Decimals, failures: FailureList
-) -> tuple[Amounts, pa.Array]:
+def _single(table: Table, mapping: Mapping, hints: Hints, failures: FailureList) -> tuple[Amounts, pa.Array]:
     name = amount_column(mapping) or ""
     texts = table.texts(name)
-    read = amounts_of(texts, decimal, in_cents=bool(mapping.in_cents))
+    read = _read(texts, mapping, hints)
     failures.add(name, texts, read.failures)
     if mapping.sign == "column":
         factor = _factors(table, mapping, failures)
-        units = pc.if_else(pc.less(factor, 0), pc.negate(pc.abs(read.units)), pc.abs(read.units))
+        contrary = pc.and_(pc.less(read.units, _ZERO), pc.greater(factor, 0))
+        said = "an amount without a minus, since its row is said to be money in"
+        failures.add(name, texts, dict.fromkeys(pc.indices_nonzero(contrary).to_pylist(), said))
+        units = pc.if_else(pc.less(factor, 0), pc.negate(pc.abs(read.units)), read.units)
         return Amounts(_flipped(units) if _debit_is_in(hints) else units, read.scales, read.symbols), texts
     return Amounts(
         _flipped(read.units) if mapping.sign == "inverted" else read.units, read.scales, read.symbols
     ), texts
+
+
+def _read(texts: pa.Array, mapping: Mapping, hints: Hints) -> Amounts:
+    places = exponent(mapping.currency or hints.currency)
+    return amounts_of(texts, mapping.decimal or ".", places=places, in_cents=bool(mapping.in_cents))
 
 
 def _factors(table: Table, mapping: Mapping, failures: FailureList) -> pa.Array:
@@ -90,22 +101,19 @@ def _factors(table: Table, mapping: Mapping, failures: FailureList) -> pa.Array:
     return pa.array(factors, pa.int8()).take(indices)
 
 
-def _apart(
-    table: Table, mapping: Mapping, hints: Hints, decimal: Decimals, failures: FailureList
-) -> tuple[Amounts, pa.Array]:
+def _apart(table: Table, mapping: Mapping, hints: Hints, failures: FailureList) -> tuple[Amounts, pa.Array]:
     """Out and in from two columns (or only one of them); a row with both is refused."""
     sides = []
     for role in ("debit", "credit"):
         name = mapping.column(role)
         texts = table.texts(name) if name else pa.array([""] * table.rows, pa.string())
-        read = amounts_of(texts, decimal, in_cents=bool(mapping.in_cents))
+        read = _read(texts, mapping, hints)
         if name:
             failures.add(name, texts, read.failures)
         sides.append((read, texts))
     (debit, debit_texts), (credit, credit_texts) = sides
     out = debit.units if mapping.debits == "negative" else _flipped(debit.units)
-    zero = pa.scalar(0, pa.decimal128(38, 0))
-    is_out, is_in = (pc.fill_null(pc.not_equal(side.units, zero), fill_value=False) for side in (debit, credit))
+    is_out, is_in = (pc.fill_null(pc.not_equal(side.units, _ZERO), fill_value=False) for side in (debit, credit))
     both = pc.indices_nonzero(pc.and_(is_out, is_in)).to_pylist()
     failures.add(
         mapping.column("debit") or "", debit_texts, dict.fromkeys(both, "an amount in only one of the two columns")
@@ -139,31 +147,48 @@ def _codes(stated: pa.Array, symbols: dict[int, str], fallback: str | None) -> p
 
 def _fitted(read: Amounts, codes: pa.Array) -> tuple[pa.Array, pa.Array, dict[int, str]]:
     """Units at the currency's scale (more where the text has more places), and the rows that do not fit 18 digits."""
-    units: list[int | None] = []
-    scales: list[int | None] = []
+    places, indices = mapped(codes, lambda _place, code: exponent(code))
+    at_scale = pc.equal(read.scales, pa.array(places, pa.int16()).take(indices))
+    small = pc.less_equal(pc.abs(read.units), pa.scalar(MAX_UNITS, pa.decimal128(38, 0)))
+    rest = pc.invert(pc.fill_null(pc.and_(at_scale, small), fill_value=True))
+    rows = pc.indices_nonzero(rest).to_pylist()
+    if not rows:
+        return read.units.cast(pa.int64()), read.scales, {}
     failed: dict[int, str] = {}
-    columns = zip(read.units.to_pylist(), read.scales.to_pylist(), codes.to_pylist(), strict=True)
-    for row, (number, places, code) in enumerate(columns):
-        unit = scale = None
-        if number is not None:
-            try:
-                unit, scale = fitted(int(number), places, code)
-            except NumberError as error:
-                failed[row] = str(error)
-        units.append(unit)
-        scales.append(scale)
-    return pa.array(units, pa.int64()), pa.array(scales, pa.int16()), failed
+    fits: list[tuple[int | None, int | None]] = []
+    columns = (column.filter(rest).to_pylist() for column in (read.units, read.scales, codes))
+    for row, units, scale, code in zip(rows, *columns, strict=True):
+        try:
+            fits.append(fitted(int(units), scale, code))
+        except NumberError as error:
+            failed[row] = str(error)
+            fits.append((None, None))
+    kept = pc.if_else(rest, pa.scalar(None, read.units.type), read.units).cast(pa.int64())
+    units = pc.replace_with_mask(kept, rest, pa.array([units for units, _ in fits], pa.int64()))
+    scales = pc.replace_with_mask(read.scales, rest, pa.array([scale for _, scale in fits], pa.int16()))
+    return units, scales, failed
 
 
-def _beside(table: Table, mapping: Mapping, decimal: Decimals) -> dict[Role, pa.Array]:
+def _beside(table: Table, mapping: Mapping, hints: Hints) -> dict[Role, pa.Array]:
     """Gross, fee, net and balance of each row as plain decimals; null where empty or unreadable."""
     roles: tuple[Role, ...] = ("gross", "fee", "net", "balance")
     beside: dict[Role, pa.Array] = {}
     for role in roles:
         name = mapping.column(role)
         if name:
-            read = amounts_of(table.texts(name), decimal, in_cents=bool(mapping.in_cents))
-            pairs = zip(read.units.to_pylist(), read.scales.to_pylist(), strict=True)
-            texts = [None if units is None else f"{amount(int(units), scale):f}" for units, scale in pairs]
-            beside[role] = pa.array(texts, pa.string())
+            read = _read(table.texts(name), mapping, hints)
+            beside[role] = _decimal_texts(read)
     return beside
+
+
+def _decimal_texts(read: Amounts) -> pa.Array:
+    """Plain decimals with a point: all at once where the scale is the same throughout."""
+    scales = pc.unique(read.scales.drop_null()).to_pylist()
+    if len(scales) == 1 and pc.all(pc.less(pc.abs(read.units), _ELEVEN_DIGITS)).as_py():
+        scaled = pa.decimal128(38, scales[0])
+        units = pa.Array.from_buffers(scaled, len(read.units), read.units.buffers(), offset=read.units.offset)
+        return units.cast(pa.string())
+    pairs = zip(read.units.to_pylist(), read.scales.to_pylist(), strict=True)
+    return pa.array(
+        [None if units is None else f"{amount(int(units), scale):f}" for units, scale in pairs], pa.string()
+    )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, tzinfo
+from datetime import UTC, time, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -16,7 +15,7 @@ from recon.statements.amounts import row_amounts
 from recon.statements.balances import balances_of
 from recon.statements.columns import currencies_of, dates_of, or_null
 from recon.statements.currencies import UNKNOWN
-from recon.statements.dates import DateError, DateOrder, instant, parse_date, parse_time
+from recon.statements.dates import DateError, DateOrder, Moment, instant, parse_date, parse_time
 from recon.statements.extras import extras_of
 from recon.statements.leftovers import Verdicts, left_out_by_rule, left_out_for_want
 from recon.statements.mapping import JOINED_ROLES, Mapping, Role
@@ -92,11 +91,15 @@ def _dates(table: Table, mapping: Mapping, zone: tzinfo, failures: Failures) -> 
 def _has_times(instants: pa.Array, zone: tzinfo) -> bool:
     """Whether times of day were meant: an export that writes midnight everywhere knows no times."""
     known = instants.drop_null()
-    return any(each.astimezone(zone).time().replace(microsecond=0).isoformat() != "00:00:00" for each in _ends(known))
+    return any(
+        each.astimezone(zone).time() != time()
+        for part in (known.slice(0, 100), pc.unique(known))
+        for each in _some(part)
+    )
 
 
-def _ends(instants: pa.Array) -> Iterable[Any]:
-    some: list[Any] = pc.unique(instants).slice(0, 1000).to_pylist()
+def _some(instants: pa.Array) -> list[Any]:
+    some: list[Any] = instants.slice(0, 10_000).to_pylist()
     return some
 
 
@@ -105,11 +108,11 @@ def _with_clock(days: pa.Array, clocks: pa.Array, order: DateOrder, zone: tzinfo
     instants = []
     for day, clock in zip(days.to_pylist(), clocks.to_pylist(), strict=True):
         try:
-            moment = parse_date(day, order) if day and clock else None
-            time, own = parse_time(clock) if moment else (None, None)
+            clock_time, own = parse_time(clock) if clock else (None, None)
+            moment = parse_date(day, order) if day and clock_time else None
         except DateError:
-            moment = time = own = None
-        instants.append(instant(type(moment)(moment.day, time, own), zone) if moment and time else None)
+            moment = None
+        instants.append(instant(Moment(moment.day, clock_time, own), zone) if moment else None)
     return pa.array(instants, pa.timestamp("us", "UTC"))
 
 
@@ -125,25 +128,31 @@ def _text(table: Table, mapping: Mapping, role: Role) -> pa.Array:
     names = mapping.columns[role]
     if len(names) == 1 or role not in JOINED_ROLES:
         return or_null(table.texts(names[0]))
-    parts = [or_null(table.texts(name)) for name in names]
-    return or_null(pc.fill_null(pc.binary_join_element_wise(*parts, " ", null_handling="skip"), ""))
+    parts = [table.texts(name) for name in names]
+    spaced = [pc.if_else(pc.equal(part, ""), "", pc.binary_join_element_wise(" ", part, "")) for part in parts]
+    return or_null(pc.utf8_ltrim_whitespace(pc.binary_join_element_wise(*spaced, "")))
 
 
-def _kept(rows: int, dropped: set[int]) -> pa.Array:
+def _kept(rows: int, dropped: set[int]) -> pa.Array | None:
+    """Which rows become lines; None when all do."""
+    if not dropped:
+        return None
     keep = bytearray(b"\1" * rows)
     for row in dropped:
         keep[row] = 0
     return pa.array(keep, pa.uint8()).cast(pa.bool_())
 
 
-def _lines(columns: dict[str, pa.Array], keep: pa.Array, rows: int) -> pa.Table:
+def _lines(columns: dict[str, pa.Array], keep: pa.Array | None, rows: int) -> pa.Table:
     """The kept rows in the shape of every reader."""
+    fields = [each for each in ROW_SCHEMA if each.name != "position"]
     whole = pa.table(
-        [columns[each.name].cast(each.type) if each.name in columns else pa.nulls(rows, each.type)
-         for each in ROW_SCHEMA if each.name != "position"],
-        names=[each.name for each in ROW_SCHEMA if each.name != "position"],
-    ).filter(keep)  # fmt: skip
-    positions = pa.array(range(1, whole.num_rows + 1), pa.int64())
+        [columns[each.name].cast(each.type) if each.name in columns else pa.nulls(rows, each.type) for each in fields],
+        names=[each.name for each in fields],
+    )
+    if keep is not None:
+        whole = whole.filter(keep).combine_chunks()
+    positions = pc.cumulative_sum(pa.repeat(pa.scalar(1, pa.int64()), whole.num_rows))
     return whole.add_column(0, "position", positions).cast(ROW_SCHEMA)
 
 

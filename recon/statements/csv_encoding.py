@@ -27,14 +27,10 @@ _CANDIDATES: Final = (
 _SAMPLE_BYTES: Final = 64 * 1024
 
 
-def decode(data: bytes, wanted: str | None = None) -> tuple[str, str]:
-    """The text and the encoding it was read with. ``wanted``, the user's choice, is binding.
-
-    Raises StatementError, naming the line, when the bytes are no text in the encoding.
-    """
-    encoding = wanted or encoding_of(data)
+def decode(data: bytes, encoding: str) -> str:
+    """The text. Raises StatementError, naming the line, when the bytes are no text in the encoding."""
     try:
-        return data.decode(encoding), encoding
+        return data.decode(encoding)
     except LookupError:
         raise StatementError.at(
             f"The encoding {encoding!r} is not known.", found=encoding, expected="an encoding like utf-8 or cp1252"
@@ -53,11 +49,13 @@ def encoding_of(data: bytes) -> str:
             return name
     if sixteen := _utf16_without_mark(data):
         return sixteen
+    if data.isascii():
+        return "ascii"
     try:
-        codecs.getincrementaldecoder("utf-8")().decode(data)
+        data.decode()
     except UnicodeDecodeError:
         return _guess(data)
-    return "ascii" if data.isascii() else "utf-8"
+    return "utf-8"
 
 
 def is_text(head: bytes) -> bool:

@@ -9,7 +9,8 @@ from typing import Final
 
 from recon.statements.cells import Row, delimiter_of, rows_of
 from recon.statements.convert import converted, currency_question
-from recon.statements.csv_encoding import decode, is_text
+from recon.statements.csv_encoding import decode, encoding_of, is_text
+from recon.statements.csv_quick import WORTHWHILE, quick_table
 from recon.statements.header import header_of
 from recon.statements.mapping import Mapping
 from recon.statements.model import Hints, Reading, StatementError
@@ -19,6 +20,9 @@ from recon.statements.tables import Table, table_of
 NAME: Final = "csv"
 _NAMES: Final = (".csv", ".tsv", ".txt", ".xls", ".tab")
 _SAMPLE_ROWS: Final = 20
+_UTF8: Final = ("ascii", "utf-8", "utf-8-sig")
+HEAD_BYTES: Final = 64 * 1024
+"""How much of a large file is looked at to find its dialect."""
 
 
 def detects(head: bytes, name: str) -> int:
@@ -32,18 +36,51 @@ def read(data: bytes, name: str, hints: Hints) -> Reading:
     """Sniff what the mapping leaves open, then read every row."""
     refuse_long_lines(data, hints.limits.max_line_length)
     wanted = hints.mapping or Mapping()
-    text, encoding = decode(data, hints.encoding or wanted.encoding)
-    delimiter = wanted.delimiter or delimiter_of(text[:200_000])
+    encoding = hints.encoding or wanted.encoding or encoding_of(data)
+    if len(data) >= WORTHWHILE and encoding in _UTF8 and (reading := _read_quickly(data, encoding, wanted, hints)):
+        return reading
+    text = decode(data, encoding)
+    delimiter = _delimiter(text, wanted)
+    rows = list(rows_of(text.lstrip("\ufeff"), delimiter, hints.limits.max_line_length))
+    return read_rows(NAME, rows, replace(wanted, delimiter=delimiter, encoding=encoding), hints)
+
+
+def _read_quickly(data: bytes, encoding: str, wanted: Mapping, hints: Hints) -> Reading | None:
+    """The reading of a large clean file, its beginning looked at carefully; None if all of it needs care."""
+    head = data[: data.rfind(b"\n", 0, HEAD_BYTES) + 1]
+    text = decode(head, encoding)
+    delimiter = _delimiter(text, wanted)
+    rows = list(rows_of(text.lstrip("\ufeff"), delimiter, hints.limits.max_line_length))[:-1]
+    partial = replace(wanted, delimiter=delimiter, encoding=encoding)
+    header = header_of(rows, partial)
+    beginning = table_of(rows, header)
+    if not beginning.rows or _width(rows, header) != len(beginning.header):
+        return None
+    first = beginning.lines[0].as_py()
+    table = quick_table(data, beginning.header, delimiter, first - 1)
+    if table is None:
+        return None
+    table = replace(table, above=beginning.above, header_line=beginning.header_line)
+    return read_table(NAME, table, partial, hints)
+
+
+def _width(rows: list[Row], header: Row | None) -> int:
+    """Cells of the first row that is data."""
+    return next((len(row.cells) for row in rows if not row.blank and (not header or row.line > header.line)), 0)
+
+
+def _delimiter(text: str, wanted: Mapping) -> str:
+    delimiter = wanted.delimiter or delimiter_of(text[:HEAD_BYTES])
     if not text.strip():
         raise StatementError("The file has no content.")
     if delimiter is None:
         raise StatementError.at(
             "The file is text, but no table: no delimiter parts its lines into columns.",
-            line=1, found=text.strip().splitlines()[0][:80], expected="values parted by comma, semicolon or tab",
-        )  # fmt: skip
-    rows = list(rows_of(text.lstrip("\ufeff"), delimiter, hints.limits.max_line_length))
-    partial = replace(wanted, delimiter=delimiter, encoding=encoding)
-    return read_rows(NAME, rows, partial, hints)
+            line=1,
+            found=text.strip().splitlines()[0][:80],
+            expected="values parted by comma, semicolon or tab",
+        )
+    return delimiter
 
 
 def read_rows(kind: str, rows: list[Row], partial: Mapping, hints: Hints) -> Reading:

@@ -11,7 +11,7 @@ from recon.statements.numbers import NumberError, parse_amount
 from recon.statements.tables import Table
 from recon.statements.words import MINUS_WORDS, NEUTRAL_WORDS, PLUS_WORDS
 
-_SAMPLE = 20_000
+_SAMPLE = 2_000
 _BLNK = {"id", "amount", "date", "currency", "reference"}
 
 

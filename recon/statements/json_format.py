@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from recon.statements.cells import Row
-from recon.statements.csv_encoding import decode, is_text
+from recon.statements.csv_encoding import decode, encoding_of, is_text
 from recon.statements.csv_format import read_table
 from recon.statements.mapping import Mapping
 from recon.statements.model import Hints, Reading, StatementError
@@ -26,7 +26,8 @@ def detects(head: bytes, name: str) -> int:
 
 def read(data: bytes, name: str, hints: Hints) -> Reading:
     """Every object is a row, its keys are the columns; numbers are read as text, so that no digit is lost."""
-    text, encoding = decode(data, hints.encoding)
+    encoding = hints.encoding or encoding_of(data)
+    text = decode(data, encoding)
     objects = list(_objects(text))
     if not objects:
         raise StatementError("The file has no transactions: no list of objects was found in it.")

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+import pyarrow.compute as pc
+
 from recon.statements.cells import Row
 from recon.statements.currencies import currency_code, named_in
 from recon.statements.dates import DateOrder, order_votes
@@ -15,13 +17,15 @@ from recon.statements.numbers import Decimals, NumberError, decimal_votes, parse
 from recon.statements.tables import Table
 from recon.statements.words import PREAMBLE_WORDS, plain
 
-_SAMPLE: Final = 20_000
+_SAMPLE: Final = 2_000
 
 
 def decimal_of(table: Table, mapping: Mapping) -> tuple[Decimals, Question | None]:
     """The decimal mark of all amount columns together; asked only when every number fits both readings."""
     names = [name for role in AMOUNT_ROLES for name in mapping.columns.get(role, ())]
-    point, comma, either = decimal_votes(_texts(table, names))
+    point, comma, either = decimal_votes(_some(table, names))
+    if not (point or comma):
+        point, comma, either = decimal_votes(_matching(table, names, r"\d[.,]\d"))
     if point or comma or not either:
         return ("," if comma > point else "."), None
     suggested: Decimals = "." if mapping.delimiter in (";", "\t") else ","
@@ -37,8 +41,10 @@ def decimal_of(table: Table, mapping: Mapping) -> tuple[Decimals, Question | Non
 def date_order_of(table: Table, mapping: Mapping, hints: Hints) -> tuple[DateOrder, Question | None]:
     """The order of day and month: from a day past 12, else from the order of the rows, else asked."""
     names = [name for role in ("booking_date", "value_date") for name in mapping.columns.get(role, ())]
-    texts = _texts(table, names)
+    texts = _some(table, names)
     day_first, month_first, either = order_votes(texts)
+    if not (day_first or month_first) and texts:  # sorted rows: days past 12 may come late
+        day_first, month_first, either = order_votes(_matching(table, names, r"^\D{0,12}(?:\d{1,2}\s?[-/. ]|\d{8}$)"))
     if day_first or month_first or not either:
         return ("mdy" if month_first > day_first else "dmy"), None
     if hints.date_order:
@@ -68,7 +74,7 @@ def currency_of(table: Table, mapping: Mapping, hints: Hints) -> str | None:
 
 
 def _symbol(table: Table, names: Iterable[str], decimal: Decimals, expected: str | None) -> str | None:
-    for text in _texts(table.head(50), names):
+    for text in _some(table.head(50), names):
         try:
             symbol = parse_amount(text, decimal).currency if text else None
         except NumberError:
@@ -107,5 +113,15 @@ def _sorted_order(table: Table, names: list[str]) -> DateOrder | None:
     return "dmy" if is_sorted[0] else "mdy"
 
 
-def _texts(table: Table, names: Iterable[str]) -> list[str]:
+def _some(table: Table, names: Iterable[str]) -> list[str]:
     return [text for name in names for text in table.texts(name).slice(0, _SAMPLE).to_pylist() if text]
+
+
+def _matching(table: Table, names: Iterable[str], pattern: str) -> list[str]:
+    """The different texts of whole columns that a pattern finds telling."""
+    columns = [table.texts(name) for name in names]
+    return [
+        text
+        for column in columns
+        for text in pc.unique(column.filter(pc.match_substring_regex(column, pattern))).to_pylist()
+    ]

@@ -14,7 +14,7 @@ from recon.statements.dates import DateError, looks_like_date, parse_time
 from recon.statements.numbers import decimal_votes, looks_like_amount
 from recon.statements.words import MINUS_WORDS, NEUTRAL_WORDS, PLUS_WORDS
 
-_SAMPLE: Final = 400
+_SAMPLE: Final = 200
 _DECIMALS: Final = re.compile(r"[.,]\d{1,2}\D*$")
 
 
