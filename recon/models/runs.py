@@ -116,6 +116,8 @@ class MatchingRun(models.Model):
     entries_unmatched = models.BigIntegerField(default=0)
     matches_confirmed = models.BigIntegerField(default=0)
     matches_suggested = models.BigIntegerField(default=0)
+    # {"money": [sums by side, outcome and currency], "differences": [sums by type and currency], "reasons": [counts]}
+    totals = models.JSONField(default=dict)
     explanation = models.JSONField(default=dict)  # plan, estimate and actual candidates per rule; how rows were read
     timings = models.JSONField(default=dict)  # seconds per stage
     applied_from = models.OneToOneField("self", on_delete=models.PROTECT, null=True, related_name="applied_as")

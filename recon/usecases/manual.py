@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -97,7 +97,7 @@ def match_by_hand(
             run_number=run.number if run else None,
             origin=Origin.MANUAL,
             state=MatchState.CONFIRMED,
-            decided_by="by hand",
+            decided_by="hand",
             currency=tie.currency,
             scale=tie.scale,
             line_units=tie.line_units,
@@ -136,10 +136,11 @@ def add_up(rows: Sequence[Chosen], difference_type: str = "") -> Tie:
 
 def chosen_rows(account: Account, line_ids: Iterable[RowKey], entry_ids: Iterable[RowKey]) -> list[Chosen]:
     """The chosen rows, each still open in this account. Raises `Refused`."""
-    return [
-        *_open_ones(account, Side.STATEMENT, lines_in_scope(account), line_ids),
-        *_open_ones(account, Side.LEDGER, entries_in_scope(account), entry_ids),
-    ]
+    lines = _open_ones(account, Side.STATEMENT, lines_in_scope(account), line_ids)
+    entries = _open_ones(account, Side.LEDGER, entries_in_scope(account), entry_ids)
+    if account.sign == Sign.INVERTED or (account.sign == Sign.UNSIGNED and _opposite(lines, entries)):
+        entries = [replace(entry, units=-entry.units) for entry in entries]
+    return [*lines, *entries]
 
 
 def _open_ones(account: Account, side: Side, among: QuerySet[Any], keys: Iterable[RowKey]) -> list[Chosen]:
@@ -151,9 +152,8 @@ def _open_ones(account: Account, side: Side, among: QuerySet[Any], keys: Iterabl
     found = {(row["id"], row["part"]): row for row in table.to_pylist()}
     if wanted - found.keys():
         raise Refused(f"A chosen {side.label} row is no longer open in this account; reload to see which are.")
-    sign = -1 if account.sign == Sign.INVERTED and side == Side.LEDGER else 1
     return [
-        Chosen(side, *key, sign * row["units"], row["scale"], row["currency"], row["booking_date"])
+        Chosen(side, *key, row["units"], row["scale"], row["currency"], row["booking_date"])
         for key, row in sorted(found.items())
         if key in wanted
     ]
@@ -177,6 +177,13 @@ def _is_line(row: Chosen) -> bool:
 
 def _at_scale(row: Chosen, scale: int) -> int:
     return int(row.units * 10 ** (scale - row.scale))
+
+
+def _opposite(lines: Sequence[Chosen], entries: Sequence[Chosen]) -> bool:
+    """Whether the two sides, of which an unsigned account does not compare the direction, point apart."""
+    return (
+        sum(amount(row.units, row.scale) for row in lines) * sum(amount(row.units, row.scale) for row in entries) < 0
+    )
 
 
 def _match_row(match: Match, row: Chosen) -> MatchRow:

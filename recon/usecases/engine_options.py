@@ -1,0 +1,77 @@
+"""Between a run's record and the engine: what the engine is told, and what it explains."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any, cast
+
+from django.conf import settings
+
+from recon.engine import Options, Progress, RuleOutcome
+from recon.engine.options import Sign, Strategy
+from recon.models import MatchingRun, RunStage
+from recon.usecases.errors import Refused
+from recon.usecases.run_lease import Heartbeat
+from rules.criteria import Rule, parse_rule
+
+
+def engine_options(run: MatchingRun, heartbeat: Heartbeat) -> Options:
+    """How the engine is to work on this run; it hears of a cancellation and reports to the heartbeat."""
+
+    def report(progress: Progress) -> None:
+        heartbeat.report(RunStage.MATCHING, progress.matched, heartbeat.progress["rows_total"])
+
+    return Options(
+        strategy=cast("Strategy", run.strategy),
+        grouping=grouping_fields(run.grouping),
+        time_zone=run.account.time_zone,
+        sign=cast("Sign", run.sign),
+        rates=exchange_rates(run.options.get("rates", {})),
+        tolerance_limit=run.account.tolerance_limit,
+        threads=settings.MATCH_THREADS,
+        memory_limit=f"{settings.MATCH_MEMORY_MB}MB",
+        temp_dir=tempfile.gettempdir(),
+        candidate_budget=settings.CANDIDATE_BUDGET,
+        cancelled=heartbeat.must_stop,
+        progress=report,
+    )
+
+
+def rules_of(run: MatchingRun) -> list[Rule]:
+    """A run's rules as the engine reads them, in order."""
+    bodies = run.run_rules.values_list("version__body", flat=True)
+    return [parse_rule(json.loads(body, parse_float=Decimal)) for body in bodies]
+
+
+def grouping_fields(text: str) -> tuple[str, ...]:
+    """``"reference, currency"`` as field names."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def exchange_rates(given: Mapping[str, Any]) -> dict[tuple[str, str], Decimal]:
+    """``{"USD/EUR": "0.92"}``: ledger units (EUR) per statement unit (USD). Raises `Refused`."""
+    rates = {}
+    for pair, text in given.items():
+        statement, _, ledger = pair.partition("/")
+        try:
+            rate = Decimal(str(text))
+        except InvalidOperation:
+            rate = Decimal(0)
+        if not (len(statement) == len(ledger) == 3 and rate.is_finite() and rate > 0):
+            raise Refused(f"The rate {pair} = {text} cannot be read; expected for example USD/EUR = 0.92.")
+        rates[statement, ledger] = rate
+    return rates
+
+
+def explained(rule: RuleOutcome) -> dict[str, Any]:
+    """What a rule did and how, as the run's page and `explain_run` show it."""
+    return {
+        "plan": rule.plan,
+        "blocking_key": rule.blocking_key,
+        "estimated_candidates": rule.estimated_candidates,
+        "candidates": rule.candidates,
+        "seconds": round(rule.seconds, 3),
+    }

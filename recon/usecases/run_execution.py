@@ -1,0 +1,164 @@
+"""Executing a run: read the open rows, match them, load the results, and make them visible in one transaction."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from recon.engine import Cancelled, EngineError, match
+from recon.models import LoadState, MatchingRun, RunRule, RunStage, RunState, Statement, Via
+from recon.usecases import run_results
+from recon.usecases.claims import ClaimedError, claim_run, withdraw_suggestions
+from recon.usecases.engine_options import engine_options, explained, rules_of
+from recon.usecases.errors import Refused
+from recon.usecases.events import Actor, record
+from recon.usecases.open_items import open_what_a_run_left, resolve_claimed
+from recon.usecases.run_input import read_input
+from recon.usecases.run_lease import Heartbeat, StoppedError, shutting_down, take_lease
+from recon.usecases.run_results import Results
+
+logger = logging.getLogger(__name__)
+
+ATTEMPTS = 3
+"""Workers that may die over a run before it counts as failed: a run that kills its worker must not do so for ever."""
+
+MATCHINGS = 5
+"""How often a run matches again because another one claimed a row first."""
+
+
+def execute_run(run_id: str) -> None:
+    """Execute a queued run, or one whose worker died. Does nothing if it is over or somebody else has it.
+
+    Never raises for what is wrong with the run: that is its outcome, kept in its state and error.
+    """
+    run = take_lease(run_id)
+    if run is None:
+        return
+    if run.attempts > ATTEMPTS:
+        _end(run, RunState.FAILED, f"Given up after {ATTEMPTS} attempts: each time the worker died.")
+        return
+    with Heartbeat(run) as heartbeat:
+        try:
+            _work(run, heartbeat)
+        except (StoppedError, Cancelled):
+            _stop(run, heartbeat)
+        except (Refused, EngineError) as error:
+            _end(run, RunState.FAILED, str(error))
+        except Exception as error:
+            logger.exception("Run %s failed", run.run_id)
+            _end(run, RunState.FAILED, f"An unexpected error stopped this run ({type(error).__name__}: {error}).")
+
+
+def _work(run: MatchingRun, heartbeat: Heartbeat) -> None:
+    for _ in range(MATCHINGS):
+        run_results.discard(run.number)  # of an attempt that was cut off, or that came second
+        try:
+            return _match_once(run, heartbeat)
+        except ClaimedError:
+            logger.info("Run %s matches again: another one claimed a row of its matches first", run.run_id)
+    raise Refused(f"Other runs took rows of this one's matches {MATCHINGS} times; start it again when they are over.")
+
+
+def _match_once(run: MatchingRun, heartbeat: Heartbeat) -> None:
+    laps = Laps()
+    heartbeat.report(RunStage.READING)
+    version_ids = list(run.run_rules.values_list("version_id", flat=True))
+    rows = read_input(run)
+    heartbeat.check()
+    laps.end("reading")
+    heartbeat.report(RunStage.MATCHING, 0, rows.statement.num_rows + rows.ledger.num_rows)
+    outcome = match(rules_of(run), rows.statement, rows.ledger, engine_options(run, heartbeat))
+    heartbeat.check()
+    laps.end("matching")
+    results = run_results.prepare(run, rows, outcome, version_ids)
+    run_results.load(results, lambda done, total: _storing(heartbeat, done, total))
+    run.explanation = {
+        "rows": rows.explanation,
+        "rules": [explained(rule) for rule in outcome.rules],
+        "next_entry": rows.next_entry,
+    }
+    complete(run, heartbeat, results, laps)
+
+
+def _storing(heartbeat: Heartbeat, done: int, total: int) -> None:
+    heartbeat.report(RunStage.STORING, done, total)
+    heartbeat.check()
+
+
+class Laps:
+    """Seconds per stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._since = time.monotonic()
+
+    def end(self, stage: str) -> None:
+        now = time.monotonic()
+        self.seconds[stage] = round(now - self._since, 3)
+        self._since = now
+
+
+def complete(run: MatchingRun, heartbeat: Heartbeat, results: Results, laps: Laps) -> None:
+    """Make what was loaded visible: claims, open items, counts and the run's state in one transaction.
+
+    Raises `ClaimedError` if another run was first, `StoppedError` if the run was cancelled or is ours no longer.
+    """
+    with transaction.atomic():
+        # Taken first, the run's row keeps a cancellation, or a worker that believes us dead, waiting until the end.
+        if not heartbeat.ours().filter(cancel_requested=False).update(stage=RunStage.STORING):
+            raise StoppedError
+        _refuse_vanished_statement(run)
+        if not run.is_dry_run:
+            claim_run(run.number)
+            withdraw_suggestions(run.account_id)
+            open_what_a_run_left(run.account, run.number, results.rows)
+            resolve_claimed(run.account)
+        for position, (matched, suggested) in enumerate(results.by_rule, start=1):
+            RunRule.objects.filter(run=run, position=position).update(matched=matched, suggested=suggested)
+        laps.end("storing")
+        heartbeat.ours().update(
+            state=RunState.COMPLETED,
+            stage=RunStage.DONE,
+            completed_at=timezone.now(),
+            explanation=run.explanation,
+            timings=laps.seconds,
+            totals=results.totals,
+            **results.counts,
+        )
+        record(_itself(run), "run completed", "run", run.run_id, account_id=run.account_id, after=results.counts)
+
+
+def _refuse_vanished_statement(run: MatchingRun) -> None:
+    if run.statement is None:
+        return
+    # Locked, so that a statement cannot be taken back between this look and the end of the transaction.
+    state = Statement.objects.select_for_update().values_list("state", flat=True).get(pk=run.statement_id)
+    if state != LoadState.READY:
+        raise Refused(f"The statement was {state} while this run worked on it.")
+
+
+def _stop(run: MatchingRun, heartbeat: Heartbeat) -> None:
+    """After a stop: cancelled by a person, given back by a worker that shuts down, or somebody else's by now."""
+    if MatchingRun.objects.filter(pk=run.pk, lease_holder=run.lease_holder, cancel_requested=True).exists():
+        _end(run, RunState.CANCELLED, "")
+    elif shutting_down.is_set():
+        run_results.discard(run.number)
+        heartbeat.ours().update(state=RunState.QUEUED, stage=RunStage.WAITING, attempts=F("attempts") - 1)
+
+
+def _end(run: MatchingRun, state: RunState, error: str) -> None:
+    """End a run without results, if it is still ours."""
+    run_results.discard(run.number)
+    with transaction.atomic():
+        still_ours = MatchingRun.objects.filter(pk=run.pk, lease_holder=run.lease_holder, state=RunState.RUNNING)
+        if still_ours.update(state=state, error=error, completed_at=timezone.now(), applied_from=None):
+            after = {"error": error} if error else None
+            record(_itself(run), f"run {state}", "run", run.run_id, account_id=run.account_id, after=after)
+
+
+def _itself(run: MatchingRun) -> Actor:
+    return Actor(run.created_by, Via.RUN)

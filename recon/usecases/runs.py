@@ -1,0 +1,171 @@
+"""Matching runs from outside: start, cancel, take up again."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+from django_tasks import TaskResultStatus
+from django_tasks_db.models import DBTaskResult
+
+from recon import tasks
+from recon.engine import LEDGER_GROUPING, STATEMENT_GROUPING
+from recon.models import (
+    Account,
+    LoadState,
+    MatchingRun,
+    RunKind,
+    RunRule,
+    RunState,
+    Statement,
+    Strategy,
+    reserve_ids,
+)
+from recon.usecases.engine_options import exchange_rates, grouping_fields
+from recon.usecases.errors import Refused
+from recon.usecases.events import Actor, record
+from recon.usecases.run_execution import execute_run
+from recon.usecases.run_lease import lease_end
+from rules.models import RuleVersion
+
+GROUPING: dict[str, tuple[str, ...]] = {
+    Strategy.MANY_TO_ONE: STATEMENT_GROUPING,
+    Strategy.WITHIN_STATEMENT: STATEMENT_GROUPING,
+    Strategy.MANY_TO_MANY: tuple(name for name in STATEMENT_GROUPING if name in LEDGER_GROUPING),
+}
+"""The fields each strategy groups by, where they are not the ledger's."""
+
+_instant_places = threading.BoundedSemaphore(settings.INSTANT_RUNS_AT_ONCE)
+
+
+def start_run(
+    by: Actor,
+    account: Account,
+    statement: Statement | None,
+    versions: Sequence[RuleVersion],
+    *,
+    kind: RunKind,
+    is_dry_run: bool,
+    strategy: str = Strategy.ONE_TO_ONE,
+    grouping: str = "",
+    options: Mapping[str, Any] | None = None,
+    with_open_lines: bool = False,
+) -> MatchingRun:
+    """Start a run of `versions`, in this order. An instant run is over when this returns, a batch run is queued.
+
+    `options`: ``{"rates": {"USD/EUR": "0.92"}}`` (ledger units per statement unit). Raises `Refused`.
+    """
+    options = dict(options or {})
+    _check_account(account, statement, kind=kind, is_dry_run=is_dry_run)
+    _check_method(versions, strategy, grouping, options)
+    with transaction.atomic():
+        run = MatchingRun.objects.create(
+            number=reserve_ids(MatchingRun, 1),
+            account=account,
+            statement=statement,
+            kind=kind,
+            is_dry_run=is_dry_run,
+            strategy=strategy,
+            grouping=grouping,
+            sign=account.sign,
+            options=options,
+            with_open_lines=with_open_lines,
+            lease_until=lease_end(),
+            created_by=by.user,
+        )
+        places = enumerate(versions, start=1)
+        RunRule.objects.bulk_create(RunRule(run=run, version=version, position=place) for place, version in places)
+        record(by, "run started", "run", run.run_id, account_id=account.pk, after=_as_started(run, versions))
+    return submit(run)
+
+
+def submit(run: MatchingRun) -> MatchingRun:
+    """Have a queued run executed: at once if it is an instant one, else by the worker."""
+    if run.kind == RunKind.INSTANT:
+        with _instant_places:
+            execute_run(run.run_id)
+    else:
+        with transaction.atomic():
+            enqueue(run.run_id)
+    run.refresh_from_db()
+    return run
+
+
+def enqueue(run_id: str) -> None:
+    """Put a run into the worker's queue; if nobody takes it up until its lease runs out, it is put there again."""
+    MatchingRun.objects.filter(run_id=run_id, state=RunState.QUEUED).update(lease_until=lease_end())
+    tasks.execute_run.enqueue(run_id)
+
+
+def cancel_run(by: Actor, run: MatchingRun) -> MatchingRun:
+    """Cancel a run: a queued one at once, a running one within two seconds. Raises `Refused` if it is over."""
+    now = timezone.now()
+    with transaction.atomic():
+        this = MatchingRun.objects.filter(pk=run.pk)
+        at_once = this.filter(state=RunState.QUEUED).update(state=RunState.CANCELLED, completed_at=now)
+        if not at_once and not this.filter(state=RunState.RUNNING).update(cancel_requested=True):
+            raise Refused("This run is already over.")
+        record(by, "run cancelled" if at_once else "cancel requested", "run", run.run_id, account_id=run.account_id)
+    run.refresh_from_db()
+    return run
+
+
+def take_up_stale_runs() -> list[str]:
+    """Queue again the runs whose worker died, and those whose place in the queue was lost; returns their ids."""
+    overdue = MatchingRun.objects.active().filter(lease_until__lt=timezone.now())
+    taken_up = []
+    for run in overdue.order_by("number"):
+        waiting = DBTaskResult.objects.filter(args_kwargs__args=[run.run_id], status=TaskResultStatus.READY)
+        if waiting.exists():
+            continue
+        with transaction.atomic():
+            # Of several workers that look at once, the one that moves the lease on queues the run.
+            mine = MatchingRun.objects.filter(pk=run.pk, state=run.state, lease_until=run.lease_until)
+            if mine.update(state=RunState.QUEUED, lease_until=lease_end()):
+                _close_dead_tasks(run.run_id)
+                enqueue(run.run_id)
+                taken_up.append(run.run_id)
+    return taken_up
+
+
+def _close_dead_tasks(run_id: str) -> None:
+    """A killed worker's task would stay "running" for ever."""
+    dead = DBTaskResult.objects.filter(args_kwargs__args=[run_id], status=TaskResultStatus.RUNNING)
+    dead.update(status=TaskResultStatus.FAILED, finished_at=timezone.now())
+
+
+def _check_account(account: Account, statement: Statement | None, *, kind: RunKind, is_dry_run: bool) -> None:
+    if statement is not None and statement.account_id != account.pk:
+        raise Refused(f"The statement {statement} belongs to another account.")
+    if statement is not None and statement.state != LoadState.READY:
+        raise Refused(f"The statement {statement} is {statement.state} and takes part in no run.")
+    if account.scope is None and not is_dry_run:
+        raise Refused(f"Choose the ledger scope of {account} before a real run; a dry run works without.")
+    if kind == RunKind.INSTANT and statement is not None and statement.record_count > settings.INSTANT_LIMIT:
+        raise Refused(f"An instant run takes at most {settings.INSTANT_LIMIT:,} rows; start a batch run instead.")
+
+
+def _check_method(versions: Sequence[RuleVersion], strategy: str, grouping: str, options: Mapping[str, Any]) -> None:
+    if not versions:
+        raise Refused("Choose at least one matching rule.")
+    if strategy not in Strategy.values:
+        raise Refused(f"The strategy {strategy!r} is not known; expected one of {', '.join(Strategy.values)}.")
+    allowed = GROUPING.get(strategy, LEDGER_GROUPING)
+    if unknown := [name for name in grouping_fields(grouping) if name not in allowed]:
+        raise Refused(f"This strategy cannot group by {', '.join(unknown)}; expected {', '.join(allowed)}.")
+    exchange_rates(options.get("rates", {}))
+
+
+def _as_started(run: MatchingRun, versions: Sequence[RuleVersion]) -> dict[str, Any]:
+    return {
+        "statement": run.statement_id,
+        "kind": run.kind,
+        "dry_run": run.is_dry_run,
+        "strategy": run.strategy,
+        "grouping": run.grouping,
+        "rules": [f"{version.rule_id} v{version.number}" for version in versions],
+    }

@@ -1,0 +1,202 @@
+"""Matching runs from start to end."""
+
+from __future__ import annotations
+
+import pytest
+
+from recon.models import (
+    Claim,
+    Event,
+    ItemState,
+    Match,
+    MatchDifference,
+    MatchRow,
+    MatchState,
+    OpenItem,
+    RunKind,
+    RunState,
+    Side,
+    UnmatchedItem,
+)
+from recon.usecases.errors import Refused
+from recon.usecases.runs import start_run
+from tests.cast import (
+    SAME_AMOUNT,
+    SAME_REFERENCE,
+    actor,
+    lines,
+    make_account,
+    make_entries,
+    make_rule,
+    make_statement,
+    row,
+)
+
+
+@pytest.fixture
+def by(alice):
+    return actor(alice)
+
+
+@pytest.fixture
+def account(db):
+    return make_account()
+
+
+@pytest.fixture
+def exact(db):
+    return make_rule("Exact", SAME_AMOUNT, SAME_REFERENCE)
+
+
+def reconcile(by, account, statement, *versions, **settings):
+    settings = {"kind": RunKind.INSTANT, "is_dry_run": False, **settings}
+    return start_run(by, account, statement, versions, **settings)
+
+
+@pytest.fixture
+def statement(account):
+    """Two lines that have their entry, one that has none; and one entry that has no line."""
+    make_entries(account, [row(1, "10.00", reference="A-1"), row(2, "20.00", reference="A-2"), row(9, "7.00")])
+    return make_statement(
+        account,
+        [row(1, "10.00", reference="A-1"), row(2, "20.00", reference="A-2"), row(3, "30.00", reference="A-3")],
+    )
+
+
+def test_an_instant_run_is_over_when_it_returns(by, account, statement, exact):
+    run = reconcile(by, account, statement, exact)
+    assert (run.state, run.error) == (RunState.COMPLETED, "")
+    assert (run.lines_total, run.lines_matched, run.lines_suggested, run.lines_unmatched) == (3, 2, 0, 1)
+    assert (run.entries_matched, run.entries_unmatched, run.matches_confirmed) == (2, 1, 2)
+    assert set(run.timings) == {"reading", "matching", "storing"}
+    matches = Match.objects.filter(run_number=run.number, state=MatchState.CONFIRMED)
+    assert [(match.line_units, match.entry_units, match.rule_version_id) for match in matches] == [
+        (1000, 1000, exact.pk),
+        (2000, 2000, exact.pk),
+    ]
+    assert Claim.objects.count() == MatchRow.objects.count() == 4
+    assert list(Event.objects.filter(kind="run").order_by("id").values_list("verb", flat=True)) == [
+        "run started",
+        "run completed",
+    ]
+
+
+def test_what_a_run_leaves_is_unmatched_with_a_reason_and_an_open_item(by, account, statement, exact):
+    run = reconcile(by, account, statement, exact)
+    left = UnmatchedItem.objects.filter(run_number=run.number).order_by("side")
+    third = lines(statement)[2]
+    assert [(item.side, bool(item.reason)) for item in left] == [(Side.STATEMENT, True), (Side.LEDGER, True)]
+    assert left[0].row_id == third.pk
+    items = OpenItem.objects.order_by("side")
+    assert [(item.amount, item.run_number, item.state) for item in items] == [
+        (third.amount, run.number, ItemState.OPEN),
+        (left[1] and items[1].amount, run.number, ItemState.OPEN),
+    ]
+
+
+def test_a_dry_run_stores_its_outcome_and_changes_nothing_else(by, account, statement, exact):
+    run = reconcile(by, account, statement, exact, is_dry_run=True)
+    assert (run.state, run.lines_matched, run.matches_confirmed) == (RunState.COMPLETED, 2, 2)
+    assert set(Match.objects.values_list("state", flat=True)) == {MatchState.PROPOSED}
+    assert not Claim.objects.exists()
+    assert not OpenItem.objects.exists()
+    real = reconcile(by, account, statement, exact)
+    assert (real.lines_matched, real.lines_unmatched) == (run.lines_matched, run.lines_unmatched)
+
+
+def test_what_is_claimed_takes_no_part_again(by, account, statement, exact):
+    first = reconcile(by, account, statement, exact)
+    assert {item.state for item in OpenItem.objects.all()} == {ItemState.OPEN}
+    make_entries(account, [row(10, "30.00", reference="A-3")])
+    second = reconcile(by, account, statement, exact)
+    assert (second.lines_total, second.lines_matched) == (1, 1)
+    third = lines(statement)[2]
+    item = OpenItem.objects.get(side=Side.STATEMENT, row_id=third.pk)
+    assert (item.state, item.run_number) == (ItemState.RESOLVED, first.number)
+
+
+def test_open_lines_of_earlier_statements_take_part_when_asked(by, account, statement, exact):
+    make_entries(account, [row(10, "40.00", reference="B-1"), row(11, "30.00", reference="A-3")])
+    reconcile(by, account, make_statement(account, [row(5, "5.00", reference="C")]), exact)
+    later = make_statement(account, [row(4, "40.00", reference="B-1")])
+    alone = reconcile(by, account, later, exact, is_dry_run=True)
+    together = reconcile(by, account, later, exact, is_dry_run=True, with_open_lines=True)
+    assert (alone.lines_total, alone.lines_matched) == (1, 1)
+    assert (together.lines_total, together.lines_matched) == (5, 4)
+
+
+def test_totals_are_kept_by_currency_difference_type_and_reason(by, account):
+    make_entries(account, [row(1, "10.00", reference="A"), row(2, "5.00", reference="B", currency="USD")])
+    statement = make_statement(
+        account, [row(1, "9.98", reference="A"), row(2, "5.00", reference="B", currency="USD"), row(3, "1.00")]
+    )
+    rule = make_rule(
+        "Fee", {"field": "amount", "operator": "eq", "allowable_drift": 0.05}, SAME_REFERENCE, difference_type="fee"
+    )
+    totals = reconcile(by, account, statement, rule).totals
+    of_lines = [entry for entry in totals["money"] if entry["side"] == "statement"]
+    assert of_lines == [
+        {"side": "statement", "outcome": "confirmed", "currency": "EUR", "count": 1, "amount": "9.98"},
+        {"side": "statement", "outcome": "confirmed", "currency": "USD", "count": 1, "amount": "5.00"},
+        {"side": "statement", "outcome": "unmatched", "currency": "EUR", "count": 1, "amount": "1.00"},
+    ]
+    assert totals["differences"] == [{"type": "fee", "currency": "EUR", "count": 1, "amount": "-0.02"}]
+    assert [(each["side"], each["count"]) for each in totals["reasons"]] == [("statement", 1)]
+    assert MatchDifference.objects.get().type == "fee"
+
+
+def test_an_account_without_a_scope_reports_its_lines_only(by, exact, db):
+    api = make_account("API", scope={})
+    make_entries(None, [row(1, "10.00", reference="A"), row(2, "99.00")])
+    run = reconcile(by, api, make_statement(api, [row(1, "10.00", reference="A")]), exact)
+    assert (run.lines_matched, run.entries_matched, run.entries_unmatched) == (1, 1, 0)
+    assert not OpenItem.objects.exists()
+
+
+def test_ledger_items_are_reported_from_the_cut_over_to_the_closing_date(by, exact, db):
+    account = make_account(cut_over="2026-02-01")
+    account.refresh_from_db()
+    make_entries(account, [row(1, "1.00", "2026-01-31"), row(2, "2.00", "2026-02-01"), row(3, "3.00", "2026-03-01")])
+    statement = make_statement(account, [row(9, "9.00", "2026-02-28", reference="X")])
+    run = reconcile(by, account, statement, exact)
+    assert [str(item.amount) for item in OpenItem.objects.filter(side=Side.LEDGER)] == ["2.00"]
+    assert run.entries_unmatched == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"strategy": "some_to_some"}, "strategy"),
+        ({"grouping": "shoe_size"}, "shoe_size"),
+        ({"options": {"rates": {"EURO": "1"}}}, "rate"),
+    ],
+)
+def test_a_run_that_makes_no_sense_is_refused_and_not_stored(by, account, statement, exact, settings, message):
+    with pytest.raises(Refused, match=message):
+        reconcile(by, account, statement, exact, **settings)
+    assert not Event.objects.exists()
+
+
+def test_a_run_needs_rules_a_scope_and_a_statement_of_its_own_account(by, account, statement, exact):
+    with pytest.raises(Refused, match="at least one"):
+        reconcile(by, account, statement)
+    unscoped = make_account("New", scope=None)
+    with pytest.raises(Refused, match="another account"):
+        reconcile(by, unscoped, statement, exact, is_dry_run=True)
+    with pytest.raises(Refused, match="ledger scope"):
+        reconcile(by, unscoped, make_statement(unscoped, [row(1, "1.00")]), exact)
+    taken_back = make_statement(account, [row(1, "1.00")], state="discarded")
+    with pytest.raises(Refused, match="discarded"):
+        reconcile(by, account, taken_back, exact)
+
+
+def test_a_rule_that_would_compare_too_much_fails_the_run_with_advice(by, account, settings):
+    settings.CANDIDATE_BUDGET = 1000
+    make_entries(account, [row(number, f"{number}.00") for number in range(1, 1601)])
+    statement = make_statement(account, [row(number, f"{number}.50") for number in range(1, 1601)])
+    broad = make_rule("Broad", {"field": "amount", "operator": "greater_than"})
+    run = reconcile(by, account, statement, broad)
+    assert run.state == RunState.FAILED
+    assert "Broad" in run.error
+    assert not Match.objects.exists()
+    assert Event.objects.filter(verb="run failed").exists()
