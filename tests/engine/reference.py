@@ -1,0 +1,220 @@
+"""The judge: the matching contract as plainly as it can be said. List the pairs, sort them, take them.
+
+Slow on purpose (every line meets every entry) and written without looking at the engine. `docs/matching.md` is the
+contract in words; where the engine and this file disagree on any input, one of them is wrong.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from tests.engine.reference_criteria import contained, folded, holds
+
+Row = Mapping[str, Any]
+Key = tuple[int, int]
+"""Names a row part: id and part."""
+
+IDENTITY = {"id", "part", "ord", "position", "external_id", "transaction_id", "created_at", "amount_text"}
+"""What may differ between interchangeable rows; amounts are compared by value."""
+
+
+@dataclass(frozen=True, eq=False)
+class Unit:
+    """What a strategy pairs: one row, or a group of them."""
+
+    members: tuple[Row, ...]
+    amount: Decimal
+    currency: str
+    day: date | None
+    instant: datetime | None
+    twins: Any
+    """Equal for units that nobody could tell apart."""
+
+    @property
+    def keys(self) -> frozenset[Key]:
+        return frozenset((row["id"], row["part"]) for row in self.members)
+
+    @property
+    def order(self) -> tuple[Any, ...]:
+        return min((row["ord"], row["part"], row["id"]) for row in self.members)
+
+
+@dataclass(frozen=True)
+class Taken:
+    rule: int
+    lines: frozenset[Key]
+    entries: frozenset[Key]
+    state: str
+    """confirmed or suggested"""
+    difference: Decimal
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two units that meet all criteria, the line's amount in the entry's currency, and their place in the order."""
+
+    s: Unit
+    e: Unit
+    at: Decimal
+    order: tuple[Any, ...]
+
+
+@dataclass
+class Books:
+    """How a run looks at its rows."""
+
+    zone: str = "UTC"
+    sign: str = "as_given"
+    strategy: str = "one_to_one"
+    grouping: tuple[str, ...] = ()
+    rates: Mapping[tuple[str, str], Decimal] = field(default_factory=dict)
+    tolerance_limit: Decimal | None = None
+
+
+def judge(
+    rules: Sequence[Mapping[str, Any]], lines: Sequence[Row], entries: Sequence[Row], books: Books
+) -> list[Taken]:
+    """Every match of a run: what a rule confirms is gone for later rules, what it suggests is not."""
+    confirmed: list[Taken] = []
+    suggested: list[Taken] = []
+    for index, rule in enumerate(rules):
+        gone = {key for match in confirmed for key in _touched(match)}
+        sides = [_units(side, rows, rule, books, gone) for side, rows in enumerate((lines, entries))]
+        for match in _apply(index, rule, sides[0], sides[1], books):
+            (confirmed if match.state == "confirmed" else suggested).append(match)
+    claimed = {key for match in confirmed for key in _touched(match)}
+    for match in suggested:  # withdrawn where a later rule confirmed one of its rows; an earlier suggestion stands
+        if not _touched(match) & claimed:
+            claimed |= _touched(match)
+            confirmed.append(match)
+    return confirmed
+
+
+def _touched(match: Taken) -> set[tuple[int, Key]]:
+    return {(0, key) for key in match.lines} | {(1, key) for key in match.entries}
+
+
+def _units(
+    side: int, rows: Sequence[Row], rule: Mapping[str, Any], books: Books, gone: set[tuple[int, Key]]
+) -> list[Unit]:
+    grouped = books.strategy == "many_to_many" or books.strategy == ("many_to_one", "one_to_many")[side]
+    groups: dict[Any, list[Row]] = defaultdict(list)
+    for row in rows:
+        values = tuple(_group_value(row[name]) for name in books.grouping) if grouped else (row["id"], row["part"])
+        if None not in values and "" not in values:
+            groups[values].append(row)
+    return [
+        _unit(side, tuple(members), rule, books)
+        for members in groups.values()
+        if len({row["currency"] for row in members}) == 1
+        and not any((side, (row["id"], row["part"])) in gone for row in members)
+    ]
+
+
+def _group_value(value: Any) -> Any:
+    return folded(value) if isinstance(value, str) else value
+
+
+def _unit(side: int, members: tuple[Row, ...], rule: Mapping[str, Any], books: Books) -> Unit:
+    pick = max if rule.get("group_date") == "latest" else min
+    days = [day for row in members if (day := _day(row, books.zone))]
+    times = [row["booked_at"] for row in members if row["booked_at"]]
+    total = sum((Decimal(row["units"]).scaleb(-row["scale"]) for row in members), Decimal(0))
+    if books.sign == "unsigned":
+        total = abs(total)
+    elif books.sign == "inverted" and not side:
+        total = -total
+    business = Counter(
+        (
+            Decimal(row["units"]).scaleb(-row["scale"]),
+            *(value for name, value in sorted(row.items()) if name not in IDENTITY | {"units", "scale"}),
+        )
+        for row in members
+    )
+    instant = pick(times) if len(times) == len(members) else None
+    day = pick(days) if days else None
+    return Unit(members, total, members[0]["currency"], day, instant, frozenset(business.items()))
+
+
+def _day(row: Row, zone: str) -> date | None:
+    return row["booked_at"].astimezone(ZoneInfo(zone)).date() if row["booked_at"] else row["booking_date"]
+
+
+def _apply(index: int, rule: Mapping[str, Any], lines: list[Unit], entries: list[Unit], books: Books) -> list[Taken]:
+    """One rule: list the pairs, sort them, take them."""
+    pairs = [
+        Pair(s, e, at, _order(rule, s, at, e))
+        for s in lines
+        for e in entries
+        if (at := _comparable(rule, s, e, books)) is not None and holds(rule, s, at, e)
+    ]
+    taken: set[Unit] = set()
+    made = []
+    for pair in sorted(pairs, key=lambda p: p.order):
+        if not {pair.s, pair.e} & taken:
+            taken |= {pair.s, pair.e}
+            difference = pair.at - pair.e.amount
+            state = _state(rule, _is_decided(rule, pair, pairs), difference, books.tolerance_limit)
+            if state:
+                made.append(Taken(index, pair.s.keys, pair.e.keys, state, difference))
+    return made
+
+
+def _is_decided(rule: Mapping[str, Any], pair: Pair, pairs: list[Pair]) -> bool:
+    """Whether neither of its units has, or has lost, another candidate that is as good; twins are not another."""
+    return not any(
+        (rival.s is pair.s or rival.e is pair.e)
+        and (rival.s.twins, rival.e.twins) != (pair.s.twins, pair.e.twins)
+        and _is_as_good(rule, rival, pair)
+        for rival in pairs
+    )
+
+
+def _is_as_good(rule: Mapping[str, Any], rival: Pair, pair: Pair) -> bool:
+    amount, missing, days, untimed, seconds, *_ = rival.order
+    if amount != pair.order[0] or rule.get("on_ambiguity") != "date":
+        return bool(amount <= pair.order[0])
+    if (missing, days) != pair.order[1:3] or untimed or pair.order[3]:
+        return bool((missing, days) <= pair.order[1:3])
+    return bool(seconds <= pair.order[4])
+
+
+def _state(rule: Mapping[str, Any], decided: bool, difference: Decimal, limit: Decimal | None) -> str | None:
+    how = rule.get("on_ambiguity", "review")
+    if not decided and how == "skip":
+        return None
+    limits = [Decimal(str(x)) for x in (rule.get("max_difference"), limit) if x is not None]
+    over = any(abs(difference) > x for x in limits)
+    return "confirmed" if (decided or how == "best") and not over else "suggested"
+
+
+def _comparable(rule: Mapping[str, Any], s: Unit, e: Unit, books: Books) -> Decimal | None:
+    """The line's amount in the entry's currency, or nothing if the two may not meet at all."""
+    amount = s.amount
+    if s.currency != e.currency:
+        rate = books.rates.get((s.currency, e.currency)) if rule.get("cross_currency") else None
+        if rate is None:
+            return None
+        amount = (amount * rate).quantize(Decimal("0.01"), ROUND_HALF_EVEN)
+    return None if amount * e.amount < 0 else amount
+
+
+def _order(rule: Mapping[str, Any], s: Unit, at: Decimal, e: Unit) -> tuple[Any, ...]:
+    """Who gets a contested candidate: the smallest of these."""
+    expected = next((int(str(c["expected"]).rstrip("d")) for c in rule["criteria"] if "expected" in c), 0)
+    missing = s.day is None or e.day is None
+    days = abs((s.day - e.day).days - expected) if s.day and e.day else 0
+    timed = s.instant is not None and e.instant is not None
+    seconds = abs((s.instant - e.instant).total_seconds() - expected * 86400) if s.instant and e.instant else 0
+    later = not missing and (e.instant > s.instant if timed else e.day > s.day)  # type: ignore[operator]
+    return (
+        abs(at - e.amount), missing, days, not timed, seconds,
+        -sum(contained(c, s, e) for c in rule["criteria"] if c["operator"] == "contains" and "value" not in c),
+        later, -e.amount, s.order, e.day or date.max, e.order,
+    )  # fmt: skip

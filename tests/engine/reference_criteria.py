@@ -1,0 +1,222 @@
+"""The judge's other half: whether one criterion holds between two units, an operator at a time, in plain Python."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tests.engine.reference import Unit
+
+Criterion = Mapping[str, Any]
+TEXTS = ("reference", "description", "counterparty")
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def holds(rule: Mapping[str, Any], s: Unit, amount: Decimal, e: Unit) -> bool:
+    """Whether all criteria are met by a line (its amount in the entry's currency) and an entry."""
+    return all(_holds(c, s, amount, e) for c in rule["criteria"])
+
+
+def _holds(c: Criterion, s: Unit, amount: Decimal, e: Unit) -> bool:
+    constant = "value" in c and c["operator"] not in ("within_range", "similar")
+    if constant:
+        sides = {"statement": [s], "ledger": [e], "both": [s, e]}[c.get("applies_to", "statement")]
+        return all(_constant_holds(c, unit, amount if unit is s else e.amount, unit is s) for unit in sides)
+    if c["field"] == "amount":
+        return _amounts_hold(c, amount, e.amount)
+    if c["field"] == "date":
+        return _dates_hold(c, s, e)
+    if c["field"] == "currency":
+        return s.currency == e.currency
+    return any(_texts_hold(c, a, b) for a, b in _texts(c, s, e))
+
+
+def _constant_holds(c: Criterion, unit: Unit, amount: Decimal, statement: bool) -> bool:
+    field, operator, value = c["field"], c["operator"], str(c["value"])
+    if field in TEXTS:
+        wanted = _folded(c, value)
+        found = (_compared(c, row[field], statement) for row in unit.members)
+        match operator:
+            case "eq" | "equals":
+                return any(text == wanted for text in found if text)
+            case "contains":
+                return any(wanted in text for text in found if text)
+            case "starts_with":
+                return any(text.startswith(wanted) for text in found if text)
+            case _:
+                return any(text.endswith(wanted) for text in found if text)
+    if field == "currency":
+        return unit.currency == value.upper()
+    if field == "amount":
+        if operator == "between":
+            low, high = value.split("..")
+            return Decimal(low) <= amount <= Decimal(high)
+        if operator in ("eq", "equals"):
+            return abs(amount - Decimal(value)) <= _drift(c, Decimal(value))
+        return amount > Decimal(value) if operator == "greater_than" else amount < Decimal(value)
+    if unit.day is None:
+        return False
+    if operator == "between":
+        low, high = value.split("..")
+        return date.fromisoformat(low) <= unit.day <= date.fromisoformat(high)
+    other = date.fromisoformat(value)
+    return {"eq": unit.day == other, "equals": unit.day == other, "after": unit.day > other,
+            "greater_than": unit.day > other}.get(operator, unit.day < other)  # fmt: skip
+
+
+def _amounts_hold(c: Criterion, line: Decimal, entry: Decimal) -> bool:
+    match c["operator"]:
+        case "greater_than":
+            return line > entry
+        case "less_than":
+            return line < entry
+        case "within_range":
+            low, high = _bounds(str(c["value"]))
+            return _share(low, entry) <= line - entry <= _share(high, entry)
+        case _:
+            return abs(line - entry) <= _drift(c, entry)
+
+
+def _drift(c: Criterion, base: Decimal) -> Decimal:
+    drift = Decimal(str(c.get("allowable_drift", 0)))
+    if "drift_unit" in c:
+        return drift * abs(base) / 100 if c["drift_unit"] == "percent" else drift
+    return drift * abs(base) if c["operator"] == "equals" else drift
+
+
+def _bounds(value: str) -> tuple[str, str]:
+    if ".." in value:
+        low, high = value.split("..")
+        return low, high
+    return "-" + value, value
+
+
+def _share(bound: str, entry: Decimal) -> Decimal:
+    return Decimal(bound[:-1]) * abs(entry) / 100 if bound.endswith("%") else Decimal(bound)
+
+
+def _dates_hold(c: Criterion, s: Unit, e: Unit) -> bool:
+    if s.day is None or e.day is None:
+        return False
+    operator = c["operator"]
+    timed = s.instant is not None and e.instant is not None
+    line: Any = s.instant if timed else s.day
+    entry: Any = e.instant if timed else e.day
+    if operator in ("greater_than", "after"):
+        return bool(line > entry)
+    if operator in ("less_than", "before"):
+        return bool(line < entry)
+    drift = str(c.get("allowable_drift", 0)) + {"days": "d", "seconds": "s"}[c.get("drift_unit", "seconds")]
+    low, high = _bounds(str(c["value"]) if operator == "within_range" else drift)
+    return _reached(low, s, e, timed, 1) and _reached(high, s, e, timed, -1)
+
+
+def _reached(bound: str, s: Any, e: Any, timed: bool, side: int) -> bool:
+    """Whether the distance (line minus entry) is on the inner side of one bound of a window."""
+    number, unit = Decimal(bound[:-1]), bound[-1]
+    if timed and unit != "d":
+        return side * (_seconds(s.instant, e.instant) - number * SECONDS[unit]) >= 0
+    return side * ((s.day - e.day).days - int(number * SECONDS[unit] / 86400)) >= 0  # int() cuts towards zero
+
+
+def _seconds(line: datetime, entry: datetime) -> Decimal:
+    delta = line - entry
+    return Decimal(delta.days * 86400 + delta.seconds) + Decimal(delta.microseconds).scaleb(-6)
+
+
+def _texts(c: Criterion, s: Unit, e: Unit) -> Iterator[tuple[str, str]]:
+    """The texts to compare: of every member with every member, without those that are null or empty."""
+    for line in s.members:
+        for entry in e.members:
+            a = _compared(c, line[c["field"]], True)
+            b = _compared(c, entry[c.get("ledger_field", c["field"])], False)
+            if a and b:
+                yield a, b
+
+
+def _texts_hold(c: Criterion, a: str, b: str) -> bool:
+    short, long = sorted((a, b), key=len)
+    match c["operator"]:
+        case "eq" | "equals":
+            return a == b
+        case "contains":
+            return _stands_in(c, a, b) > 0 or _alike(a, b) >= 100 - Fraction(str(c.get("allowable_drift", "-1")))
+        case "starts_with":
+            return long.startswith(short)
+        case "ends_with":
+            return long.endswith(short)
+        case _:
+            return _alike(a, b) >= Fraction(str(c["value"]).rstrip("%"))
+
+
+def contained(c: Criterion, s: Unit, e: Unit) -> int:
+    """How many characters of one text stand in the other, at most, over the members of both."""
+    return max((_stands_in(c, a, b) for a, b in _texts(c, s, e)), default=0)
+
+
+def _stands_in(c: Criterion, a: str, b: str) -> int:
+    """The length of the shorter text if it stands in the longer, else 0; without `substring` both as their tokens."""
+    if not c.get("substring"):
+        return max(_run_length(c, tokens(a), tokens(b)), _run_length(c, tokens(b), tokens(a)))
+    short, long = sorted((a, b), key=len)
+    return len(short) if short in long and _letters(short) >= 4 else 0
+
+
+def _run_length(c: Criterion, inner: list[str], outer: list[str]) -> int:
+    """Of a run of whole tokens. Where only letters and digits count, so do the borders inside the run not."""
+    glue = "" if c.get("loose") else " "
+    runs = {glue.join(outer[i:j]) for i in range(len(outer)) for j in range(i + 1, len(outer) + 1)}
+    found = glue.join(inner) in runs and _letters("".join(inner)) >= 4
+    return min(len(" ".join(inner)), len(" ".join(outer))) if found else 0
+
+
+def _letters(text: str) -> int:
+    return sum(letter.isalnum() for letter in text)
+
+
+def tokens(text: str) -> list[str]:
+    return "".join(letter if letter.isalnum() else " " for letter in text).split()
+
+
+def _alike(a: str, b: str) -> Fraction:
+    """100·(1 − Levenshtein / longer length), exactly."""
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a, 1):
+        last, row[0] = row[0], i
+        for j, y in enumerate(b, 1):
+            last, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, last + (x != y))
+    longer = max(len(a), len(b))
+    return Fraction(100 * (longer - row[-1]), longer)
+
+
+def _compared(c: Criterion, text: str | None, statement: bool) -> str:
+    """The part of a raw text that a criterion compares, folded; empty if there is none."""
+    if text is None:
+        return ""
+    if "pattern" in c:
+        found = re.search(c["pattern"], text, re.IGNORECASE)
+        if found:
+            text = (found.group(1) if found.re.groups else found.group()) or ""
+        elif statement:
+            return ""
+    return _folded(c, text)
+
+
+def folded(text: str) -> str:
+    """Texts are equal if this is: letter case, Unicode forms and white space do not count."""
+    return " ".join(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).split())
+
+
+def _folded(c: Criterion, text: str) -> str:
+    text = folded(text)
+    if c.get("loose"):
+        # `contains` looks for whole tokens, so it keeps their borders.
+        glue = " " if c["operator"] == "contains" and not c.get("substring") and "value" not in c else ""
+        text = glue.join(re.sub("(?<![0-9])0+(?=[0-9])", "", token) for token in tokens(text))
+    return text

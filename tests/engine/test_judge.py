@@ -1,0 +1,44 @@
+"""The engine gives the verdict of the judge, on every input we could think of and thousands we could not."""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.engine.judging import Body, outcome, sayable, taken
+from tests.engine.reference import Books, Taken, judge
+from tests.engine.rulebook import rules
+from tests.engine.worlds import ZONE, World, worlds
+
+EXAMPLES = 40
+settings.register_profile("everyday", deadline=None, max_examples=EXAMPLES, derandomize=True)
+settings.register_profile("thorough", deadline=None, max_examples=3000, suppress_health_check=list(HealthCheck))
+settings.load_profile(os.environ.get("TIEOUT_HYPOTHESIS", "everyday"))
+
+
+def judged(ruleset: list[Body], given_worlds: list[World], books: Books) -> list[Taken]:
+    """Each world judged alone."""
+    return [m for lines, entries in given_worlds for m in judge(ruleset, lines, entries, books)]
+
+
+def both_agree(ruleset: list[Body], given_worlds: list[World], books: Books) -> None:
+    lines = [line for world, _ in given_worlds for line in world]
+    entries = [entry for _, world in given_worlds for entry in world]
+    assert sayable(taken(outcome(ruleset, lines, entries, books))) == sayable(judged(ruleset, given_worlds, books))
+
+
+@given(rules(), worlds())
+def test_one_rule_one_to_one(rule: Body, some: list[World]) -> None:
+    both_agree([rule], some, Books(ZONE))
+
+
+@given(st.lists(rules(), min_size=2, max_size=3), worlds())
+def test_rules_in_order_one_to_one(ruleset: list[Body], some: list[World]) -> None:
+    both_agree(ruleset, some, Books(ZONE))
+
+
+@given(rules(), worlds(), st.sampled_from(["inverted", "unsigned"]))
+def test_other_signs(rule: Body, some: list[World], sign: str) -> None:
+    both_agree([rule], some, Books(ZONE, sign=sign))

@@ -1,0 +1,87 @@
+"""Random small books: few different amounts, days and texts, so that ties, doubles and contests are the normal case.
+
+Opening a database costs more than matching ten rows, so an example holds several *worlds*, each in its own currency:
+rows of different currencies never meet, so each world must come out as if it were alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from hypothesis import strategies as st
+
+from tests.engine.judging import Body, row
+
+ZONE = "Europe/Berlin"
+TEXTS = (
+    None, "", "  ", "INV-0012", "inv 12", "INV-0012 ACME", "ACME inv-0012 INV-0013", "INV-0013", "INV-00",
+    "Straße 1234", "STRASSE  1234", "ＡＢＣＤ１", "abcd1", "Café 77", "Cafe\u0301 77", "abc", "0", "000", "---",
+    "A-B-C-D", "REF12345", "REF1234", "pay REF12345 REF1234", "REF12345 pay", "xREF1234x", "ref 12345",
+    "日本語の銀行", "日本語 の 銀行",
+)  # fmt: skip
+AMOUNTS = (0, 1, -1, 2, 3, 5, 100, 101, 102, 99, 98, -100, -101, 105, 10_000, 10_001, 10**15, 10**15 + 1)
+DAY = date(2026, 3, 28)  # the night after it, clocks in Berlin go forward
+DATES = (None, *(DAY + timedelta(days=n) for n in (0, 0, 0, 1, 2, 3, -1, -3, 30)), date(1, 1, 1), date(9999, 12, 31))
+TIMES = tuple(
+    datetime(2026, 3, 28, hour, minute, tzinfo=UTC) + timedelta(days=day)
+    for day, hour, minute in (
+        (0, 0, 30),
+        (0, 9, 0),
+        (0, 9, 0),
+        (0, 9, 30),
+        (0, 22, 59),
+        (0, 23, 1),
+        (1, 9, 0),
+        (2, 8, 0),
+    )
+)
+
+
+@st.composite
+def moments(draw: st.DrawFn) -> Body:
+    """A booking date, or a time and the day it falls on in the account's zone."""
+    if draw(st.integers(0, 3)):
+        return {"booking_date": draw(st.sampled_from(DATES))}
+    at = draw(st.sampled_from(TIMES))
+    return {"booked_at": at, "booking_date": at.astimezone(ZoneInfo(ZONE)).date()}
+
+
+@st.composite
+def rows(draw: st.DrawFn, amounts: Sequence[int], texts: Sequence[str | None], most: int) -> list[Body]:
+    """Up to ``most`` rows, some of them exact doubles of others. They are numbered later."""
+    made: list[Body] = []
+    for _ in range(draw(st.integers(0, most))):
+        if made and draw(st.integers(0, 3)) == 0:
+            made.append(dict(draw(st.sampled_from(made))))
+            continue
+        one: Body = {"units": draw(st.sampled_from(amounts)), **draw(moments())}
+        one |= {name: draw(st.sampled_from(texts)) for name in ("reference", "description", "counterparty")}
+        made.append(one)
+    return made
+
+
+World = tuple[list[Body], list[Body]]
+
+
+@st.composite
+def worlds(draw: st.DrawFn, most: int = 6, count: int = 6) -> list[World]:
+    """Worlds of lines and entries that share few amounts and texts; each in its own currency, ids unique over all."""
+    shared = draw(st.lists(st.sampled_from(AMOUNTS), min_size=1, max_size=4))
+    texts = draw(st.lists(st.sampled_from(TEXTS), min_size=1, max_size=6))
+    return [
+        (draw(_side(number, shared, texts, most)), draw(_side(number, shared, texts, most)))
+        for number in range(draw(st.integers(1, count)))
+    ]
+
+
+@st.composite
+def _side(draw: st.DrawFn, world: int, shared: Sequence[int], texts: Sequence[str | None], most: int) -> list[Body]:
+    plain = draw(rows(shared, texts, most))
+    orders = draw(st.permutations(range(len(plain))))  # the order of rows is their `ord`, not where they stand
+    named = {"currency": f"X{chr(65 + world // 26)}{chr(65 + world % 26)}", "source": f"world {world}"}
+    return [
+        row(world * 100 + at, ord=world * 100 + order, **one, **named)
+        for at, (one, order) in enumerate(zip(plain, orders, strict=True), 1)
+    ]
