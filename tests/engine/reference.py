@@ -106,7 +106,11 @@ def _units(
     grouped = books.strategy == "many_to_many" or books.strategy == ("many_to_one", "one_to_many")[side]
     groups: dict[Any, list[Row]] = defaultdict(list)
     for row in rows:
-        values = tuple(_group_value(row[name]) for name in books.grouping) if grouped else (row["id"], row["part"])
+        values = (
+            tuple(_group_value(row, name, books.zone) for name in books.grouping)
+            if grouped
+            else (row["id"], row["part"])
+        )
         if None not in values and "" not in values:
             groups[values].append(row)
     return [
@@ -117,22 +121,29 @@ def _units(
     ]
 
 
-def _group_value(value: Any) -> Any:
+def _group_value(row: Row, name: str, zone: str) -> Any:
+    if name == "date":
+        return _day(row, zone)
+    value = _amount(row) if name == "amount" else row["external_id" if name == "id" else name]
     return folded(value) if isinstance(value, str) else value
+
+
+def _amount(row: Row) -> Decimal:
+    return Decimal(row["units"]).scaleb(-row["scale"])
 
 
 def _unit(side: int, members: tuple[Row, ...], rule: Mapping[str, Any], books: Books) -> Unit:
     pick = max if rule.get("group_date") == "latest" else min
     days = [day for row in members if (day := _day(row, books.zone))]
     times = [row["booked_at"] for row in members if row["booked_at"]]
-    total = sum((Decimal(row["units"]).scaleb(-row["scale"]) for row in members), Decimal(0))
+    total = sum((_amount(row) for row in members), Decimal(0))
     if books.sign == "unsigned":
         total = abs(total)
     elif books.sign == "inverted" and not side:
         total = -total
     business = Counter(
         (
-            Decimal(row["units"]).scaleb(-row["scale"]),
+            _amount(row),
             *(value for name, value in sorted(row.items()) if name not in IDENTITY | {"units", "scale"}),
         )
         for row in members

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import os
+from decimal import Decimal
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.engine.judging import Body, outcome, sayable, taken
 from tests.engine.reference import Books, Taken, judge
 from tests.engine.rulebook import rules
 from tests.engine.worlds import ZONE, World, worlds
-
-EXAMPLES = 40
-settings.register_profile("everyday", deadline=None, max_examples=EXAMPLES, derandomize=True)
-settings.register_profile("thorough", deadline=None, max_examples=3000, suppress_health_check=list(HealthCheck))
-settings.load_profile(os.environ.get("TIEOUT_HYPOTHESIS", "everyday"))
 
 
 def judged(ruleset: list[Body], given_worlds: list[World], books: Books) -> list[Taken]:
@@ -42,3 +37,39 @@ def test_rules_in_order_one_to_one(ruleset: list[Body], some: list[World]) -> No
 @given(rules(), worlds(), st.sampled_from(["inverted", "unsigned"]))
 def test_other_signs(rule: Body, some: list[World], sign: str) -> None:
     both_agree([rule], some, Books(ZONE, sign=sign))
+
+
+GROUPINGS = {
+    "one_to_many": [("reference", "source"), ("currency",), ("date", "currency"), ("description", "currency")],
+    "many_to_one": [("reference", "source"), ("currency",), ("date", "currency"), ("amount", "currency")],
+    "many_to_many": [("reference", "source"), ("currency",), ("date", "currency"), ("description", "source")],
+}
+
+
+@given(st.lists(rules(grouped=True), min_size=1, max_size=2), worlds(), st.data())
+def test_groups(ruleset: list[Body], some: list[World], data: st.DataObject) -> None:
+    strategy = data.draw(st.sampled_from(sorted(GROUPINGS)))
+    grouping = data.draw(st.sampled_from(GROUPINGS[strategy]))
+    both_agree(ruleset, some, Books(ZONE, strategy=strategy, grouping=grouping))
+
+
+@given(rules(grouped=True), worlds(most=4, count=2), st.sampled_from(["reference", "date", "description"]))
+def test_groups_of_mixed_currencies(rule: Body, some: list[World], field: str) -> None:
+    lines = [line for world, _ in some for line in world]
+    entries = [entry for _, world in some for entry in world]
+    both_agree([rule], [(lines, entries)], Books(ZONE, strategy="one_to_many", grouping=(field,)))
+
+
+RATES = {("XAA", "XAB"): Decimal("1.005"), ("XAB", "XAA"): Decimal("0.333333"), ("XAA", "JPY"): Decimal("162.5")}
+
+
+@given(rules(), worlds(count=2))
+def test_converted_currencies(rule: Body, some: list[World]) -> None:
+    lines = [line for world, _ in some for line in world]
+    entries = [entry for _, world in some for entry in world]
+    both_agree([rule | {"cross_currency": True}], [(lines, entries)], Books(ZONE, rates=RATES))
+
+
+@given(rules(), worlds(count=1))
+def test_limits_of_the_account(rule: Body, some: list[World]) -> None:
+    both_agree([rule], some, Books(ZONE, tolerance_limit=Decimal("0.01")))

@@ -1,0 +1,69 @@
+"""The whole job: from two CSV files to results stored in a database, by the command that a person would use."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import csv
+
+from benchmarks.datasets import Dataset
+from benchmarks.scoring import Score, add_pass, possible_matches
+
+ROOT = Path(__file__).resolve().parent.parent
+COLUMNS = {"external_id": "id", "amount": "amount", "booking_date": "date", "description": "description",
+           "currency": "currency", "reference": "reference"}  # fmt: skip
+
+
+def write_csv(table: pa.Table, path: Path) -> None:
+    """A statement or ledger file as a bank would send it: amounts as decimals, dates in ISO order."""
+    cents = pc.cast(table["units"], pa.decimal128(19, 0))
+    amounts = pc.cast(pc.multiply(cents, pa.scalar(Decimal("0.01"), pa.decimal128(3, 2))), pa.string())
+    whole = table.append_column("amount", amounts)
+    csv.write_csv(whole.select(list(COLUMNS)).rename_columns(list(COLUMNS.values())), path)
+
+
+def reconcile(data: Dataset, folder: Path, database: str) -> tuple[float, int, Score]:
+    """Seconds and peak bytes of one `reconcile` from start to exit, and how good its matches are."""
+    one = data.passes[0]
+    files = {name: folder / name for name in ("statement.csv", "ledger.csv", "rules.json", "outcome.json")}
+    write_csv(data.statement, files["statement.csv"])
+    write_csv(data.ledger, files["ledger.csv"])
+    files["rules.json"].write_text(json.dumps(list(one.rules)))
+    command = [
+        sys.executable, "manage.py", "reconcile", "--statement", files["statement.csv"], "--ledger", files["ledger.csv"],
+        "--rules", files["rules.json"], "--strategy", one.strategy, "--json",
+        *(["--grouping", ",".join(one.grouping)] if one.grouping else []),
+    ]  # fmt: skip
+    environment = {**os.environ, "DATABASE_URL": database, "TIEOUT_DATA_DIR": str(folder / "var")}
+    with files["outcome.json"].open("w") as output:
+        started = time.perf_counter()
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output)
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - started
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    peak = usage.ru_maxrss if sys.platform == "darwin" else usage.ru_maxrss * 1024
+    return seconds, peak, _score(data, json.loads(files["outcome.json"].read_text().splitlines()[-1]))
+
+
+def _score(data: Dataset, outcome: dict[str, Any]) -> Score:
+    matches, rows = [], []
+    names = [rule["name"] for rule in data.passes[0].rules]
+    for number, one in enumerate(outcome["matches"]):
+        rule = names.index(one["rule"]) if one["rule"] in names else 0
+        matches.append({"match_no": number, "rule_index": rule, "state": one["status"]})
+        for side, ids in enumerate((one["external"], one["internal"])):
+            rows += [{"match_no": number, "side": side, "id": int(name[1:])} for name in ids]
+    score = Score(possible=possible_matches(data.line_keys, data.entry_keys))
+    add_pass(score, names, pa.Table.from_pylist(matches), pa.Table.from_pylist(rows), data.line_keys, data.entry_keys)
+    return score
