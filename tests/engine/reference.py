@@ -139,7 +139,7 @@ def _unit(side: int, members: tuple[Row, ...], rule: Mapping[str, Any], books: B
     total = sum((_amount(row) for row in members), Decimal(0))
     if books.sign == "unsigned":
         total = abs(total)
-    elif books.sign == "inverted" and not side:
+    elif books.sign == "inverted" and side:
         total = -total
     business = Counter(
         (
@@ -158,7 +158,7 @@ def _day(row: Row, zone: str) -> date | None:
 
 
 def _apply(index: int, rule: Mapping[str, Any], lines: list[Unit], entries: list[Unit], books: Books) -> list[Taken]:
-    """One rule: list the pairs, sort them, take them."""
+    """One rule: list the pairs, sort them, take them; level by level, to know who had a rival."""
     pairs = [
         Pair(s, e, at, _order(rule, s, at, e))
         for s in lines
@@ -166,34 +166,28 @@ def _apply(index: int, rule: Mapping[str, Any], lines: list[Unit], entries: list
         if (at := _comparable(rule, s, e, books)) is not None and holds(rule, s, at, e)
     ]
     taken: set[Unit] = set()
+    lost: set[Unit] = set()
     made = []
-    for pair in sorted(pairs, key=lambda p: p.order):
-        if not {pair.s, pair.e} & taken:
-            taken |= {pair.s, pair.e}
-            difference = pair.at - pair.e.amount
-            state = _state(rule, _is_decided(rule, pair, pairs), difference, books.tolerance_limit)
-            if state:
-                made.append(Taken(index, pair.s.keys, pair.e.keys, state, difference))
+    for turn in sorted({_level(rule, pair) for pair in pairs}):
+        live = [p for p in pairs if _level(rule, p) == turn and not {p.s, p.e} & taken]
+        rivals: dict[Unit, set[Any]] = defaultdict(set)  # the classes of twins that a unit could go with
+        for pair in live:
+            rivals[pair.s].add(pair.e.twins)
+            rivals[pair.e].add(pair.s.twins)
+        for pair in sorted(live, key=lambda p: p.order):
+            if not {pair.s, pair.e} & taken:
+                taken |= {pair.s, pair.e}
+                decided = len(rivals[pair.s]) == len(rivals[pair.e]) == 1 and not {pair.s, pair.e} & lost
+                difference = pair.at - pair.e.amount
+                if state := _state(rule, decided, difference, books.tolerance_limit):
+                    made.append(Taken(index, pair.s.keys, pair.e.keys, state, difference))
+        lost |= set(rivals) - taken
     return made
 
 
-def _is_decided(rule: Mapping[str, Any], pair: Pair, pairs: list[Pair]) -> bool:
-    """Whether neither of its units has, or has lost, another candidate that is as good; twins are not another."""
-    return not any(
-        (rival.s is pair.s or rival.e is pair.e)
-        and (rival.s.twins, rival.e.twins) != (pair.s.twins, pair.e.twins)
-        and _is_as_good(rule, rival, pair)
-        for rival in pairs
-    )
-
-
-def _is_as_good(rule: Mapping[str, Any], rival: Pair, pair: Pair) -> bool:
-    amount, missing, days, untimed, seconds, *_ = rival.order
-    if amount != pair.order[0] or rule.get("on_ambiguity") != "date":
-        return bool(amount <= pair.order[0])
-    if (missing, days) != pair.order[1:3] or untimed or pair.order[3]:
-        return bool((missing, days) <= pair.order[1:3])
-    return bool(seconds <= pair.order[4])
+def _level(rule: Mapping[str, Any], pair: Pair) -> tuple[Any, ...]:
+    """What decides between candidates: the amount difference, and the date difference where the rule says so."""
+    return pair.order[:4] if rule.get("on_ambiguity") == "date" else pair.order[:1]
 
 
 def _state(rule: Mapping[str, Any], decided: bool, difference: Decimal, limit: Decimal | None) -> str | None:
@@ -225,7 +219,7 @@ def _order(rule: Mapping[str, Any], s: Unit, at: Decimal, e: Unit) -> tuple[Any,
     seconds = abs((s.instant - e.instant).total_seconds() - expected * 86400) if s.instant and e.instant else 0
     later = not missing and (e.instant > s.instant if timed else e.day > s.day)  # type: ignore[operator]
     return (
-        abs(at - e.amount), missing, days, not timed, seconds,
+        abs(at - e.amount), missing, days, seconds,
         -sum(contained(c, s, e) for c in rule["criteria"] if c["operator"] == "contains" and "value" not in c),
         later, -e.amount, s.order, e.day or date.max, e.order,
     )  # fmt: skip
