@@ -67,6 +67,6 @@ def taken(result: Outcome) -> list[Taken]:
 def sayable(matches: Iterable[Taken]) -> list[str]:
     """Matches as sorted sentences, so that two judges' verdicts compare with a readable difference."""
     return sorted(
-        f"rule {m.rule}: lines {sorted(m.lines)} = entries {sorted(m.entries)} {m.state}, difference {m.difference:f}"
+        f"rule {m.rule}: lines {sorted(m.lines)} = entries {sorted(m.entries)} {m.state}, difference {m.difference + 0:.9f}"
         for m in matches
     )
