@@ -38,7 +38,7 @@ def reconcile(data: Dataset, folder: Path, database: str) -> tuple[float, int, S
     write_csv(data.statement, files["statement.csv"])
     write_csv(data.ledger, files["ledger.csv"])
     files["rules.json"].write_text(json.dumps(list(one.rules)))
-    command = [
+    command: list[str | Path] = [
         sys.executable, "manage.py", "reconcile", "--statement", files["statement.csv"], "--ledger", files["ledger.csv"],
         "--rules", files["rules.json"], "--strategy", one.strategy, "--json",
         *(["--grouping", ",".join(one.grouping)] if one.grouping else []),

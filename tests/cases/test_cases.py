@@ -49,7 +49,7 @@ def _runs(case: Body) -> Iterator[tuple[Taken, list[Body], list[Body]]]:
     rates = {tuple(pair.split("/")): Decimal(rate) for pair, rate in case.get("rates", {}).items()}
     rules = [{"name": case["id"], **rule} for rule in case["rules"]]
     for strategy in case.get("strategies", ["one_to_one"]):
-        books = Books("UTC", case.get("sign", "as_given"), strategy, tuple(case.get("grouping", ())), rates)  # type: ignore[arg-type]
+        books = Books("UTC", case.get("sign", "as_given"), strategy, tuple(case.get("grouping", ())), rates)
         made = taken(outcome(rules, lines, entries, books))
         for match in made:
             yield match, lines, entries

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 
 from recon.engine import Options, Outcome, match
+from recon.engine.options import Sign, Strategy
 from recon.rows import ROW_SCHEMA
 from rules.criteria import parse_rule
 from tests.engine.reference import Books, Key, Taken
@@ -35,8 +36,8 @@ def table(rows: Sequence[Body], schema: pa.Schema) -> pa.Table:
 
 def options(books: Books, **more: Any) -> Options:
     return Options(
-        strategy=books.strategy, grouping=books.grouping, time_zone=books.zone, sign=books.sign, rates=books.rates,
-        tolerance_limit=books.tolerance_limit, **more,
+        strategy=cast("Strategy", books.strategy), grouping=books.grouping, time_zone=books.zone,
+        sign=cast("Sign", books.sign), rates=books.rates, tolerance_limit=books.tolerance_limit, **more,
     )  # fmt: skip
 
 
@@ -67,6 +68,7 @@ def taken(result: Outcome) -> list[Taken]:
 def sayable(matches: Iterable[Taken]) -> list[str]:
     """Matches as sorted sentences, so that two judges' verdicts compare with a readable difference."""
     return sorted(
-        f"rule {m.rule}: lines {sorted(m.lines)} = entries {sorted(m.entries)} {m.state}, difference {m.difference + 0:.9f}"
+        f"rule {m.rule}: lines {sorted(m.lines)} = entries {sorted(m.entries)} {m.state},"
+        f" difference {m.difference + 0:.9f}"
         for m in matches
     )

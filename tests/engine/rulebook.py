@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hypothesis import strategies as st
 
 from tests.engine.judging import Body
@@ -9,7 +11,7 @@ from tests.engine.judging import Body
 TEXT_FIELDS = ("reference", "description", "counterparty")
 
 
-def _maybe(**choices: object) -> st.SearchStrategy[Body]:
+def _maybe(**choices: Sequence[object]) -> st.SearchStrategy[Body]:
     """Each key left out, or given one of its values."""
     return st.fixed_dictionaries({}, optional={key: st.sampled_from(values) for key, values in choices.items()})
 
@@ -21,7 +23,9 @@ def _criterion(
 ) -> st.SearchStrategy[Body]:
     fields = st.just(field) if isinstance(field, str) else field
     operators = st.just(operator) if isinstance(operator, str) else operator
-    return st.tuples(fields, operators, more or st.just({})).map(lambda t: {"field": t[0], "operator": t[1], **t[2]})
+    return st.tuples(fields, operators, st.just({}) if more is None else more).map(
+        lambda t: {"field": t[0], "operator": t[1], **t[2]}
+    )
 
 
 SIDES = ("statement", "ledger", "both")

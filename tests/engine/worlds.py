@@ -80,7 +80,7 @@ def worlds(draw: st.DrawFn, most: int = 6, count: int = 6) -> list[World]:
 def _side(draw: st.DrawFn, world: int, shared: Sequence[int], texts: Sequence[str | None], most: int) -> list[Body]:
     plain = draw(rows(shared, texts, most))
     orders = draw(st.permutations(range(len(plain))))  # the order of rows is their `ord`, not where they stand
-    named = {"currency": f"X{chr(65 + world // 26)}{chr(65 + world % 26)}", "source": f"world {world}"}
+    named: Body = {"currency": f"X{chr(65 + world // 26)}{chr(65 + world % 26)}", "source": f"world {world}"}
     return [
         row(world * 100 + at, ord=world * 100 + order, **one, **named)
         for at, (one, order) in enumerate(zip(plain, orders, strict=True), 1)
