@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib.auth import views as auth_views
 from django.urls import include, path
 
-from recon.views import accounts, audit, ledger, overview, statements
+from recon.views import accounts, audit, ledger, overview, rule_preview, statements
 
 urlpatterns = [
     path("", overview.overview, name="overview"),
@@ -24,6 +24,7 @@ urlpatterns = [
     # audit
     path("audit/", audit.audit, name="audit"),
     # rule authoring
+    path("rules/preview/", rule_preview.rule_preview, name="rule_preview"),
     path("rules/", include("rules.urls")),
     # signing in and out
     path("login/", auth_views.LoginView.as_view(redirect_authenticated_user=True), name="login"),

@@ -157,6 +157,11 @@ def open_rows(account: Account, side: Side, rows: QuerySet[Any], *, columns: Seq
     return pa.concat_tables([table, split.join(parts, "id", join_type="inner").select(table.column_names)])
 
 
+def all_rows(account: Account, side: Side, rows: QuerySet[Any]) -> pa.Table:
+    """`rows` in the shape of `open_rows`, as if nothing of them were matched or split."""
+    return _read(account, side, rows, ROW_COLUMNS[side])
+
+
 def _read(account: Account, side: Side, rows: QuerySet[Any], names: tuple[str, ...]) -> pa.Table:
     signed = rows.order_by().annotate(signed_units=_signed_units(account, side))
     sql, params = signed.values_list("pk", "signed_units", *names).query.sql_with_params()

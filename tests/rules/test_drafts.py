@@ -10,23 +10,14 @@ from rules.criteria import FIELDS, OPERATORS, RuleError, operators_for, parse_ru
 from rules.drafts import Draft, DraftCriterion, draft_from_form, draft_of
 from rules.forms import APPLIES_TO, EXTRA_KEYS, UNIT_LABELS, VALUE_LABELS, rule_form
 from rules.gallery import GALLERY
+from tests.rules.posting import posted
 
 
 def as_posted(draft: Draft) -> Draft:
     """The draft after its inputs went through a browser."""
     form = QueryDict(mutable=True)
-    form.update({key: value for key, value in draft.said.items() if value})
-    for criterion in rule_form(draft).criteria:
-        key, said = criterion.key, criterion.draft.said
-        form.appendlist("criterion", key)
-        form[f"{key}-value_input"] = criterion.draft.inputs.value
-        form[f"{key}-against"] = next((each.value for each in criterion.against if each.selected), "")
-        form[f"{key}-drift_unit"] = next((each.value for each in criterion.drift_units if each.selected), "")
-        if criterion.value_input in {"amounts", "dates"}:
-            form[f"{key}-value-from"], form[f"{key}-value-to"] = criterion.ends
-        for name in ("field", "operator", "value", "allowable_drift", "pattern", "loose", "substring", "expected"):
-            form[f"{key}-{name}"] = said.get(name, "")
-        form[f"{key}-applies_to"] = said.get("applies_to", "statement")
+    for name, value in posted(draft).items():
+        form.setlist(name, value if isinstance(value, list) else [value])
     return draft_from_form(form)
 
 

@@ -1,0 +1,248 @@
+"""What a rule would do to a statement while it is being written: nothing is stored, nothing is claimed.
+
+A preview looks at all lines of one statement and at the ledger around them as if nothing of it were matched yet:
+somebody who writes a rule wants to know what it says, not what earlier runs left over.
+"""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+import threading
+import time
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
+from typing import Any, cast
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from django.conf import settings
+from django.db.models import F, Q, QuerySet
+
+from recon.engine import Cancelled, EngineError, Options, Outcome, match
+from recon.engine.options import Sign
+from recon.models import Account, LedgerEntry, Side, Statement, StatementLine
+from recon.rows import amount
+from recon.usecases.accounts import all_rows, entries_in_scope, lines_in_scope
+from rules.criteria import Rule
+from rules.criteria.scope import whole_days
+
+SAMPLE = 100_000
+"""Lines a preview looks at; of a longer statement every n-th line."""
+LEDGER_LIMIT = 200_000
+"""Entries a preview reads without narrowing them to the dates around the statement."""
+DAYS_AROUND = 45
+"""How far around the statement's dates entries are read then, if the rule itself has no date window."""
+CANDIDATE_BUDGET = 2_000_000
+SECONDS = 10.0
+EXAMPLES = 5
+
+
+@dataclass(frozen=True)
+class ShownRow:
+    """One row of a preview."""
+
+    values: dict[str, Any]
+
+    @property
+    def amount(self) -> Any:
+        return amount(self.values["units"], self.values["scale"])
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.values[name]
+        except KeyError as error:
+            raise AttributeError(name) from error
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A line beside an entry: a match, or a near miss with the criterion that failed it (0: currency or direction)."""
+
+    line: ShownRow
+    entry: ShownRow
+    state: str = ""
+    decided_by: str = ""
+    reason: str = ""
+    criterion: int | None = None
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What one rule would do. ``refused`` says why it cannot be tried as it is; the figures are 0 then."""
+
+    statement: Statement
+    lines: int = 0
+    entries: int = 0
+    every: int = 1  # only every n-th line was looked at
+    days: tuple[date, date] | None = None  # only entries of these days were looked at
+    matched: int = 0
+    suggested: int = 0
+    candidates: int = 0
+    seconds: float = 0.0
+    refused: str = ""
+    examples: list[Pair] = field(default_factory=list)
+    near_misses: list[Pair] = field(default_factory=list)
+
+    @property
+    def left(self) -> int:
+        """Lines that stay open."""
+        return self.lines - self.matched - self.suggested
+
+    @property
+    def is_broad(self) -> bool:
+        """Whether most of what it finds is not clear-cut: a sign that the rule needs one more criterion."""
+        return self.suggested > max(self.matched, 10) or self.candidates > 20 * max(self.lines, 1_000)
+
+
+class Superseded(Exception):  # noqa: N818 - what happened, not a fault
+    """A newer preview of the same person has begun: nobody waits for this one."""
+
+
+class Watch:
+    """Says when a preview should stop: somebody typed on, or it takes too long. Per process; a preview that another
+    process supersedes runs into its time limit."""
+
+    _latest: dict[int, int] = {}
+    _numbers = itertools.count(1)
+    _lock = threading.Lock()
+
+    def __init__(self, person: int | None = None) -> None:
+        self.person = person
+        self.until = time.monotonic() + SECONDS
+        with self._lock:
+            self.number = next(self._numbers)
+            if person is not None:
+                self._latest[person] = self.number
+
+    @property
+    def superseded(self) -> bool:
+        return self.person is not None and self._latest.get(self.person) != self.number
+
+    def must_stop(self) -> bool:
+        return self.superseded or time.monotonic() > self.until
+
+
+def latest_statement() -> Statement | None:
+    """The statement that a preview starts with."""
+    return Statement.objects.ready().select_related("account").order_by("-number").first()
+
+
+def preview_rule(rule: Rule, statement: Statement, watch: Watch | None = None) -> Preview:
+    """Try a rule on a statement. Raises Superseded if the watch says that nobody waits for it any more."""
+    started = time.perf_counter()
+    watch = watch or Watch()
+    lines, every = _lines(statement)
+    entries, days = _entries(statement.account, rule, lines)
+    preview = Preview(statement, lines.num_rows, entries.num_rows, every, days)
+    try:
+        outcome = match([rule], lines, entries, _options(statement.account, watch))
+    except Cancelled:
+        if watch.superseded:
+            raise Superseded from None
+        advice = f"Trying it took more than {SECONDS:.0f} seconds: add a criterion that is more precise."
+        return replace(preview, refused=advice)
+    except EngineError as error:  # too broad, for example
+        return replace(preview, refused=str(error))
+    if watch.superseded:
+        raise Superseded
+    return replace(
+        preview,
+        matched=_lines_in(outcome, "confirmed"),
+        suggested=_lines_in(outcome, "suggested"),
+        candidates=outcome.rules[0].candidates,
+        examples=_examples(outcome, lines, entries),
+        near_misses=_near_misses(outcome, lines, entries),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _options(account: Account, watch: Watch) -> Options:
+    return Options(
+        time_zone=account.time_zone,
+        sign=cast("Sign", account.sign),
+        tolerance_limit=account.tolerance_limit,
+        threads=settings.MATCH_THREADS,
+        memory_limit=f"{settings.MATCH_MEMORY_MB // 2}MB",
+        temp_dir=tempfile.gettempdir(),
+        candidate_budget=min(CANDIDATE_BUDGET, settings.CANDIDATE_BUDGET),
+        cancelled=watch.must_stop,
+    )
+
+
+def _lines(statement: Statement) -> tuple[pa.Table, int]:
+    every = max(1, -(-statement.record_count // SAMPLE))
+    lines: QuerySet[StatementLine] = lines_in_scope(statement.account, statement)
+    if every > 1:
+        lines = lines.annotate(place=F("position") % every).filter(place=0)
+    return all_rows(statement.account, Side.STATEMENT, lines), every
+
+
+def _entries(account: Account, rule: Rule, lines: pa.Table) -> tuple[pa.Table, tuple[date, date] | None]:
+    entries: QuerySet[LedgerEntry] = entries_in_scope(account)
+    days = None
+    if entries.order_by()[: LEDGER_LIMIT + 1].count() > LEDGER_LIMIT and (days := _days(rule, lines)):
+        entries = entries.filter(Q(booking_date__range=days) | Q(booking_date__isnull=True))
+    table = all_rows(account, Side.LEDGER, entries)
+    return table.append_column("transaction_id", table["external_id"]), days
+
+
+def _days(rule: Rule, lines: pa.Table) -> tuple[date, date] | None:
+    """The days of the entries that can matter: the statement's, widened by the rule's own date window."""
+    found = pc.min_max(lines["booking_date"]).as_py()
+    if found["min"] is None:
+        return None
+    windows = [each.window for each in rule.criteria if each.field.kind == "date" and each.window is not None]
+    low, high = whole_days(windows[0]) if windows else (-DAYS_AROUND, DAYS_AROUND)
+    # One day more on either side: an instant may fall on another day in the account's zone.
+    return found["min"] - timedelta(days=high + 1), found["max"] - timedelta(days=low - 1)
+
+
+def _lines_in(outcome: Outcome, state: str) -> int:
+    chosen = outcome.matches.filter(pc.field("state") == state)["match_no"]
+    rows = outcome.match_rows.filter((pc.field("side") == 0) & pc.is_in(pc.field("match_no"), chosen.combine_chunks()))
+    return int(rows.num_rows)
+
+
+def _examples(outcome: Outcome, lines: pa.Table, entries: pa.Table) -> list[Pair]:
+    """Some matches, those that a person has to decide first: they say most about the rule."""
+    found = outcome.matches.select(["match_no", "state", "decided_by"])
+    decided = found.filter(pc.field("state") == "confirmed")
+    open_ones = found.filter(pc.field("state") == "suggested")
+    shown = [*open_ones.slice(0, 2).to_pylist(), *decided.slice(0, EXAMPLES).to_pylist()][:EXAMPLES]
+    numbers = pa.array([each["match_no"] for each in shown], pa.int64())
+    rows = outcome.match_rows.filter(pc.is_in(pc.field("match_no"), numbers)).to_pylist()
+    sides = {(row["match_no"], row["side"]): row["id"] for row in rows}
+    line_of = _rows_by_id(lines, [sides[each["match_no"], 0] for each in shown])
+    entry_of = _rows_by_id(entries, [sides[each["match_no"], 1] for each in shown])
+    return [
+        Pair(
+            line_of[sides[each["match_no"], 0]],
+            entry_of[sides[each["match_no"], 1]],
+            state=each["state"],
+            decided_by=each["decided_by"],
+        )
+        for each in shown
+    ]
+
+
+def _near_misses(outcome: Outcome, lines: pa.Table, entries: pa.Table) -> list[Pair]:
+    """Lines that one criterion kept from matching, each beside the entry that came nearest; varied reasons first."""
+    near = outcome.unmatched.filter((pc.field("side") == 0) & pc.is_valid(pc.field("nearest_id")))
+    by_reason = {
+        reason: near.filter(pc.field("reason") == reason).slice(0, EXAMPLES).to_pylist()
+        for reason in pc.unique(near["reason"]).to_pylist()
+        if reason != "possible_duplicate"  # its nearest row is a twin on the same side
+    }
+    mixed = [each for layer in itertools.zip_longest(*by_reason.values()) for each in layer if each][:EXAMPLES]
+    line_of = _rows_by_id(lines, [each["id"] for each in mixed])
+    entry_of = _rows_by_id(entries, [each["nearest_id"] for each in mixed])
+    return [
+        Pair(line_of[each["id"]], entry_of[each["nearest_id"]], reason=each["reason"], criterion=each["criterion"])
+        for each in mixed
+    ]
+
+
+def _rows_by_id(table: pa.Table, ids: list[int]) -> dict[int, ShownRow]:
+    rows = table.filter(pc.is_in(pc.field("id"), pa.array(ids, pa.int64()))).to_pylist()
+    return {row["id"]: ShownRow(row) for row in rows}

@@ -1,0 +1,154 @@
+"""What a rule would do to a real statement while it is being written."""
+
+from __future__ import annotations
+
+import pytest
+from django.urls import reverse
+
+from recon.models import Match, OpenItem, UnmatchedItem
+from recon.usecases import previews
+from recon.usecases.previews import Superseded, Watch, latest_statement, preview_rule
+from rules.criteria import parse_rule
+from rules.drafts import draft_of
+from tests.cast import SAME_AMOUNT, SAME_REFERENCE, WITHIN_TWO_DAYS, make_account, make_entries, make_statement, row
+from tests.rules.posting import posted
+
+EXACT = {"name": "Exact", "criteria": [SAME_AMOUNT, SAME_REFERENCE]}
+
+
+@pytest.fixture
+def account(db):
+    return make_account()
+
+
+@pytest.fixture
+def statement(account):
+    """Five lines: two clear matches, two that share amount and day, one that nothing fits."""
+    make_entries(
+        account,
+        [
+            row(1, "10.00", "2026-03-01", "A-1"),
+            row(2, "20.00", "2026-03-02", "A-2"),
+            row(3, "30.00", "2026-03-03", "A-3"),
+            row(4, "30.00", "2026-03-03", "A-4"),
+        ],
+    )
+    return make_statement(
+        account,
+        [
+            row(1, "10.00", "2026-03-01", "A-1"),
+            row(2, "20.00", "2026-03-04", "A-2"),
+            row(3, "30.00", "2026-03-03", "B-3"),
+            row(4, "30.00", "2026-03-03", "B-4"),
+            row(5, "55.00", "2026-03-03", "B-5"),
+        ],
+    )
+
+
+def test_a_preview_says_how_many_lines_would_match_and_shows_some(statement):
+    preview = preview_rule(parse_rule(EXACT), statement)
+    assert (preview.lines, preview.entries, preview.matched, preview.suggested, preview.left) == (5, 4, 2, 0, 3)
+    assert [(pair.line.reference, pair.entry.reference, pair.state) for pair in preview.examples] == [
+        ("A-1", "A-1", "confirmed"),
+        ("A-2", "A-2", "confirmed"),
+    ]
+    assert str(preview.examples[0].line.amount) == "10.00"
+
+
+def test_doubtful_matches_are_shown_first(statement):
+    preview = preview_rule(parse_rule({"name": "N", "criteria": [SAME_AMOUNT, WITHIN_TWO_DAYS]}), statement)
+    assert (preview.matched, preview.suggested) == (2, 2)
+    assert [pair.state for pair in preview.examples] == ["suggested", "suggested", "confirmed", "confirmed"]
+
+
+def test_a_preview_stores_nothing_and_claims_nothing(statement):
+    preview_rule(parse_rule(EXACT), statement)
+    assert not Match.objects.exists()
+    assert not UnmatchedItem.objects.exists()
+    assert not OpenItem.objects.exists()
+
+
+def test_a_preview_of_a_rule_that_would_compare_too_much_says_so(account, monkeypatch):
+    many = [row(number, "1.00", reference=f"R{number}") for number in range(1500)]
+    make_entries(account, many)
+    monkeypatch.setattr(previews, "CANDIDATE_BUDGET", 1000)
+    alike = {"field": "reference", "operator": "similar", "value": 90}
+    preview = preview_rule(parse_rule({"name": "N", "criteria": [alike]}), make_statement(account, many))
+    assert "pairs of rows" in preview.refused
+    assert preview.matched == 0
+
+
+def test_of_a_long_statement_every_nth_line_is_looked_at(statement, monkeypatch):
+    monkeypatch.setattr(previews, "SAMPLE", 2)
+    preview = preview_rule(parse_rule(EXACT), statement)
+    assert (preview.every, preview.lines) == (3, 1)
+
+
+def test_of_a_large_ledger_the_days_around_the_statement_are_read(account, statement, monkeypatch):
+    make_entries(account, [row(9, "10.00", "2025-01-01", "A-1"), row(10, "99.00", None, "X")])
+    monkeypatch.setattr(previews, "LEDGER_LIMIT", 3)
+    rule = parse_rule({"name": "N", "criteria": [SAME_REFERENCE, WITHIN_TWO_DAYS]})
+    preview = preview_rule(rule, statement)
+    assert preview.entries == 5  # not the one of last year; the one without a date may matter
+    assert preview.days
+    assert [str(day) for day in preview.days] == ["2026-02-26", "2026-03-07"]
+    assert preview.matched == 2
+
+
+def test_a_newer_preview_of_the_same_person_stops_the_older_one():
+    older, other_persons = Watch(1), Watch(2)
+    assert not older.must_stop()
+    newer = Watch(1)
+    assert older.superseded
+    assert older.must_stop()
+    assert not newer.must_stop()
+    assert not other_persons.must_stop()
+
+
+def test_a_preview_that_was_superseded_has_no_answer(statement):
+    watch = Watch(1)
+    Watch(1)
+    with pytest.raises(Superseded):
+        preview_rule(parse_rule(EXACT), statement, watch)
+
+
+def test_the_latest_statement_is_the_one_a_preview_starts_with(account, statement):
+    newer = make_statement(account, [row(1, "1.00")], name="april.csv", sha256="1" * 64)
+    assert latest_statement() == newer
+
+
+def preview_page(client, body, **more):
+    form = {**posted(draft_of(body)), **more}
+    fragment = {"HX-Request": "true", "HX-Target": "rule-preview"}
+    return client.post(reverse("rule_preview"), form, headers=fragment)
+
+
+def test_the_form_shows_the_preview_of_what_stands_in_it(client, statement):
+    page = preview_page(client, EXACT).content.decode()
+    assert page.strip().startswith('<div id="rule-preview"')
+    assert "Would match <strong>2</strong> of 5 lines" in page
+
+
+def test_an_unfinished_rule_is_not_tried(client, statement):
+    page = preview_page(client, {"name": "", "criteria": [{"field": "date", "operator": "within_range"}]})
+    assert "not complete yet" in page.content.decode()
+
+
+def test_a_rule_without_a_name_is_tried_all_the_same(client, statement):
+    assert "of 5 lines" in preview_page(client, {"criteria": [SAME_REFERENCE]}).content.decode()
+
+
+def test_another_statement_can_be_chosen(client, account, statement):
+    make_statement(account, [row(1, "1.00")], name="april.csv", sha256="1" * 64)
+    assert "of 1 lines" in preview_page(client, EXACT).content.decode()
+    assert "of 5 lines" in preview_page(client, EXACT, preview_statement=statement.pk).content.decode()
+
+
+def test_without_a_statement_the_preview_says_what_it_needs(client):
+    assert "Import a statement" in preview_page(client, EXACT).content.decode()
+
+
+def test_without_htmx_the_preview_is_a_page(client, statement):
+    page = client.post(reverse("rule_preview"), posted(draft_of(EXACT))).content.decode()
+    assert "<html" in page
+    assert "of 5 lines" in page
