@@ -1,1 +1,0 @@
-"""Demo data: a small shop's month with everything that goes wrong in one, and a practice example."""
