@@ -230,6 +230,7 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "Tieout",
     "VERSION": "1",
     "OAS_VERSION": "3.1.0",
+    "ENABLE_DJANGO_DEPLOY_CHECK": False,  # Blnk's routes have no serializers to describe
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",

@@ -29,4 +29,6 @@ urlpatterns = [
     # signing in and out
     path("login/", auth_views.LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("logout/", auth_views.LogoutView.as_view(), name="logout"),
+    # the API, at the paths Blnk's clients expect
+    path("", include("recon.api.blnk.urls")),
 ]

@@ -4,6 +4,7 @@ from recon.models.accounts import Account, AccountKind, AccountRule, ImportProfi
 from recon.models.events import Event, Via
 from recon.models.fields import IdBlock, Side, reserve_ids
 from recon.models.items import ItemNote, ItemState, OpenItem, RowPart
+from recon.models.keys import ApiKey, KeyScope
 from recon.models.ledger import FINAL_STATUSES, LedgerEntry, LedgerImport
 from recon.models.runs import (
     Claim,
@@ -35,6 +36,7 @@ __all__ = [
     "Account",
     "AccountKind",
     "AccountRule",
+    "ApiKey",
     "Claim",
     "DifferenceType",
     "Event",
@@ -42,6 +44,7 @@ __all__ = [
     "ImportProfile",
     "ItemNote",
     "ItemState",
+    "KeyScope",
     "LedgerEntry",
     "LedgerImport",
     "LoadState",

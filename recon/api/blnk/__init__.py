@@ -1,0 +1,1 @@
+"""Blnk Core's reconciliation routes: paths, bodies, status codes and error codes as its clients know them."""

@@ -1,0 +1,54 @@
+"""What the views of these routes share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rest_framework.parsers import FormParser, MultiPartParser
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from recon.api.auth import HasScope, KeyAuthentication
+from recon.api.blnk.errors import BlnkError, handle
+from recon.api.json import ExactJSONParser, ExactJSONRenderer
+
+
+class BlnkView(APIView):
+    """Keys only (no cookies, so no CSRF), exact numbers, Blnk's error bodies. ``scopes`` names a scope per method."""
+
+    authentication_classes = (KeyAuthentication,)
+    permission_classes = (HasScope,)
+    parser_classes = (ExactJSONParser, MultiPartParser, FormParser)
+    renderer_classes = (ExactJSONRenderer,)
+    scopes: dict[str, str] = {}
+
+    def get_exception_handler(self) -> Any:
+        return handle
+
+
+def json_object(request: Request) -> Mapping[str, Any]:
+    """The request's JSON object. Raises GEN_MALFORMED_REQUEST for anything else."""
+    if not isinstance(request.data, Mapping):
+        raise BlnkError("GEN_MALFORMED_REQUEST", "expected a JSON object")
+    return request.data
+
+
+def text_of(body: Any, name: str, *, required: bool = False) -> str:
+    value = body.get(name)
+    if value is None or value == "":
+        if required:
+            raise BlnkError("GEN_MALFORMED_REQUEST", f"{name} is required")
+        return ""
+    if not isinstance(value, str):
+        raise BlnkError("GEN_MALFORMED_REQUEST", f"{name} must be a text")
+    return value
+
+
+def flag_of(body: Mapping[str, Any], name: str) -> bool:
+    value = body.get(name, False)
+    if value is None:
+        return False
+    if not isinstance(value, bool):
+        raise BlnkError("GEN_MALFORMED_REQUEST", f"{name} must be true or false")
+    return value

@@ -1,0 +1,183 @@
+"""Uploads and runs: `/reconciliation/upload`, `/reconciliation/start`, `/reconciliation/start-instant`, results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from django.conf import settings
+from django.db.models import QuerySet
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from recon.api.auth import actor
+from recon.api.blnk.base import BlnkView, flag_of, json_object, text_of
+from recon.api.blnk.errors import BlnkError
+from recon.api.json import dumps
+from recon.models import MatchingRun, RunKind, RunState, Statement, Strategy
+from recon.usecases.accounts import builtin_account
+from recon.usecases.errors import Refused
+from recon.usecases.imports import import_statement
+from recon.usecases.runs import start_run
+from rules.authoring import current_versions
+from rules.models import MatchingRule, RuleVersion
+
+STATUS: Final = {
+    RunState.QUEUED: "started",
+    RunState.RUNNING: "in_progress",
+    RunState.COMPLETED: "completed",
+    RunState.REVERSED: "completed",
+    RunState.FAILED: "failed",
+    RunState.CANCELLED: "failed",
+}
+"""Blnk knows these four; a cancelled run has no results, so it counts as failed there."""
+
+
+class Upload(BlnkView):
+    scopes = {"POST": "upload"}
+
+    def post(self, request: Request) -> Response:
+        file = request.FILES.get("file")
+        if file is None:
+            raise BlnkError("RECON_UPLOAD_FAILED", "File upload failed")
+        source = text_of(request.data, "source")
+        try:
+            statement = import_statement(
+                actor(request),
+                builtin_account(),
+                file.read(),
+                file.name or "upload",
+                label=source,
+                allow_duplicate=True,
+            )
+        except Refused as refused:
+            raise BlnkError("RECON_UPLOAD_FAILED", refused.message, row_errors(refused)) from refused
+        return Response({"upload_id": statement.upload_id, "record_count": statement.record_count, "source": source})
+
+
+class Start(BlnkView):
+    scopes = {"POST": "run"}
+
+    def post(self, request: Request) -> Response:
+        body = json_object(request)
+        versions = chosen_rules(body)
+        upload_id = text_of(body, "upload_id", required=True)
+        statement = Statement.objects.ready().filter(pk=upload_id, account=builtin_account()).first()
+        if statement is None:
+            raise BlnkError("RECON_NOT_FOUND", f"Upload with ID '{upload_id}' not found")
+        return started(request, body, statement, versions, RunKind.BATCH)
+
+
+class StartInstant(BlnkView):
+    scopes = {"POST": "run"}
+
+    def post(self, request: Request) -> Response:
+        body = json_object(request)
+        rows = body.get("external_transactions")
+        if rows is None or rows == []:
+            raise BlnkError("RECON_EXTERNAL_TXNS_REQUIRED", "external_transactions is required")
+        if not isinstance(rows, list):
+            raise BlnkError("GEN_MALFORMED_REQUEST", "external_transactions must be a list")
+        if len(rows) > settings.INSTANT_LIMIT:
+            message = f"too many external_transactions; max is {settings.INSTANT_LIMIT}"
+            raise BlnkError("GEN_VALIDATION_ERROR", message)
+        versions = chosen_rules(body)
+        check_strategy(body)
+        try:
+            statement = import_statement(
+                actor(request), builtin_account(), dumps(rows).encode(), "instant.json", allow_duplicate=True
+            )
+        except Refused as refused:
+            raise BlnkError("GEN_VALIDATION_ERROR", refused.message, row_errors(refused)) from refused
+        return started(request, body, statement, versions, RunKind.INSTANT)
+
+
+class Reconciliations(BlnkView):
+    def get(self, request: Request) -> Response:
+        return Response([shown(run) for run in runs()])
+
+
+class Reconciliation(BlnkView):
+    def get(self, request: Request, reconciliation_id: str) -> Response:
+        return Response(shown(found(reconciliation_id)))
+
+
+def runs() -> QuerySet[MatchingRun]:
+    return MatchingRun.objects.filter(account=builtin_account())
+
+
+def found(reconciliation_id: str) -> MatchingRun:
+    run = runs().filter(pk=reconciliation_id).first()
+    if run is None:
+        raise BlnkError("RECON_NOT_FOUND", "Reconciliation not found")
+    return run
+
+
+def chosen_rules(body: Mapping[str, Any]) -> list[RuleVersion]:
+    """The current versions of the rules named, in the order given."""
+    ids = body.get("matching_rule_ids")
+    if ids is None or ids == []:
+        raise BlnkError("RECON_MATCHING_RULES_REQUIRED", "matching_rule_ids is required")
+    if not isinstance(ids, list) or not all(isinstance(each, str) for each in ids):
+        raise BlnkError("GEN_MALFORMED_REQUEST", "matching_rule_ids must be a list of texts")
+    rules = MatchingRule.objects.listed().in_bulk(ids)
+    if missing := [each for each in ids if each not in rules]:
+        raise BlnkError("RECON_RULE_NOT_FOUND", f"Matching rule with ID '{missing[0]}' not found")
+    return current_versions([rules[each] for each in ids])
+
+
+def check_strategy(body: Mapping[str, Any]) -> str:
+    strategy = text_of(body, "strategy") or Strategy.ONE_TO_ONE.value
+    if strategy not in Strategy.values:
+        message = f"unknown strategy '{strategy}'; expected one of {', '.join(Strategy.values)}"
+        raise BlnkError("GEN_VALIDATION_ERROR", message)
+    return strategy
+
+
+def started(
+    request: Request, body: Mapping[str, Any], statement: Statement, versions: Sequence[RuleVersion], kind: RunKind
+) -> Response:
+    try:
+        run = start_run(
+            actor(request),
+            statement.account,
+            statement,
+            versions,
+            kind=kind,
+            is_dry_run=flag_of(body, "dry_run"),
+            strategy=check_strategy(body),
+            grouping=text_of(body, "grouping_criteria"),
+        )
+    except Refused as refused:
+        raise BlnkError("GEN_VALIDATION_ERROR", refused.message) from refused
+    return Response({"reconciliation_id": run.run_id})
+
+
+def shown(run: MatchingRun) -> dict[str, Any]:
+    """A run in Blnk's words; suggestions confirm nothing, so their lines count as unmatched."""
+    total = run.lines_total or (run.statement.record_count if run.statement else 0)
+    return {
+        "reconciliation_id": run.run_id,
+        "upload_id": run.statement_id or "",
+        "status": STATUS[RunState(run.state)],
+        "matched_transactions": run.lines_matched,
+        "unmatched_transactions": total - run.lines_matched,
+        "suggested_transactions": run.lines_suggested,
+        "is_dry_run": run.is_dry_run,
+        "started_at": run.started_at or run.created_at,
+        "completed_at": run.completed_at,
+    }
+
+
+def row_errors(refused: Refused) -> list[dict[str, Any]] | None:
+    """Where in the file the trouble stands."""
+    return [
+        {
+            "line": each.line,
+            "column": each.column,
+            "found": each.found,
+            "expected": each.expected,
+            "message": each.message,
+        }
+        for each in refused.row_errors
+    ] or None

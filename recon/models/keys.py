@@ -1,0 +1,48 @@
+"""API keys and what they open."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.db.models.functions import Now
+
+
+class KeyScope(models.TextChoices):
+    READ = "read", "read everything"
+    RULES = "rules", "write rules"
+    UPLOAD = "upload", "upload statements and ledger entries"
+    RUN = "run", "start, cancel, apply and reverse runs"
+    REVIEW = "review", "confirm, reject, match and work open items"
+    ADMIN = "admin", "everything"
+
+
+class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
+    def usable(self) -> ApiKeyQuerySet:
+        """Neither revoked nor expired, and the user behind it may still sign in."""
+        unexpired = models.Q(expires_at__isnull=True) | models.Q(expires_at__gt=Now())
+        return self.filter(unexpired, revoked_at__isnull=True, user__is_active=True)
+
+
+class ApiKey(models.Model):
+    """A key as we keep it: shown once when made, stored as a digest, recognisable by its prefix."""
+
+    name = models.CharField(max_length=200)
+    prefix = models.CharField(max_length=12)  # the key's first characters, for people
+    digest = models.CharField(max_length=64, unique=True)  # sha256: keys are 256 random bits, nothing to guess
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_keys")
+    scopes = models.JSONField(default=list)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = ApiKeyQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-created_at", "-id")
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"
+
+    def allows(self, scope: str) -> bool:
+        return scope in self.scopes or KeyScope.ADMIN in self.scopes

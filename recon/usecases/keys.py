@@ -1,0 +1,79 @@
+"""API keys: made, shown once, found again by digest, revoked."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.utils import timezone
+
+from recon.models import ApiKey, KeyScope
+from recon.usecases.errors import Refused
+from recon.usecases.events import Actor, record
+
+KEY_START = "tieout_"
+PREFIX_LENGTH = len(KEY_START) + 5
+USE_RECORDED_EVERY = timedelta(minutes=1)
+"""`last_used_at` is for people; writing it with every request would make reads into writes."""
+
+
+def digest(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+@transaction.atomic
+def create_key(
+    by: Actor, user: User, name: str, scopes: Sequence[str], *, expires_at: datetime | None = None
+) -> tuple[ApiKey, str]:
+    """Make a key for `user` and return it with its text, which nobody can read again."""
+    unknown = [scope for scope in scopes if scope not in KeyScope.values]
+    if unknown or not scopes:
+        found = f"{', '.join(unknown)} is no scope" if unknown else "no scope was given"
+        raise Refused(f"{found}; expected one or more of {', '.join(KeyScope.values)}")
+    if expires_at is not None and expires_at <= timezone.now():
+        raise Refused("the expiry lies in the past; expected a later time")
+    text = KEY_START + secrets.token_urlsafe(32)
+    key = ApiKey.objects.create(
+        name=name,
+        prefix=text[:PREFIX_LENGTH],
+        digest=digest(text),
+        user=user,
+        scopes=sorted(set(scopes)),
+        expires_at=expires_at,
+    )
+    record(by, "API key created", "key", key.pk, after={"name": name, "scopes": key.scopes, "user": user.username})
+    return key, text
+
+
+@transaction.atomic
+def service_account(by: Actor, name: str) -> User:
+    """The user behind keys that belong to no person: it cannot sign in."""
+    user, created = User.objects.get_or_create(username=name)
+    if created:
+        user.set_unusable_password()
+        user.save(update_fields=["password"])
+        record(by, "service account created", "user", user.pk, after={"username": name})
+    elif user.has_usable_password():
+        raise Refused(f"{name!r} is a person's user name; choose another name for the service account")
+    return user
+
+
+@transaction.atomic
+def revoke_key(by: Actor, key: ApiKey) -> None:
+    if key.revoked_at is None:
+        key.revoked_at = timezone.now()
+        key.save(update_fields=["revoked_at"])
+        record(by, "API key revoked", "key", key.pk, before={"name": key.name, "scopes": key.scopes})
+
+
+def find_key(text: str) -> ApiKey | None:
+    """The usable key whose text this is; notes its use."""
+    key = ApiKey.objects.usable().select_related("user").filter(digest=digest(text)).first()
+    now = timezone.now()
+    if key is not None and (key.last_used_at is None or now - key.last_used_at > USE_RECORDED_EVERY):
+        ApiKey.objects.filter(pk=key.pk).update(last_used_at=now)
+    return key

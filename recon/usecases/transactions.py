@@ -1,0 +1,261 @@
+"""Ledger entries made one by one or in bulk through the API: Blnk's transactions."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+
+from recon.models import LedgerEntry, reserve_ids
+from recon.rows import MAX_SCALE, MAX_UNITS
+from recon.usecases.events import Actor, record
+from rules.criteria.text import text_key
+
+STATUSES: Final = ("APPLIED", "QUEUED", "SCHEDULED", "INFLIGHT", "REJECTED", "VOID", "COMMIT")
+"""Blnk's words; only APPLIED (or none) takes part in matching."""
+
+TEXTS: Final = ("reference", "description", "source", "destination", "parent_transaction")
+
+
+class TransactionRefused(Exception):  # noqa: N818 - it is an answer, not a fault
+    """One transaction cannot be accepted. ``code`` is one of Blnk's error codes."""
+
+    def __init__(self, message: str, code: str = "TXN_VALIDATION_ERROR") -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why one transaction of a bulk that is not atomic was left out; `index` counts from 0."""
+
+    index: int
+    reference: str
+    refused: TransactionRefused
+
+
+def transaction_id(entry_id: int) -> str:
+    """The public id of a ledger entry: a UUID made of its id, so that bulk tables need no second key."""
+    check = hashlib.blake2b(entry_id.to_bytes(8), digest_size=8, key=b"tieout transaction").digest()
+    bits = int.from_bytes(check + entry_id.to_bytes(8))
+    # Version 8 (RFC 9562: vendor specific) and variant take six bits; ids stay far below the 62 that remain.
+    bits = bits & ~(0xF << 76) | (0x8 << 76)
+    bits = bits & ~(0x3 << 62) | (0x2 << 62)
+    return f"txn_{uuid.UUID(int=bits)}"
+
+
+def entry_id(public: str) -> int | None:
+    """The ledger entry's id that `transaction_id` hid in this text; None if the text is no such id."""
+    try:
+        value = uuid.UUID(public.removeprefix("txn_")).int & ((1 << 62) - 1)
+    except ValueError:
+        return None
+    return value if transaction_id(value) == public else None
+
+
+@transaction.atomic
+def create_transaction(by: Actor, given: Mapping[str, Any]) -> LedgerEntry:
+    """Add one unowned ledger entry. Raises TransactionRefused."""
+    entry = _entry(given)
+    entry.id = reserve_ids(LedgerEntry, 1)
+    _insert([entry])
+    record(by, "ledger entry created", "entry", entry.id, after={"reference": entry.reference})
+    return entry
+
+
+def create_transactions(
+    by: Actor, items: Sequence[Mapping[str, Any]], *, atomic: bool
+) -> tuple[list[LedgerEntry], list[Failure]]:
+    """Add many. Atomic: all of them or, raising TransactionRefused that names the first bad one, none."""
+    entries, failures = _checked(items, stop_at_first=atomic)
+    first = reserve_ids(LedgerEntry, max(1, len(entries)))
+    for number, (_, entry) in enumerate(entries):
+        entry.id = first + number
+    try:
+        with transaction.atomic():
+            _insert([entry for _, entry in entries])
+            _record_bulk(by, first, len(entries))
+        return [entry for _, entry in entries], failures
+    except TransactionRefused:
+        if atomic:
+            raise
+    return _one_by_one(by, entries, failures)
+
+
+def _one_by_one(
+    by: Actor, entries: Sequence[tuple[int, LedgerEntry]], failures: list[Failure]
+) -> tuple[list[LedgerEntry], list[Failure]]:
+    """Some reference was taken already: find out which, keeping the others."""
+    kept = []
+    with transaction.atomic():
+        for index, entry in entries:
+            try:
+                with transaction.atomic():
+                    _insert([entry])
+                kept.append(entry)
+            except TransactionRefused as refused:
+                failures.append(Failure(index, entry.reference or "", refused))
+        if kept:
+            _record_bulk(by, kept[0].id, len(kept))
+    return kept, sorted(failures, key=lambda failure: failure.index)
+
+
+def _record_bulk(by: Actor, first: int, count: int) -> None:
+    if count:
+        record(by, "ledger entries created", "entry", first, after={"count": count})
+
+
+def _checked(
+    items: Sequence[Mapping[str, Any]], *, stop_at_first: bool
+) -> tuple[list[tuple[int, LedgerEntry]], list[Failure]]:
+    entries: list[tuple[int, LedgerEntry]] = []
+    failures: list[Failure] = []
+    for index, given in enumerate(items):
+        try:
+            entries.append((index, _entry(given)))
+        except TransactionRefused as refused:
+            if stop_at_first:
+                raise TransactionRefused(f"transactions[{index}]: {refused.message}", refused.code) from refused
+            reference = given.get("reference") if isinstance(given, Mapping) else ""
+            failures.append(Failure(index, str(reference or ""), refused))
+    return entries, failures
+
+
+def _insert(entries: Sequence[LedgerEntry]) -> None:
+    try:
+        with transaction.atomic():
+            LedgerEntry.objects.bulk_create(entries, batch_size=500)
+    except IntegrityError as error:
+        taken = set(
+            LedgerEntry.objects.filter(api_reference__in=[entry.api_reference for entry in entries]).values_list(
+                "api_reference", flat=True
+            )[:1]
+        )
+        reference = taken.pop() if taken else _repeated(entries)
+        message = f"reference {reference} has already been used"
+        raise TransactionRefused(message, "TXN_DUPLICATE_REFERENCE") from error
+
+
+def _repeated(entries: Sequence[LedgerEntry]) -> str:
+    seen: set[str | None] = set()
+    for entry in entries:
+        if entry.api_reference in seen:
+            return str(entry.api_reference)
+        seen.add(entry.api_reference)
+    return ""
+
+
+def _entry(given: Mapping[str, Any]) -> LedgerEntry:
+    if not isinstance(given, Mapping):
+        raise TransactionRefused("expected a transaction as a JSON object")
+    texts = {name: _text(given, name) for name in TEXTS}
+    if not texts["reference"]:
+        raise TransactionRefused("reference is required")
+    units, scale = _money(given)
+    status = (_text(given, "status") or "APPLIED").upper()
+    if status not in STATUSES:
+        raise TransactionRefused(f"status {status!r} is unknown; expected one of {', '.join(STATUSES)}")
+    if given.get("inflight") is True:
+        status = "INFLIGHT"
+    meta = given.get("meta_data") or {}
+    if not isinstance(meta, Mapping):
+        raise TransactionRefused("meta_data must be an object")
+    at = _instant(given.get("effective_date"))
+    return LedgerEntry(
+        units=units,
+        scale=scale,
+        currency=_currency(given),
+        booking_date=at.date(),
+        booked_at=at,
+        status=status,
+        created_at=timezone.now(),
+        api_reference=texts["reference"],
+        reference_key=text_key(texts["reference"]),
+        description_key=text_key(texts["description"]),
+        amount_text=str(given.get("amount", given.get("precise_amount"))),
+        extra=json.dumps({"meta_data": meta}, default=str) if meta else None,
+        **texts,
+    )
+
+
+def _text(given: Mapping[str, Any], name: str) -> str | None:
+    value = given.get(name)
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str):
+        raise TransactionRefused(f"{name} must be a text")
+    if "\x00" in value:
+        raise TransactionRefused(f"{name} holds a NUL character, which cannot be stored")
+    return value
+
+
+def _currency(given: Mapping[str, Any]) -> str:
+    currency = (_text(given, "currency") or "").upper()
+    if not (len(currency) == 3 and currency.isascii() and currency.isalpha()):
+        raise TransactionRefused("currency is required; expected three letters such as USD")
+    return currency
+
+
+def _money(given: Mapping[str, Any]) -> tuple[int, int]:
+    """Units and scale from `amount`, or from `precise_amount` in units of 1/`precision`."""
+    precise, amount = given.get("precise_amount"), given.get("amount")
+    precision = _number(given.get("precision") or 1, "precision")
+    places = precision.adjusted()
+    if precision != Decimal(10) ** places or not 0 <= places <= MAX_SCALE:
+        raise TransactionRefused(
+            f"precision {precision} is not a power of ten up to 1,000,000,000", "TXN_PRECISION_NOT_INTEGER"
+        )
+    if precise is not None:
+        exact = _number(precise, "precise_amount").scaleb(-places)
+        if amount is not None and _number(amount, "amount") != exact:
+            raise TransactionRefused("amount and precise_amount / precision differ", "TXN_INVALID_AMOUNT")
+        scale = places
+    elif amount is not None:
+        exact = _number(amount, "amount")
+        scale = max(2, -int(exact.normalize().as_tuple().exponent))
+    else:
+        raise TransactionRefused("amount or precise_amount is required", "TXN_INVALID_AMOUNT")
+    units = exact.scaleb(scale)
+    if scale > MAX_SCALE or units != units.to_integral_value() or abs(units) > MAX_UNITS:
+        raise TransactionRefused(
+            "the amount does not fit: at most 18 digits, of which at most 9 decimal places", "TXN_INVALID_AMOUNT"
+        )
+    return int(units), scale
+
+
+def _number(value: Any, name: str) -> Decimal:
+    refused = TransactionRefused(f"{name} must be a number", "TXN_INVALID_AMOUNT")
+    if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
+        raise refused
+    try:
+        number = Decimal(value)
+    except InvalidOperation as error:
+        raise refused from error
+    if not number.is_finite() or abs(number.adjusted()) > 30:
+        raise refused
+    return number
+
+
+def _instant(value: Any) -> datetime:
+    if value is None or value == "":
+        return timezone.now()
+    try:
+        at = parse_datetime(value) if isinstance(value, str) else None
+    except ValueError:
+        at = None
+    if at is None:
+        raise TransactionRefused("effective_date must be a time such as 2026-01-31T12:00:00Z")
+    try:
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
+    except OverflowError as error:
+        raise TransactionRefused("effective_date lies outside the years 1 to 9999") from error

@@ -1,0 +1,71 @@
+"""A caller with a key, speaking JSON as a program would."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+import simplejson
+from django.test import Client
+
+from recon.usecases.events import Actor
+from recon.usecases.keys import create_key, service_account
+
+
+class Caller:
+    """Sends JSON with a key; answers carry `data` with exact numbers."""
+
+    def __init__(self, key: str, header: str = "X-Blnk-Key") -> None:
+        self.client = Client(raise_request_exception=False)
+        self.headers = {header: key}
+
+    def send(self, method: str, path: str, body=None, **headers):
+        text = body if isinstance(body, str) else simplejson.dumps(body, use_decimal=True)
+        return self._answer(
+            self.client.generic(
+                method, path, "" if body is None else text, content_type="application/json",
+                headers={**self.headers, **headers},
+            )
+        )  # fmt: skip
+
+    def get(self, path: str, **headers):
+        return self.send("GET", path, **headers)
+
+    def post(self, path: str, body=None, **headers):
+        return self.send("POST", path, body, **headers)
+
+    def upload(self, path: str, file, **fields):
+        return self._answer(self.client.post(path, {"file": file, **fields}, headers=self.headers))
+
+    def _answer(self, response):
+        is_json = response.headers.get("Content-Type", "").startswith("application/")
+        response.data = simplejson.loads(response.content, use_decimal=True) if is_json and response.content else None
+        return response
+
+
+@pytest.fixture
+def caller_with(db):
+    """Makes a caller whose key has the given scopes."""
+
+    def make(*scopes: str) -> Caller:
+        by = Actor.command()
+        _, text = create_key(by, service_account(by, f"program {' '.join(scopes)}"), "test", scopes)
+        return Caller(text)
+
+    return make
+
+
+@pytest.fixture
+def api(caller_with) -> Caller:
+    return caller_with("admin")
+
+
+@pytest.fixture
+def exact_rule(api) -> str:
+    """Id of a rule: exact amount and the same reference."""
+    criteria = [{"field": "amount", "operator": "eq"}, {"field": "reference", "operator": "eq"}]
+    return api.post("/reconciliation/matching-rules", {"name": "Exact", "criteria": criteria}).data["rule_id"]
+
+
+def transaction(reference: str, amount: str = "10.00", **fields) -> dict:
+    return {"reference": reference, "amount": Decimal(amount), "currency": "USD", "source": "@a", **fields}

@@ -1,0 +1,121 @@
+"""Ledger entries over Blnk's routes."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from uuid import UUID
+
+import pytest
+
+from recon.models import LedgerEntry
+from recon.usecases.transactions import entry_id, transaction_id
+from tests.api.conftest import transaction
+
+
+def test_an_entry_comes_back_as_it_went_in(api):
+    sent = transaction("inv-1", "152.75", description="Lunch", destination="@b", meta_data={"shop": 7})
+    made = api.post("/transactions", sent)
+    assert made.status_code == 200
+    assert made.data["transaction_id"].startswith("txn_")
+    read = api.get(f"/transactions/{made.data['transaction_id']}")
+    assert read.data == made.data
+    assert (read.data["amount"], read.data["currency"], read.data["reference"]) == (Decimal("152.75"), "USD", "inv-1")
+    assert read.data["meta_data"] == {"shop": 7}
+    assert read.data["status"] == "APPLIED"
+
+
+@pytest.mark.parametrize(
+    ("fields", "units", "scale"),
+    [
+        ({"amount": Decimal("0.1")}, 10, 2),
+        ({"amount": Decimal("12345678901234.56")}, 1234567890123456, 2),  # a float would lose the cents
+        ({"amount": 7}, 700, 2),
+        ({"amount": Decimal("1.005")}, 1005, 3),
+        ({"amount": "3.20"}, 320, 2),
+        ({"precise_amount": 5000, "precision": 100}, 5000, 2),
+        ({"precise_amount": 5000, "precision": 1}, 5000, 0),
+        ({"amount": 50, "precise_amount": 5000, "precision": 100}, 5000, 2),
+    ],
+)
+def test_amounts_are_read_exactly(api, fields, units, scale):
+    body = {key: value for key, value in transaction("a").items() if key != "amount"}
+    assert api.post("/transactions", {**body, **fields}).status_code == 200
+    entry = LedgerEntry.objects.get()
+    assert (entry.units, entry.scale) == (units, scale)
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"reference": ""}, "TXN_VALIDATION_ERROR"),
+        ({"reference": 5}, "TXN_VALIDATION_ERROR"),
+        ({"amount": None}, "TXN_INVALID_AMOUNT"),
+        ({"amount": "ten"}, "TXN_INVALID_AMOUNT"),
+        ({"amount": True}, "TXN_INVALID_AMOUNT"),
+        ({"amount": Decimal(10) ** 40}, "TXN_INVALID_AMOUNT"),  # 41 digits
+        ({"amount": Decimal("0.00000000001")}, "TXN_INVALID_AMOUNT"),  # 11 decimal places
+        ({"amount": 50, "precise_amount": 5001, "precision": 100}, "TXN_INVALID_AMOUNT"),
+        ({"precise_amount": 1, "precision": 3}, "TXN_PRECISION_NOT_INTEGER"),
+        ({"currency": "DOLLAR"}, "TXN_VALIDATION_ERROR"),
+        ({"currency": None}, "TXN_VALIDATION_ERROR"),
+        ({"status": "MAYBE"}, "TXN_VALIDATION_ERROR"),
+        ({"effective_date": "yesterday"}, "TXN_VALIDATION_ERROR"),
+        ({"effective_date": "0001-01-01T00:00:00+14:00"}, "TXN_VALIDATION_ERROR"),
+        ({"meta_data": [1]}, "TXN_VALIDATION_ERROR"),
+        ({"description": "a\x00b"}, "TXN_VALIDATION_ERROR"),
+    ],
+)
+def test_what_cannot_be_an_entry_is_refused_and_nothing_stored(api, fields, code):
+    response = api.post("/transactions", {**transaction("a"), **fields})
+    assert response.status_code == 400
+    assert response.data["error_detail"]["code"] == code
+    assert LedgerEntry.objects.count() == 0
+
+
+def test_a_reference_is_used_once(api):
+    api.post("/transactions", transaction("a"))
+    again = api.post("/transactions", transaction("a", "11.00"))
+    assert again.status_code == 409
+    assert again.data["error"] == "reference a has already been used"
+    assert LedgerEntry.objects.count() == 1
+
+
+def test_an_atomic_bulk_is_all_or_nothing(api):
+    items = [transaction("a"), transaction("b"), transaction("a")]
+    response = api.post("/transactions/bulk", {"transactions": items, "atomic": True})
+    assert response.status_code == 409
+    assert LedgerEntry.objects.count() == 0
+
+
+def test_a_bulk_that_is_not_atomic_keeps_the_good_ones_and_names_the_bad(api):
+    items = [transaction("a"), transaction("b", currency="?"), transaction("a"), transaction("c")]
+    response = api.post("/transactions/bulk", {"transactions": items})
+    assert response.status_code == 200
+    assert response.data["transaction_count"] == 2
+    assert [(each["index"], each["code"]) for each in response.data["errors"]] == [
+        (1, "TXN_VALIDATION_ERROR"),
+        (2, "TXN_DUPLICATE_REFERENCE"),
+    ]
+    assert set(LedgerEntry.objects.values_list("reference", flat=True)) == {"a", "c"}
+
+
+@pytest.mark.parametrize("body", ["{", '"text"', "[1]", '{"amount": NaN}', ""])
+def test_malformed_json_is_said(api, body):
+    response = api.post("/transactions", body)
+    assert response.status_code == 400
+    assert response.data["error_detail"]["code"] in {"GEN_MALFORMED_REQUEST", "TXN_VALIDATION_ERROR"}
+
+
+@pytest.mark.parametrize("unknown", ["txn_x", "txn_00000000-0000-8000-8000-000000000001", "rule_1", "%00"])
+def test_an_unknown_id_is_not_found(api, unknown):
+    response = api.get(f"/transactions/{unknown}")
+    assert response.status_code == 404
+    assert response.data["error_detail"]["code"] == "TXN_NOT_FOUND"
+
+
+def test_public_ids_are_uuids_that_lead_back():
+    for number in (1, 2, 10**6, 2**61):
+        public = transaction_id(number)
+        assert entry_id(public) == number
+        assert UUID(public.removeprefix("txn_")).version == 8
+    assert len({transaction_id(number) for number in range(1000)}) == 1000
