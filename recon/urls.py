@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib.auth import views as auth_views
 from django.urls import include, path
 
-from recon.views import accounts, audit, ledger, overview, rule_preview, statements
+from recon.views import accounts, audit, exports, ledger, matches, overview, rule_preview, runs, statements
 
 urlpatterns = [
     path("", overview.overview, name="overview"),
@@ -21,6 +21,26 @@ urlpatterns = [
     path("settings/", accounts.settings, name="settings"),
     path("accounts/new/", accounts.account_new, name="account_new"),
     path("accounts/<int:account_id>/", accounts.account, name="account"),
+    # runs
+    path("runs/", runs.runs, name="runs"),
+    path("runs/<str:run_id>/", runs.run, name="run"),
+    path("runs/<str:run_id>/progress/", runs.run_progress, name="run_progress"),
+    path("runs/<str:run_id>/cancel/", runs.run_cancel, name="run_cancel"),
+    path("runs/<str:run_id>/apply/", runs.run_apply, name="run_apply"),
+    path("runs/<str:run_id>/reverse/", runs.run_reverse, name="run_reverse"),
+    path("runs/<str:run_id>/matches/", runs.run_matches, name="run_matches"),
+    path("runs/<str:run_id>/unmatched/", runs.run_unmatched, name="run_unmatched"),
+    path("runs/<str:run_id>/matches.csv", exports.run_matches_csv, name="run_matches_csv"),
+    path("runs/<str:run_id>/unmatched.csv", exports.run_unmatched_csv, name="run_unmatched_csv"),
+    path("runs/<str:run_id>/run.xlsx", exports.run_xlsx, name="run_xlsx"),
+    # matches
+    path("matches/new/", matches.match_new, name="match_new"),
+    path("matches/tie/", matches.match_tie, name="match_tie"),
+    path("matches/decide/", matches.matches_decide, name="matches_decide"),
+    path("matches/<int:match_id>/", matches.match, name="match"),
+    path("matches/<int:match_id>/confirm/", matches.match_confirm, name="match_confirm"),
+    path("matches/<int:match_id>/reject/", matches.match_reject, name="match_reject"),
+    path("matches/<int:match_id>/unmatch/", matches.match_unmatch, name="match_unmatch"),
     # audit
     path("audit/", audit.audit, name="audit"),
     # rule authoring

@@ -65,4 +65,17 @@ REASONS = {
     "group_partly_claimed": "Group partly taken",
     "possible_duplicate": "Possible duplicate",
     "difference_over_limit": "Difference over the limit",
+    "suggested": "Waits for a decision",
+    "reopened": "Its match was undone",
+}
+
+DECISIONS = {
+    "sole": "only candidate",
+    "twins": "interchangeable rows",
+    "date": "nearest date",
+    "best": "best candidate",
+    "ambiguous": "other candidates would do as well",
+    "limit": "difference over the limit",
+    "reversal": "rows cancel each other",
+    "hand": "matched by hand",
 }

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Generic, TypeVar
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Q
 
 from recon.models import (
     Account,
+    Claim,
     LedgerEntry,
     Match,
     MatchDifference,
@@ -85,12 +86,6 @@ class UnmatchedView:
     def key(self) -> str:
         """The row part as forms name it."""
         return f"{self.item.row_id}.{self.item.part}"
-
-
-def visible_matches() -> QuerySet[Match]:
-    """Matches that exist for people: made by hand, or by a run that completed."""
-    completed = MatchingRun.objects.filter(state__in=[RunState.COMPLETED, RunState.REVERSED])
-    return Match.objects.filter(Q(run_number=None) | Q(run_number__in=completed.values("number")))
 
 
 def run_matches(
@@ -217,3 +212,10 @@ def row_key(text: str) -> tuple[int, int] | None:
 def _nearest_side(item: UnmatchedItem) -> int:
     """The nearest miss stands on the other side, but a duplicate's twin on the same one."""
     return item.side if item.reason == "possible_duplicate" else 1 - item.side
+
+
+def claimed_keys(account: Account, side: Side, items: Sequence[UnmatchedView]) -> set[str]:
+    """The keys of those items whose row part was matched since."""
+    rows = [view.item.row_id for view in items]
+    claims = Claim.objects.filter(account_id=account.pk, side=side, row_id__in=rows).values_list("row_id", "part")
+    return {f"{row_id}.{part}" for row_id, part in claims}

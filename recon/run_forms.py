@@ -1,0 +1,52 @@
+"""What the pages of runs and review ask people for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.db.models import QuerySet
+
+from recon.forms import select, text_input
+from recon.models import Account, DifferenceType, MatchingRun, RunState
+
+RUN_KINDS = [("", "All"), ("real", "Real runs"), ("dry", "Dry runs")]
+
+
+class RunFilterForm(forms.Form):
+    """The filters above the list of runs."""
+
+    q = forms.CharField(label="Run", required=False, max_length=200, widget=text_input("Number, run id or statement"))
+    account = forms.ModelChoiceField(Account.objects.all(), required=False, empty_label="All", widget=select())
+    state = forms.ChoiceField(
+        choices=[("", "All"), *((state.value, state.label) for state in RunState)], required=False, widget=select()
+    )
+    kind = forms.ChoiceField(choices=RUN_KINDS, required=False, widget=select())
+
+    def narrow(self, runs: QuerySet[MatchingRun]) -> QuerySet[MatchingRun]:
+        self.full_clean()
+        data = self.cleaned_data
+        if text := (data.get("q") or "").strip():
+            number = int(text) if text.isdecimal() and len(text) <= 18 else 0
+            runs = runs.filter(number=number) | runs.filter(pk=text) | runs.filter(statement__name__icontains=text)
+        if account := data.get("account"):
+            runs = runs.filter(account=account)
+        if kind := data.get("kind"):
+            runs = runs.filter(is_dry_run=kind == "dry")
+        return runs.filter(state=data["state"]) if data.get("state") else runs
+
+
+class DifferenceForm(forms.Form):
+    """What a difference that remains is, and a word about it."""
+
+    difference_type = forms.ChoiceField(
+        label="Difference is",
+        choices=[("", "no difference"), *DifferenceType.choices],
+        required=False,
+        widget=select(),
+    )
+    comment = forms.CharField(required=False, max_length=500, widget=text_input("Why these belong together"))
+
+    def answers(self) -> dict[str, Any]:
+        self.full_clean()
+        return {name: self.cleaned_data.get(name) or "" for name in self.fields}

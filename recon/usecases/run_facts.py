@@ -1,0 +1,75 @@
+"""A run's summary, from what was kept with it: nothing here counts rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from recon.models import DifferenceType, MatchingRun, RunRule
+from recon.usecases.reading import since_completion
+
+OUTCOMES = ("confirmed", "suggested", "unmatched")
+
+
+@dataclass
+class CurrencyTotals:
+    """The sums of one side in one currency, by outcome."""
+
+    side: str
+    currency: str
+    amounts: dict[str, Decimal] = field(default_factory=lambda: dict.fromkeys(OUTCOMES, Decimal(0)))
+
+    @property
+    def total(self) -> Decimal:
+        return sum(self.amounts.values(), Decimal(0))
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What the summary of a run shows."""
+
+    match_rate: Decimal | None  # percent of lines, one decimal; none without lines
+    by_rule: list[tuple[RunRule, dict[str, Any]]]  # with how the engine went about it
+    totals: list[CurrencyTotals]
+    differences: list[dict[str, Any]]
+    reasons: list[dict[str, Any]]
+    since: dict[str, int]
+    previous: MatchingRun | None  # the completed run of the same account before this one
+
+
+def run_facts(run: MatchingRun) -> RunFacts:
+    """The summary of a run that completed."""
+    explained = run.explanation.get("rules", [])
+    rules = list(run.run_rules.select_related("version__rule"))
+    plans = explained + [{}] * (len(rules) - len(explained))
+    earlier = MatchingRun.objects.finished().filter(account=run.account, number__lt=run.number)
+    return RunFacts(
+        match_rate=percent(run.lines_matched, run.lines_total),
+        by_rule=list(zip(rules, plans, strict=True)),
+        totals=currency_totals(run.totals.get("money", [])),
+        differences=[
+            {**each, "label": DifferenceType(each["type"]).label, "amount": Decimal(each["amount"])}
+            for each in run.totals.get("differences", [])
+        ],
+        reasons=run.totals.get("reasons", []),
+        since=since_completion(run),
+        previous=earlier.order_by("-number").first(),
+    )
+
+
+def percent(part: int, whole: int) -> Decimal | None:
+    """``percent(2, 3) == Decimal("66.7")``; 100 only if it is all of it."""
+    if not whole:
+        return None
+    rounded = (Decimal(part) * 100 / whole).quantize(Decimal("0.1"))
+    return min(rounded, Decimal("99.9")) if part < whole else rounded
+
+
+def currency_totals(money: list[dict[str, Any]]) -> list[CurrencyTotals]:
+    """The kept sums, one row for each side and currency."""
+    rows: dict[tuple[str, str], CurrencyTotals] = {}
+    for each in money:
+        key = each["side"], each["currency"]
+        rows.setdefault(key, CurrencyTotals(*key)).amounts[each["outcome"]] = Decimal(each["amount"])
+    return sorted(rows.values(), key=lambda row: (row.currency, row.side != "statement"))
