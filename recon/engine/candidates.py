@@ -59,15 +59,11 @@ def amount_cells(join: Join, plan: Plan, band: Band, sides: Sides) -> Join:
     """Find amounts in a band: below the line's amount and above it, each in two cells as wide as the band."""
     width = band.high - band.low + 1
     shift = _shift(sides.lowest_units - band.high, width)
-    starts = []
-    if not (plan.amount and plan.amount.unit == "absolute" and plan.amount.high <= 0):
-        starts.append(-band.high)  # the ledger amount is smaller
-    if not (plan.amount and plan.amount.unit == "absolute" and plan.amount.low >= 0):
-        starts.append(band.low)
-    looks = ", ".join(f"({start}, {cell})" for start in starts for cell in (0, 1))
+    starts = {"true": band.low, "false": -band.high}  # upward: the ledger amount is the larger one
+    looks = ", ".join(f"({start}, {cell}, {upward})" for upward, start in starts.items() for cell in (0, 1))
     left = (
-        f"SELECT s.*, (s.amt + look.start + {shift}) // {width} + look.cell AS amount_cell, look.start > 0 AS upward"
-        f" FROM {_as(join.left, 's')} CROSS JOIN (VALUES {looks}) look(start, cell)"
+        f"SELECT s.*, (s.amt + look.start + {shift}) // {width} + look.cell AS amount_cell, look.upward"
+        f" FROM {_as(join.left, 's')} CROSS JOIN (VALUES {looks}) look(start, cell, upward)"
     )
     right = f"SELECT l.*, (l.amt + {shift}) // {width} AS amount_cell FROM {_as(join.right, 'l')}"
     # A pair can lie in the cells of both directions; it counts in its own.
@@ -129,13 +125,15 @@ def within_budget(session: Session, plan: Plan, estimated: int, left_rows: int, 
         raise TooBroad(plan.rule.name, estimated, budget, _ADVICE)
 
 
-def pair_query(plan: Plan, join: Join, more: Sequence[str] = ()) -> str:
-    """All admissible pairs with the columns that order them."""
-    order = ", ".join(f"{sql} AS {name}" for name, sql in plan.order)
-    chosen = ", ".join(["s.u AS s", "l.u AS l", order, *more])
+def pair_query(plan: Plan, join: Join, *, once: bool = False) -> str:
+    """All admissible pairs with the columns that order them; ``once`` where a pair can be found in several ways."""
+    columns = [("s", "s.u"), ("l", "l.u"), *plan.order]
+    chosen = ", ".join(
+        f"min({sql}) AS {name}" if once and name not in "sl" else f"{sql} AS {name}" for name, sql in columns
+    )
     return (
         f"SELECT {chosen} FROM {_as(join.left, 's')} JOIN {_as(join.right, 'l')} ON {join.on()}"
-        f" WHERE {join.condition} AND {plan.condition}"
+        f" WHERE {join.condition} AND {plan.condition}{' GROUP BY s.u, l.u' if once else ''}"
     )
 
 

@@ -35,13 +35,17 @@ def settle(
     many_l = session.create("many_l", f"SELECT l FROM {pairs} GROUP BY l HAVING count(*) > 1")
     level_columns = [name for name in order if name in _DATE_LEVEL] if by_date else ["gap"]
     level = f"dense_rank() OVER (ORDER BY {', '.join(level_columns)})" if by_date else "gap"
-    ranked = session.create(
-        "ranked",
-        f"SELECT s, l, gap, {level} AS level, row_number() OVER (ORDER BY {', '.join([*order, 's', 'l'])}) AS r"
-        f" FROM {pairs} WHERE s IN (FROM {many_s}) OR l IN (FROM {many_l})",
+    ordered = session.create(
+        "ordered",
+        f"SELECT s, l, gap, {level} AS level FROM {pairs} WHERE s IN (FROM {many_s}) OR l IN (FROM {many_l})"
+        f" ORDER BY {', '.join([*order, 's', 'l'])}",
     )
+    # A stored table keeps its order, so its row ids are ranks: sorting runs on all cores, a window over everything
+    # on one.
+    ranked = session.create("ranked", f"SELECT s, l, gap, level, rowid AS r FROM {ordered}")
+    session.drop(ordered)
     won = resolve(session, ranked)
-    sole = f"SELECT s, l, gap FROM {pairs} WHERE s NOT IN (FROM {many_s}) AND l NOT IN (FROM {many_l})"
+    sole = f"SELECT p.s, p.l, p.gap FROM {pairs} p ANTI JOIN {many_s} a ON p.s = a.s ANTI JOIN {many_l} b ON p.l = b.l"
     live = _live(session, ranked, won)
     rival_s = _rivals(session, won, live, ("s", "l"), twins[1] if twins else None)
     rival_l = _rivals(session, won, live, ("l", "s"), twins[0] if twins else None)
@@ -90,6 +94,6 @@ def losers(session: Session, resolved: Resolved, column: str, before: str | None
     earlier = f" UNION SELECT u FROM {before}" if before else ""
     return session.create(
         "lost",
-        f"SELECT DISTINCT {column} AS u FROM {resolved.ranked} WHERE {column} NOT IN (SELECT {column} FROM"
-        f" {resolved.taken}){earlier}",
+        f"SELECT DISTINCT q.{column} AS u FROM {resolved.ranked} q ANTI JOIN {resolved.taken} t USING ({column})"
+        f"{earlier}",
     )

@@ -15,26 +15,32 @@ from recon.engine.results import keep_standing, match_tables
 from recon.engine.rule_run import TAKEN, Work, run_rule
 from recon.engine.session import Session, opened
 from recon.engine.sides import Sides, load
+from recon.engine.strategies import check_strategy, one_sided, two_sides
+from recon.engine.units import make_units, open_units
 from rules.criteria import Rule
 
 
 def match(rules: Sequence[Rule], statement: pa.Table, ledger: pa.Table, options: Options) -> Outcome:
     """Match statement rows with ledger rows by the rules in the order given.
 
-    The tables have ``id``, ``part``, ``ord`` and the columns of `recon.rows.ROW_SCHEMA`; the result does not depend on
-    the order of their rows. Raises Cancelled, TooBroad or another EngineError.
+    The tables have ``id``, ``part``, ``ord`` and the columns of `recon.rows.ROW_SCHEMA`, the ledger also
+    ``transaction_id`` and ``created_at``; the result does not depend on the order of their rows. Raises Cancelled,
+    TooBroad or another EngineError.
     """
+    check_strategy(rules, options)
+    if one_sided(options.strategy):
+        return two_sides(match, rules, statement, ledger, options)
     with opened(options) as session:
         session.report("Loading rows")
         sides = load(session, rules, statement, ledger, options)
-        for statement_ in TAKEN:
-            session.run(statement_)
+        for table in TAKEN:
+            session.run(table)
         ran = [_run(session, sides, index, rule) for index, rule in enumerate(rules)]
         session.report("Writing results")
         keep_standing(session, len(rules))
         matches, match_rows, differences, runners_up = match_tables(session, rules, sides)
         session.report("Explaining what is left", matched=matches.num_rows)
-        unmatched = unmatched_table(session, sides, rules, options)
+        unmatched = unmatched_table(session, sides, rules)
         return Outcome(matches, match_rows, differences, runners_up, unmatched, ran)
 
 
@@ -42,10 +48,11 @@ def _run(session: Session, sides: Sides, index: int, rule: Rule) -> RuleOutcome:
     started = time.perf_counter()
     session.report(f"Rule {index + 1}: {rule.name}", index, session.count("taken"))
     plan = make_plan(rule, sides, session.options)
-    left = _open_units(session, "s", plan.filters["statement"])
-    right = _open_units(session, "l", plan.filters["ledger"])
-    work = Work(session, sides, plan, index, left, right)
+    units = (make_units(session, sides, "statement", rule), make_units(session, sides, "ledger", rule))
+    left, right = (open_units(session, each, plan.criteria, sides) for each in units)
+    work = Work(session, sides, plan, index, units, left, right)
     run_rule(work)
+    session.drop(*{work.left, work.right, left, right} - {units[0].table, units[1].table})
     counts = dict(session.rows(f"SELECT state, count(*) FROM taken WHERE rule = {index} GROUP BY state"))
     return RuleOutcome(
         index=index,
@@ -57,13 +64,3 @@ def _run(session: Session, sides: Sides, index: int, rule: Rule) -> RuleOutcome:
         candidates=work.candidates,
         seconds=time.perf_counter() - started,
     )
-
-
-def _open_units(session: Session, alias: str, filters: Sequence[str]) -> str:
-    """The rows of a side that no rule has confirmed and that meet the conditions on that side alone."""
-    claimed = session.number("SELECT count(*) FROM taken WHERE state = 'confirmed'")
-    if not claimed and not filters:
-        return alias
-    conditions = " AND ".join(f"({text})" for text in filters) or "true"
-    open_rows = f" ANTI JOIN (SELECT {alias} AS u FROM taken WHERE state = 'confirmed') USING (u)" if claimed else ""
-    return session.create("units", f"SELECT {alias}.* FROM {alias}{open_rows} WHERE {conditions}")

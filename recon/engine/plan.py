@@ -6,9 +6,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from recon.engine.options import Options
-from recon.engine.sides import Sides
+from recon.engine.sides import Sides, grouped_sides
 from rules.criteria import Criterion, Rule
-from rules.criteria.scope import Scope, Side
+from rules.criteria.scope import Scope
 from rules.criteria.values import Window
 
 MAX_UNITS = 10**18 - 1
@@ -19,7 +19,10 @@ Part = int | str
 
 @dataclass(frozen=True)
 class Plan:
-    """A rule compiled for one run. All texts are SQL on the aliases ``s`` and ``l``."""
+    """A rule compiled for one run. All texts are SQL on the aliases ``s`` and ``l``.
+
+    ``conditions`` are those on pairs; what criteria ask of one side alone filters the units (`open_units`).
+    """
 
     rule: Rule
     scope: Scope
@@ -28,7 +31,7 @@ class Plan:
     date: Window | None
     texts: tuple[tuple[Criterion, str], ...]
     conditions: tuple[str, ...]
-    filters: dict[Side, tuple[str, ...]]
+    criteria: tuple[Criterion, ...]
     exact_amount: bool
     order: tuple[tuple[str, str], ...]
 
@@ -45,7 +48,7 @@ def make_plan(rule: Rule, sides: Sides, options: Options, without: Collection[Pa
     blocks = [(criterion, criterion.operator.blocking(criterion, scope)) for criterion in criteria
               if not criterion.is_constant]  # fmt: skip
     equal = [block.equal for _, block in blocks if block and block.equal]
-    conditions = [criterion.sql(scope) for criterion in criteria]
+    conditions = [criterion.sql(scope) for criterion in criteria if not criterion.is_constant]
     if CURRENCY not in without and not sides.one_currency and ("s.ccy", "l.ccy") not in equal:
         equal.append(("s.ccy", "l.ccy"))
     if SIGN not in without and options.sign != "unsigned" and ("s.amt", "l.amt") not in equal:
@@ -61,9 +64,9 @@ def make_plan(rule: Rule, sides: Sides, options: Options, without: Collection[Pa
         date=_narrowest([block.date for _, block in blocks if block and block.date]),
         texts=tuple((criterion, block.text) for criterion, block in blocks if block and block.text),
         conditions=tuple(conditions),
-        filters={side: _filters(criteria, side, scope) for side in ("statement", "ledger")},
+        criteria=tuple(criteria),
         exact_amount=exact,
-        order=_order(criteria, sides, exact_amount=exact),
+        order=_order(criteria, sides, exact_amount=exact, grouped=bool(grouped_sides(options.strategy))),
     )
 
 
@@ -72,12 +75,9 @@ def _narrowest(windows: Sequence[Window]) -> Window | None:
     return min(windows, key=lambda window: (window.unit, window.high - window.low), default=None)
 
 
-def _filters(criteria: Sequence[Criterion], side: Side, scope: Scope) -> tuple[str, ...]:
-    found = (criterion.filter_sql(side, scope) for criterion in criteria)
-    return tuple(text for text in found if text)
-
-
-def _order(criteria: Sequence[Criterion], sides: Sides, *, exact_amount: bool) -> tuple[tuple[str, str], ...]:
+def _order(
+    criteria: Sequence[Criterion], sides: Sides, *, exact_amount: bool, grouped: bool
+) -> tuple[tuple[str, str], ...]:
     """Who gets a contested candidate: these columns ascending, then statement order, then ledger order.
 
     Smallest amount difference; a missing date last; fewest days from the expected lag; fewest seconds between rows
@@ -100,4 +100,6 @@ def _order(criteria: Sequence[Criterion], sides: Sides, *, exact_amount: bool) -
     order.append(("late", f"coalesce({later}, false)::TINYINT"))
     if not exact_amount:
         order.append(("smallness", "-l.amt"))
+    if grouped:
+        order += [("line_place", "s.u"), ("entry_day", "l.day"), ("entry_place", "l.ord")]
     return tuple(order)

@@ -15,11 +15,13 @@ from recon.engine.candidates import (
     widest_gap,
     within_budget,
 )
+from recon.engine.conversion import in_every_currency
 from recon.engine.decide import Resolved, losers, settle
 from recon.engine.plan import Plan
 from recon.engine.session import Session
 from recon.engine.sides import Sides
 from recon.engine.twins import twin_table
+from recon.engine.units import Units, with_every_text
 from rules.criteria.scope import units_down
 
 _DENSE = 8
@@ -41,9 +43,9 @@ class Work:
     sides: Sides
     plan: Plan
     index: int
+    units: tuple[Units, Units]
     left: str
     right: str
-    with_twins: bool = True
     estimated: int = 0
     candidates: int = 0
     steps: list[str] = field(default_factory=list)
@@ -56,7 +58,7 @@ def run_rule(work: Work) -> None:
     left_rows, right_rows = session.count(work.left), session.count(work.right)
     if not left_rows or not right_rows:
         return
-    whole = plain_join(plan, work.left, work.right)
+    whole = plain_join(plan, *_sources(work))
     estimated = estimate(session, whole)
     dense = estimated > _DENSE * (left_rows + right_rows)
     if dense and plan.amount is not None and not plan.exact_amount:
@@ -78,15 +80,25 @@ def _run_bands(work: Work) -> None:
         if not left_rows or not right_rows:
             return
         band = Band(low, min(high, widest))
-        join = plain_join(plan, work.left, work.right, band)
+        left, right = _sources(work)
+        join = plain_join(plan, left, right, band)
         if band.high:
-            join = amount_cells(Join(work.left, work.right, plan.equal), plan, band, work.sides)
+            join = amount_cells(Join(left, right, plan.equal), plan, band, work.sides)
         join = _narrowed(work, join, estimated := estimate(session, join))
         work.estimated += estimated
         within_budget(session, plan, estimated, left_rows, right_rows)
         resolved = _settle(work, join, f"difference {band.low} to {band.high}")
         _keep_open(work, resolved)
         low, high = high + 1, max(1, high * 4)
+
+
+def _sources(work: Work) -> tuple[str, str]:
+    """The open units as candidates are sought among: in every text of a group, in every currency with a rate."""
+    left = with_every_text(work.units[0], work.left, work.plan.criteria)
+    right = with_every_text(work.units[1], work.right, work.plan.criteria)
+    if work.plan.rule.cross_currency:
+        left = in_every_currency(work.session, work.sides, left)
+    return left, right
 
 
 def _narrowed(work: Work, join: Join, estimated: int) -> Join:
@@ -110,17 +122,18 @@ def _keep_open(work: Work, resolved: Resolved) -> None:
 
 def _settle(work: Work, join: Join, what: str) -> Resolved:
     session, plan = work.session, work.plan
-    pairs = session.create("pairs", pair_query(plan, join))
+    repeated = any(units.several for units in work.units) or plan.rule.cross_currency
+    pairs = session.create("pairs", pair_query(plan, join, once=repeated))
     found = session.count(pairs)
     work.candidates += found
     work.steps.append(f"{what}: {found} pairs by {join.on()}")
-    twins = (twin_table(session, work.sides, "statement"), twin_table(session, work.sides, "ledger"))
+    kin = [twin_table(session, work.sides, units) for units in work.units]
     resolved = settle(
         session,
         pairs,
         [name for name, _ in plan.order],
         by_date=plan.rule.on_ambiguity == "date",
-        twins=twins if work.with_twins else None,
+        twins=(kin[0], kin[1]),
     )
     session.drop(pairs)
     _record(work, resolved)

@@ -56,6 +56,11 @@ class Session:
         self.run(f"CREATE TABLE {name} AS {query}")
         return name
 
+    def exists(self, table: str) -> bool:
+        """Whether a table or view of this name has been made."""
+        found = f"SELECT 1 FROM information_schema.tables WHERE table_name = '{table}'"
+        return bool(self.rows(found))
+
     def drop(self, *tables: str) -> None:
         """Give the memory of tables back."""
         for table in tables:

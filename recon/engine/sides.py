@@ -15,13 +15,14 @@ import pyarrow.compute as pc
 from recon.engine.currencies import exponent
 from recon.engine.options import Options
 from recon.engine.session import Session
+from recon.rows import MAX_SCALE
 from rules.criteria import Rule
 from rules.criteria.patterns import has_group
 from rules.criteria.scope import ALIAS, Scope, Side, TextColumn, quoted
 from rules.criteria.text import loose_tokens_sql, text_keys, tokens_sql
 
-_INT64_SAFE = 10**15  # leaves room for sums of thousands of rows and for windows around them
-KEYED = ("reference", "description", "counterparty")
+_INT64_SAFE = 10**15  # a thousand of these still fit 64 bits, with room for windows around them
+_KEYED = ("reference", "description", "counterparty")
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,8 @@ def load(session: Session, rules: Sequence[Rule], statement: pa.Table, ledger: p
     }
     scale, one_scale = _scale(rows.values(), rules, options)
     reach = max(_reach(table, scale) for table in rows.values())
-    wide = reach > _INT64_SAFE
+    rows_in_group = max(table.num_rows for table in rows.values()) if grouped_sides(options.strategy) else 1
+    wide = reach * rows_in_group > _INT64_SAFE * 1000
     for side, table in rows.items():
         _create(session, side, table, _columns(rules, side, options), scale, wide, options)
     times = [_any(table["instant"]) for table in rows.values()]
@@ -130,8 +132,6 @@ def _any(column: pa.ChunkedArray) -> bool:
 
 def _columns(rules: Sequence[Rule], side: Side, options: Options) -> list[TextColumn]:
     wanted = {column for rule in rules for criterion in rule.criteria for column in criterion.columns(side)}
-    if options.strategy != "one_to_one":
-        wanted |= {TextColumn(name, "key") for name in options.grouping if name in KEYED}
     return sorted(wanted, key=lambda column: column.name)
 
 
@@ -148,7 +148,7 @@ def _create(
     names = {
         (column.field, column.pattern, column.must_match): f"key_{number}" for number, column in enumerate(columns)
     }
-    source = table.select(["u", "id", "part", "units", "scale", "currency", "day", "instant"])
+    source = table.select(["u", "id", "part", "ord", "units", "scale", "currency", "day", "instant"])
     for column, array in keys.items():
         name = names[column.field, column.pattern, column.must_match]
         if name not in source.column_names:
@@ -158,18 +158,45 @@ def _create(
         f"{_form_sql(column, names[column.field, column.pattern, column.must_match])} AS {column.name}"
         for column in columns
     ]
+    for number, name in enumerate(options.grouping if side in grouped_sides(options.strategy) else ()):
+        source = source.append_column(f"group_{number}", _grouping_column(table, name))
+        texts.append(f"group_{number}")
     amount = _amount_sql(scale, wide, side, options)
-    chosen = ", ".join(["u", "id", "part", f"{amount} AS amt", "scale", "currency AS ccy", "day", "instant", *texts])
+    fixed = ["u", "id", "part", "ord", f"{amount} AS amt", "scale", "currency AS ccy", "day", "instant"]
+    chosen = ", ".join([*fixed, *texts])
     session.run(f"CREATE TABLE {ALIAS[side]} AS SELECT {chosen} FROM {side}_in")
     session.connection.unregister(f"{side}_in")
+
+
+def grouped_sides(strategy: str) -> tuple[Side, ...]:
+    """The sides whose rows a strategy groups."""
+    grouped: dict[str, tuple[Side, ...]] = {
+        "one_to_many": ("ledger",),
+        "many_to_one": ("statement",),
+        "many_to_many": ("statement", "ledger"),
+    }
+    return grouped.get(strategy, ())
+
+
+def _grouping_column(table: pa.Table, name: str) -> pa.Array:
+    """What rows of a group have in common: texts as their keys, dates as days of the zone, amounts by value."""
+    if name == "date":
+        return table["day"]
+    if name == "amount":
+        powers = pa.array([10 ** (MAX_SCALE - scale) for scale in range(MAX_SCALE + 1)], pa.decimal128(10, 0))
+        return pc.multiply(table["units"].cast(pa.decimal128(19, 0)), powers.take(table["scale"].combine_chunks()))
+    column = table["external_id" if name == "id" else name]
+    if not pa.types.is_string(column.type):
+        return column
+    return table[f"{name}_key"] if f"{name}_key" in table.column_names else text_keys(column)
 
 
 def _amount_sql(scale: int, wide: bool, side: Side, options: Options) -> str:
     kind = "HUGEINT" if wide else "BIGINT"
     powers = " ".join(f"WHEN {each} THEN {10 ** (scale - each)}" for each in range(scale))
     units = f"units::{kind} * CASE scale {powers} ELSE 1 END::{kind}" if powers else f"units::{kind}"
-    if options.sign == "unsigned":
-        return f"abs({units})"
+    if options.sign == "unsigned" and side not in grouped_sides(options.strategy):
+        return f"abs({units})"  # of a group the sum loses its sign, not its rows
     return f"-({units})" if options.sign == "inverted" and side == "ledger" else units
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from recon.engine.session import Session
 from recon.engine.sides import Sides
+from recon.engine.units import Units
 from rules.criteria.scope import ALIAS, Side
 
 _BUSINESS = (
@@ -23,13 +24,30 @@ _BUSINESS = (
 )
 
 
-def twin_table(session: Session, sides: Sides, side: Side) -> str:
+def twin_table(session: Session, sides: Sides, units: Units) -> str:
+    """Table ``(u, kin)`` of the units that have a twin; of groups, those whose rows are all twins of each other's."""
+    rows = _row_twins(session, sides, units.side)
+    if units.members is None:
+        return rows
+    name = f"group_{rows}"
+    if not session.exists(name):
+        session.run(
+            f"""CREATE TABLE {name} AS SELECT u, min(u) OVER (PARTITION BY kins) AS kin FROM
+                (SELECT m.u, string_agg(t.kin, ',' ORDER BY t.kin) AS kins FROM {units.members} m JOIN {rows} t
+                 ON m.row = t.u GROUP BY m.u) SEMI JOIN
+                (SELECT m.u FROM {units.members} m LEFT JOIN {rows} t ON m.row = t.u GROUP BY m.u
+                 HAVING count(*) = count(t.u)) USING (u) QUALIFY count(*) OVER (PARTITION BY kins) > 1"""
+        )
+    return name
+
+
+def _row_twins(session: Session, sides: Sides, side: Side) -> str:
     """Table ``twins_s`` or ``twins_l`` with ``u`` and ``kin`` for every row that has a twin; made once per run.
 
     ``kin`` is the first of the twins. A hash finds who might have one, then the fields themselves are compared.
     """
     name = f"twins_{ALIAS[side]}"
-    if session.rows(f"SELECT 1 FROM duckdb_tables() WHERE table_name = '{name}'"):
+    if session.exists(name):
         return name
     rows = sides.rows[side]
     columns = [column for column in _BUSINESS if column in rows.column_names and rows[column].null_count < len(rows)]

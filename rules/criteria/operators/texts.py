@@ -76,7 +76,10 @@ class Contains(Operator):
         if criterion.is_constant:
             return None
         form = self.forms(criterion)[0]
-        return f"least(length({criterion.text('statement', form)}), length({criterion.text('ledger', form)}))"
+        left, right = criterion.text("statement", form), criterion.text("ledger", form)
+        found = f"{_stands_in(left, right, form)} OR {_stands_in(right, left, form)}"
+        length = f"least(length({left}), length({right}))"
+        return length if criterion.percent is None else f"CASE WHEN {found} THEN {length} ELSE 0 END"
 
     def tolerance(self, criterion: Criterion) -> str:
         where = " anywhere" if criterion.substring else ""

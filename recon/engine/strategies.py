@@ -1,0 +1,109 @@
+"""Strategies: which sides are grouped, what they may be grouped by, and how one side is matched with itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from recon.engine.options import LEDGER_GROUPING, STATEMENT_GROUPING, STRATEGIES, EngineError, Options
+from recon.engine.outcome import MATCHES, UNMATCHED, Outcome
+from recon.engine.sides import grouped_sides
+from rules.criteria import Rule, parse_rule
+from rules.criteria.scope import Side
+
+Match = Callable[[Sequence[Rule], pa.Table, pa.Table, Options], Outcome]
+
+_GROUPING: dict[Side, tuple[str, ...]] = {"statement": STATEMENT_GROUPING, "ledger": LEDGER_GROUPING}
+
+
+def one_sided(strategy: str) -> bool:
+    """Whether the strategy pairs rows of one side with each other."""
+    return strategy in ("within_statement", "within_ledger")
+
+
+def check_strategy(rules: Sequence[Rule], options: Options) -> None:
+    """Raise EngineError for a strategy, grouping or rate that cannot work."""
+    if options.strategy not in STRATEGIES:
+        raise EngineError(f"expected a strategy out of {', '.join(STRATEGIES)}, found {options.strategy!r}")
+    for side in grouped_sides(options.strategy):
+        for name in options.grouping:
+            if name not in _GROUPING[side]:
+                known = ", ".join(_GROUPING[side])
+                raise EngineError(f"expected {side} rows to be grouped by some of {known}, found {name!r}")
+    for rule in rules:
+        if rule.cross_currency and not options.rates:
+            raise EngineError(f"Rule “{rule.name}” matches across currencies: give this run an exchange rate.")
+
+
+def two_sides(match: Match, rules: Sequence[Rule], statement: pa.Table, ledger: pa.Table, options: Options) -> Outcome:
+    """Pair the rows of one side that net to zero: its money in against its money out, by the same rules.
+
+    Rows must agree in the grouping columns, if there are any. Reversals are only suggested. The rows of the other side
+    are all unmatched.
+    """
+    side = 0 if options.strategy == "within_statement" else 1
+    rows, others = (statement, ledger) if side == 0 else (ledger, statement)
+    money_in = rows.filter(pc.greater(rows["units"], 0))
+    money_out = rows.filter(pc.less(rows["units"], 0))
+    mirrored = money_out.set_column(
+        money_out.schema.get_field_index("units"), money_out.schema.field("units"), pc.negate(money_out["units"])
+    )
+    exact = [_netting(rule, options.grouping) for rule in rules]
+    found = match(exact, money_in, mirrored, replace(options, strategy="one_to_one", grouping=(), sign="as_given"))
+    return _on_one_side(found, side, rows.filter(pc.equal(rows["units"], 0)), others)
+
+
+def _netting(rule: Rule, grouping: Sequence[str]) -> Rule:
+    """The rule, and equal amounts, and equal grouping columns."""
+    criteria = [{"field": "amount", "operator": "eq"}]
+    criteria += [{"field": name, "operator": "eq"} for name in grouping]
+    body = {"name": rule.name, "criteria": criteria, "on_ambiguity": rule.on_ambiguity}
+    made = parse_rule(body).criteria
+    numbered = tuple(replace(each, number=len(rule.criteria) + 1 + place) for place, each in enumerate(made))
+    return replace(rule, criteria=(*rule.criteria, *numbered), cross_currency=False)
+
+
+def _on_one_side(found: Outcome, side: int, zeros: pa.Table, others: pa.Table) -> Outcome:
+    """The outcome of in against out, told of one side: amounts of matches cancel, so both totals are zero."""
+    count = found.matches.num_rows
+    nothing = pa.array([0] * count, pa.int64())
+    matches = found.matches
+    for name, column in (
+        ("line_units", nothing),
+        ("entry_units", nothing),
+        ("state", pa.array(["suggested"] * count, pa.string())),
+        ("decided_by", pa.array(["reversal"] * count, pa.string())),
+    ):
+        matches = matches.set_column(MATCHES.get_field_index(name), MATCHES.field(name), column)
+    rows = found.match_rows
+    out = pc.equal(rows["side"], 1)
+    rows = rows.set_column(
+        rows.schema.get_field_index("units"),
+        rows.schema.field("units"),
+        pc.if_else(out, pc.negate(rows["units"]), rows["units"]),
+    )
+    unmatched = pa.concat_tables([_sided(found.unmatched, side), _open(zeros, side), _open(others, 1 - side)])
+    return Outcome(
+        matches, _sided(rows, side), found.differences, _sided(found.runners_up, side), unmatched, found.rules
+    )
+
+
+def _sided(table: pa.Table, side: int) -> pa.Table:
+    place = table.schema.get_field_index("side")
+    return table.set_column(place, table.schema.field(place), pa.array([side] * table.num_rows, pa.int8()))
+
+
+def _open(rows: pa.Table, side: int) -> pa.Table:
+    """Rows that took no part."""
+    count = rows.num_rows
+    known = {
+        "side": pa.array([side] * count, pa.int8()),
+        "id": rows["id"],
+        "part": rows["part"],
+        "reason": pa.array(["no_candidate"] * count, pa.string()),
+        "scale": rows["scale"],
+    }
+    return pa.table([known.get(field.name, pa.nulls(count, field.type)) for field in UNMATCHED], schema=UNMATCHED)

@@ -1,0 +1,129 @@
+"""What a rule pairs: rows, or groups of rows that share the grouping values.
+
+A unit has the columns of a row and is called by the ``u`` of its first row. Groups form from all rows that came in,
+before any rule, filter or window: a group that misses a member would have another sum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from recon.engine.session import Session
+from recon.engine.sides import Sides, grouped_sides
+from rules.criteria import Criterion, Rule
+from rules.criteria.scope import ALIAS, Side
+
+
+@dataclass(frozen=True)
+class Units:
+    """One side as a rule sees it. ``table`` has the units; ``members(u, row)`` their rows, None where they are the
+    rows.
+
+    ``several`` are the text columns in which some group has more than one text. ``unsigned``: a sum lost its sign.
+    """
+
+    side: Side
+    table: str
+    members: str | None = None
+    several: frozenset[str] = frozenset()
+    unsigned: bool = False
+
+    @property
+    def grouped(self) -> bool:
+        """Whether units are groups."""
+        return self.members is not None
+
+
+def make_units(session: Session, sides: Sides, side: Side, rule: Rule | None) -> Units:
+    """The units of a side; groups are made once for each way of dating them."""
+    if side not in grouped_sides(session.options.strategy):
+        return Units(side, ALIAS[side])
+    latest = rule is not None and rule.group_date == "latest"
+    name = f"groups_{ALIAS[side]}_{'latest' if latest else 'earliest'}"
+    texts = _text_columns(session, side)
+    if not session.exists(name):
+        _group(session, sides, side, name, texts, latest=latest)
+    flags = ", ".join(f"bool_or(several_{text})" for text in texts)
+    found = session.rows(f"SELECT {flags} FROM {name}")[0] if texts else ()
+    several = frozenset(text for text, flag in zip(texts, found, strict=True) if flag)
+    return Units(side, name, _members(session, side), several, session.options.sign == "unsigned")
+
+
+def open_units(session: Session, units: Units, criteria: Sequence[Criterion], sides: Sides) -> str:
+    """The units that no rule has confirmed and that meet what the criteria ask of this side alone."""
+    alias = ALIAS[units.side]
+    claimed = session.number("SELECT count(*) FROM taken WHERE state = 'confirmed'")
+    conditions = []
+    for criterion in criteria:
+        text = criterion.filter_sql(units.side, sides.scope)
+        if text and units.grouped and criterion.field.kind == "text":
+            # A text criterion holds for a group if it holds for any of its rows.
+            rows = f"SELECT m.u FROM {units.members} m JOIN {alias} ON m.row = {alias}.u WHERE {text}"
+            conditions.append(f"{alias}.u IN ({rows})")
+        elif text:
+            conditions.append(f"({text})")
+    if not claimed and not conditions:
+        return units.table
+    open_only = f" ANTI JOIN (SELECT {alias} AS u FROM taken WHERE state = 'confirmed') USING (u)" if claimed else ""
+    where = " AND ".join(conditions) or "true"
+    return session.create("units", f"SELECT {alias}.* FROM {units.table} {alias}{open_only} WHERE {where}")
+
+
+def with_every_text(units: Units, table: str, criteria: Sequence[Criterion]) -> str:
+    """The units of a table, repeated for each text that the criteria could find in one of their rows."""
+    read = {
+        column.name for criterion in criteria if not criterion.is_constant for column in criterion.columns(units.side)
+    }
+    alias = ALIAS[units.side]
+    query = f"SELECT {alias}.* FROM {table} {alias}"
+    for number, name in enumerate(sorted(read & units.several)):
+        texts = f"SELECT DISTINCT m.u, r.{name} FROM {units.members} m JOIN {alias} r ON m.row = r.u"
+        query = f"SELECT q{number}.* REPLACE (t.{name} AS {name}) FROM ({query}) q{number} JOIN ({texts}) t USING (u)"
+    return query if read & units.several else table
+
+
+def _group(session: Session, sides: Sides, side: Side, name: str, texts: Sequence[str], *, latest: bool) -> None:
+    alias = ALIAS[side]
+    keys = [f"group_{number}" for number in range(len(session.options.grouping))]
+    pick = "max" if latest else "min"
+    total = f"sum(amt)::{'HUGEINT' if sides.wide else 'BIGINT'}"
+    if session.options.sign == "unsigned":
+        total = f"abs({total})"
+    instant = f"CASE WHEN count(instant) = count(*) THEN {pick}(instant) END" if sides.scope.times else "NULL::BIGINT"
+    chosen = [
+        "min(u) AS u",
+        f"{total} AS amt",
+        "max(scale) AS scale",
+        "min(ccy) AS ccy",
+        f"{pick}(day) AS day",
+        f"{instant} AS instant",
+        "min(ord) AS ord",
+        "count(*) AS size",
+        *(f"max({text}) AS {text}, max({text}) <> min({text}) AS several_{text}" for text in texts),
+    ]
+    one_currency = "" if sides.one_currency else " HAVING min(ccy) = max(ccy)"
+    where = " AND ".join(f"{key} IS NOT NULL" for key in keys)
+    session.run(
+        f"CREATE TABLE {name} AS SELECT {', '.join([*chosen, *keys])} FROM {alias} WHERE {where}"
+        f" GROUP BY {', '.join(keys)}{one_currency}"
+    )
+
+
+def _members(session: Session, side: Side) -> str:
+    """Table ``(u, row)`` of all groups of a side, mixed currencies included."""
+    name = f"members_{ALIAS[side]}"
+    if not session.exists(name):
+        keys = ", ".join(f"group_{number}" for number in range(len(session.options.grouping)))
+        where = " AND ".join(f"{key} IS NOT NULL" for key in keys.split(", "))
+        firsts = f"SELECT {keys}, min(u) AS u FROM {ALIAS[side]} WHERE {where} GROUP BY {keys}"
+        session.run(
+            f"CREATE VIEW {name} AS SELECT f.u, r.u AS row FROM {ALIAS[side]} r JOIN ({firsts}) f USING ({keys})"
+        )
+    return name
+
+
+def _text_columns(session: Session, side: Side) -> list[str]:
+    known = {"u", "id", "part", "ord", "amt", "scale", "ccy", "day", "instant"}
+    columns = session.rows(f"SELECT column_name FROM duckdb_columns() WHERE table_name = '{ALIAS[side]}' ORDER BY 1")
+    return [name for (name,) in columns if name not in known and not name.startswith("group_")]
