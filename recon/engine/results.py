@@ -27,7 +27,8 @@ def keep_standing(session: Session, rules: int) -> None:
         if session.number(f"SELECT count(*) FROM taken WHERE rule = {rule} AND state = 'suggested'"):
             session.run(
                 f"""INSERT INTO kept SELECT t.* FROM taken t
-                    ANTI JOIN kept a ON t.s = a.s ANTI JOIN kept b ON t.l = b.l WHERE t.rule = {rule} AND t.state = 'suggested'"""
+                    ANTI JOIN kept a ON t.s = a.s ANTI JOIN kept b ON t.l = b.l
+                    WHERE t.rule = {rule} AND t.state = 'suggested'"""
             )
 
 

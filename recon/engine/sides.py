@@ -153,7 +153,6 @@ def _create(
         name = names[column.field, column.pattern, column.must_match]
         if name not in source.column_names:
             source = source.append_column(name, array)
-    session.connection.register(f"{side}_in", source)
     texts = [
         f"{_form_sql(column, names[column.field, column.pattern, column.must_match])} AS {column.name}"
         for column in columns
@@ -161,6 +160,7 @@ def _create(
     for number, name in enumerate(options.grouping if side in grouped_sides(options.strategy) else ()):
         source = source.append_column(f"group_{number}", _grouping_column(table, name))
         texts.append(f"group_{number}")
+    session.connection.register(f"{side}_in", source)
     amount = _amount_sql(scale, wide, side, options)
     fixed = ["u", "id", "part", "ord", f"{amount} AS amt", "scale", "currency AS ccy", "day", "instant"]
     chosen = ", ".join([*fixed, *texts])

@@ -50,24 +50,28 @@ def make_units(session: Session, sides: Sides, side: Side, rule: Rule | None) ->
     return Units(side, name, _members(session, side), several, session.options.sign == "unsigned")
 
 
-def open_units(session: Session, units: Units, criteria: Sequence[Criterion], sides: Sides) -> str:
-    """The units that no rule has confirmed and that meet what the criteria ask of this side alone."""
+def open_units(
+    session: Session, units: Units, criteria: Sequence[Criterion], sides: Sides, among: str | None = None
+) -> str:
+    """The units no rule has confirmed (or those of the table ``among``) that meet the criteria on this side."""
     alias = ALIAS[units.side]
-    claimed = session.number("SELECT count(*) FROM taken WHERE state = 'confirmed'")
-    conditions = []
-    for criterion in criteria:
-        text = criterion.filter_sql(units.side, sides.scope)
-        if text and units.grouped and criterion.field.kind == "text":
-            # A text criterion holds for a group if it holds for any of its rows.
-            rows = f"SELECT m.u FROM {units.members} m JOIN {alias} ON m.row = {alias}.u WHERE {text}"
-            conditions.append(f"{alias}.u IN ({rows})")
-        elif text:
-            conditions.append(f"({text})")
-    if not claimed and not conditions:
-        return units.table
+    conditions = [_side_condition(units, criterion, sides) for criterion in criteria]
+    where = " AND ".join(condition for condition in conditions if condition)
+    claimed = among is None and session.number("SELECT count(*) FROM taken WHERE state = 'confirmed'")
+    table = among or units.table
+    if not claimed and not where:
+        return table
     open_only = f" ANTI JOIN (SELECT {alias} AS u FROM taken WHERE state = 'confirmed') USING (u)" if claimed else ""
-    where = " AND ".join(conditions) or "true"
-    return session.create("units", f"SELECT {alias}.* FROM {units.table} {alias}{open_only} WHERE {where}")
+    return session.create("units", f"SELECT {alias}.* FROM {table} {alias}{open_only} WHERE {where or 'true'}")
+
+
+def _side_condition(units: Units, criterion: Criterion, sides: Sides) -> str | None:
+    text = criterion.filter_sql(units.side, sides.scope)
+    if text is None or not units.grouped or criterion.field.kind != "text":
+        return text and f"({text})"
+    # A text criterion holds for a group if it holds for any of its rows.
+    alias = ALIAS[units.side]
+    return f"{alias}.u IN (SELECT m.u FROM {units.members} m JOIN {alias} ON m.row = {alias}.u WHERE {text})"
 
 
 def with_every_text(units: Units, table: str, criteria: Sequence[Criterion]) -> str:

@@ -1,0 +1,87 @@
+"""Every item that stays open says why, and names what came nearest."""
+
+import pytest
+
+from tests.engine.tables import reasons, row, rule, run
+
+AMOUNT = ("amount", "eq")
+REFERENCE = ("reference", "eq")
+
+
+def nearest(outcome, side=0):
+    return {
+        each["id"]: (each["nearest_id"], each["difference_units"])
+        for each in outcome.unmatched.to_pylist()
+        if each["side"] == side
+    }
+
+
+@pytest.mark.parametrize(
+    ("criteria", "line", "entry", "reason"),
+    [
+        ([AMOUNT, REFERENCE], row("10.00", reference="a"), row("11.00", reference="a"), "amount_differs"),
+        ([AMOUNT, REFERENCE], row("10.00", reference="a"), row("10.00", reference="b"), "reference_differs"),
+        (
+            [AMOUNT, ("description", "contains")],
+            row(description="abcde"),
+            row(description="xyzzy"),
+            "description_differs",
+        ),
+        (
+            [AMOUNT, ("date", "within_range", "2d")],
+            row(day="2026-01-05"),
+            row(day="2026-01-01"),
+            "date_outside_window",
+        ),
+        ([AMOUNT, ("date", "within_range", "2d")], row(), row(day="2026-01-01"), "date_missing"),
+        ([AMOUNT, REFERENCE], row(reference="a", currency="USD"), row(reference="a"), "currency_differs"),
+        ([AMOUNT, REFERENCE], row("5.00", reference="a"), row("-5.00", reference="a"), "opposite_sign"),
+        ([AMOUNT, REFERENCE], row("5.00", reference="a"), row("7.00", reference="b"), "no_candidate"),
+    ],
+)
+def test_the_criterion_that_failed_is_the_reason(criteria, line, entry, reason):
+    outcome = run(rule(*criteria), [line], [entry])
+    assert reasons(outcome) == reasons(outcome, side=1) == {1: reason}
+
+
+def test_the_difference_to_the_nearest_miss_is_statement_minus_ledger():
+    outcome = run(rule(AMOUNT, REFERENCE), [row("10.00", reference="a")], [row("12.00", reference="a")])
+    assert nearest(outcome) == nearest(outcome, side=1) == {1: (1, -200)}
+
+
+def test_the_same_reference_says_more_than_the_same_day():
+    three = rule(AMOUNT, REFERENCE, ("date", "within_range", "2d"))
+    entries = [row("10.00", "2026-01-01", "other"), row("12.00", "2026-01-01", "a")]
+    outcome = run(three, [row("10.00", "2026-01-01", "a")], entries)
+    assert (reasons(outcome), nearest(outcome)) == ({1: "amount_differs"}, {1: (2, -200)})
+
+
+def test_what_another_line_has_claimed_is_said():
+    lines = [row(reference="a"), row(reference="a", description="late")]
+    outcome = run(rule(AMOUNT, REFERENCE, on_ambiguity="best"), lines, [row(reference="a")])
+    assert reasons(outcome) == {2: "claimed_by_another"}
+
+
+def test_one_too_many_of_the_same_is_a_possible_duplicate_of_its_twin():
+    outcome = run(rule(AMOUNT), [row(), row()], [row()])
+    assert (reasons(outcome), nearest(outcome)) == ({2: "possible_duplicate"}, {2: (1, None)})
+
+
+def test_what_a_rule_skips_is_ambiguous():
+    outcome = run(rule(AMOUNT, on_ambiguity="skip"), [row()], [row(reference="a"), row(reference="b")])
+    assert reasons(outcome) == {1: "ambiguous"}
+    assert reasons(outcome, side=1) == {1: "ambiguous", 2: "ambiguous"}
+
+
+def test_a_group_whose_total_differs_says_by_how_much():
+    entries = [row("100.00", reference="p"), row("50.00", reference="p")]
+    outcome = run(
+        rule(AMOUNT, REFERENCE),
+        [row("140.00", reference="p")],
+        entries,
+        strategy="one_to_many",
+        grouping=("reference",),
+    )
+    assert reasons(outcome) == {1: "group_total_differs"}
+    assert reasons(outcome, side=1) == {1: "group_total_differs", 2: "group_total_differs"}
+    assert nearest(outcome)[1][1] == -1000

@@ -1,0 +1,99 @@
+"""Groups are formed whole, summed exactly and claimed once; one side can be matched with itself."""
+
+from decimal import Decimal
+
+import pytest
+
+from recon.engine import EngineError
+from tests.engine.tables import pairs, row, rule, run
+
+AMOUNT = ("amount", "eq")
+REFERENCE = ("reference", "eq")
+SPLIT = [row("100.00", reference="p"), row("50.00", reference="P "), row("-50.00", reference="p"), row("7.00")]
+
+
+def test_one_line_settles_a_group_with_all_its_members():
+    outcome = run(
+        rule(AMOUNT, REFERENCE), [row("100.00", reference="p")], SPLIT, strategy="one_to_many", grouping=("reference",)
+    )
+    assert pairs(outcome, "confirmed") == [([1], [1, 2, 3])]
+    assert outcome.differences.num_rows == 0
+
+
+def test_a_group_of_lines_settles_one_entry():
+    outcome = run(
+        rule(AMOUNT, REFERENCE), SPLIT, [row("100.00", reference="p")], strategy="many_to_one", grouping=("reference",)
+    )
+    assert pairs(outcome, "confirmed") == [([1, 2, 3], [1])]
+
+
+def test_groups_settle_groups():
+    lines = [row("60.00", reference="p"), row("40.00", reference="p")]
+    outcome = run(rule(AMOUNT, REFERENCE), lines, SPLIT, strategy="many_to_many", grouping=("reference",))
+    assert pairs(outcome, "confirmed") == [([1, 2], [1, 2, 3])]
+
+
+def test_a_group_of_mixed_currencies_never_matches():
+    entries = [row("60.00", reference="p"), row("40.00", reference="p", currency="USD")]
+    outcome = run(
+        rule(AMOUNT), [row("100.00", reference="p")], entries, strategy="one_to_many", grouping=("reference",)
+    )
+    assert pairs(outcome) == []
+
+
+@pytest.mark.parametrize(("group_date", "met"), [("earliest", False), ("latest", True)])
+def test_the_date_of_a_group(group_date, met):
+    entries = [row("60.00", "2026-01-01", "p"), row("40.00", "2026-01-09", "p")]
+    near = rule(AMOUNT, ("date", "within_range", "2d"), group_date=group_date)
+    outcome = run(near, [row("100.00", "2026-01-10")], entries, strategy="one_to_many", grouping=("reference",))
+    assert bool(pairs(outcome)) is met
+
+
+def test_a_text_criterion_holds_if_any_member_satisfies_it():
+    entries = [row("60.00", source="shop", description="INV-7788"), row("40.00", source="shop", description="other")]
+    outcome = run(
+        rule(AMOUNT, ("description", "contains")),
+        [row("100.00", description="paid inv-7788")],
+        entries,
+        strategy="one_to_many",
+        grouping=("source",),
+    )
+    assert pairs(outcome, "confirmed") == [([1], [1, 2])]
+
+
+def test_several_columns_can_make_the_group():
+    entries = [row("60.00", "2026-01-01", "p"), row("40.00", "2026-01-01", "p"), row("40.00", "2026-01-02", "p")]
+    outcome = run(rule(AMOUNT), [row("100.00")], entries, strategy="one_to_many", grouping=("reference", "date"))
+    assert pairs(outcome) == [([1], [1, 2])]
+
+
+def test_unknown_grouping_is_refused():
+    with pytest.raises(EngineError, match="grouped by some of"):
+        run(rule(AMOUNT), [row()], [row()], strategy="one_to_many", grouping=("colour",))
+
+
+def test_reversals_in_the_ledger_are_suggested_and_net_to_zero():
+    entries = [row("10.00", reference="a"), row("-10.00", reference="a"), row("-10.00", reference="b")]
+    outcome = run(rule(REFERENCE), [row()], entries, strategy="within_ledger")
+    assert pairs(outcome, "suggested") == [([], [1, 2])]
+    assert sum(each["units"] for each in outcome.match_rows.to_pylist()) == 0
+    assert sorted((each["side"], each["id"]) for each in outcome.unmatched.to_pylist()) == [(0, 1), (1, 3)]
+
+
+@pytest.mark.parametrize(
+    ("amount", "met"),
+    [
+        ("100.00", True),  # 100 x 0.925 = 92.50
+        ("100.01", False),  # 92.50925 is 92.51
+    ],
+)
+def test_a_rate_converts_to_the_ledgers_currency(amount, met):
+    rates = {("USD", "EUR"): Decimal("0.925")}
+    outcome = run(rule(AMOUNT, cross_currency=True), [row(amount, currency="USD")], [row("92.50")], rates=rates)
+    assert bool(pairs(outcome, "confirmed")) is met
+    assert {each["currency"] for each in outcome.matches.to_pylist()} == ({"EUR"} if met else set())
+
+
+def test_crossing_currencies_without_a_rate_is_refused():
+    with pytest.raises(EngineError, match="exchange rate"):
+        run(rule(AMOUNT, cross_currency=True), [row(currency="USD")], [row()])
