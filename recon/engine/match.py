@@ -14,8 +14,9 @@ from recon.engine.reasons import unmatched_table
 from recon.engine.results import keep_standing, match_tables
 from recon.engine.rule_run import TAKEN, Work, run_rule
 from recon.engine.session import Session, opened
-from recon.engine.sides import Sides, load
+from recon.engine.sides import Sides, grouped_sides, load
 from recon.engine.strategies import check_strategy, one_sided, two_sides
+from recon.engine.subset_sum import MAX_POOL, MAX_SIZE, Found, search_groups, store_groups
 from recon.engine.units import make_units, open_units
 from rules.criteria import Rule
 
@@ -35,13 +36,35 @@ def match(rules: Sequence[Rule], statement: pa.Table, ledger: pa.Table, options:
         sides = load(session, rules, statement, ledger, options)
         for table in TAKEN:
             session.run(table)
-        ran = [_run(session, sides, index, rule) for index, rule in enumerate(rules)]
+        search = bool(grouped_sides(options.strategy)) and not options.grouping
+        ran = (_search if search else _run_all)(session, sides, rules)
         session.report("Writing results")
         keep_standing(session, len(rules))
         matches, match_rows, differences, runners_up = match_tables(session, rules, sides)
         session.report("Explaining what is left", matched=matches.num_rows)
         unmatched = unmatched_table(session, sides, rules)
         return Outcome(matches, match_rows, differences, runners_up, unmatched, ran)
+
+
+def _run_all(session: Session, sides: Sides, rules: Sequence[Rule]) -> list[RuleOutcome]:
+    return [_run(session, sides, index, rule) for index, rule in enumerate(rules)]
+
+
+def _search(session: Session, sides: Sides, rules: Sequence[Rule]) -> list[RuleOutcome]:
+    """Grouped strategies without a grouping key look for sums."""
+    found: list[Found] = []
+    ran = []
+    for index, rule in enumerate(rules):
+        started = time.perf_counter()
+        session.report(f"Rule {index + 1}: {rule.name}", index, len(found))
+        new = search_groups(session, sides, index, rule, found)
+        found += new
+        confirmed = sum(each.state == "confirmed" for each in new)
+        plan = f"sums of at most {MAX_SIZE} of at most {MAX_POOL} rows"
+        seconds = time.perf_counter() - started
+        ran.append(RuleOutcome(index, confirmed, len(new) - confirmed, plan, "", 0, len(new), seconds))
+    store_groups(session, sides, found)
+    return ran
 
 
 def _run(session: Session, sides: Sides, index: int, rule: Rule) -> RuleOutcome:

@@ -15,7 +15,7 @@ from recon.engine.candidates import Band, Join, amount_cells, date_cells, estima
 from recon.engine.outcome import UNMATCHED
 from recon.engine.plan import CURRENCY, SIGN, Part, Plan, make_plan
 from recon.engine.session import Session
-from recon.engine.sides import Sides
+from recon.engine.sides import Sides, grouped_sides
 from recon.engine.units import Units, make_units, open_units, with_every_text
 from rules.criteria import Criterion, Rule
 from rules.criteria.scope import ALIAS, Side
@@ -43,7 +43,8 @@ def unmatched_table(session: Session, sides: Sides, rules: Sequence[Rule]) -> pa
         "CREATE TABLE near (side TINYINT, u BIGINT, rank INTEGER, reason VARCHAR, rule INTEGER, criterion INTEGER,"
         " other_side TINYINT, other BIGINT, difference HUGEINT)"
     )
-    for index, rule in enumerate(rules):
+    searched = bool(grouped_sides(session.options.strategy)) and not session.options.grouping
+    for index, rule in enumerate(() if searched else rules):
         leftovers = _leftovers(session, sides, rule)
         if all(session.count(table) for table in leftovers.open):
             _near_misses(session, sides, index, rule, leftovers)

@@ -48,6 +48,6 @@ def _take_in_order(session: Session, pairs: str, taken: str) -> None:
             used_s.add(line)
             used_l.add(entry)
             kept.append(rank)
-    session.insert_numbers("kept_ranks", kept)
-    session.run(f"INSERT INTO {taken} SELECT p.* FROM {pairs} p SEMI JOIN kept_ranks k ON p.r = k.number")
+    session.load_rows("kept_ranks", {"r": kept})
+    session.run(f"INSERT INTO {taken} SELECT p.* FROM {pairs} p SEMI JOIN kept_ranks k ON p.r = k.r")
     session.drop("kept_ranks")

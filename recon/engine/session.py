@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -70,11 +70,24 @@ class Session:
         """How many rows a table has."""
         return self.number(f"SELECT count(*) FROM {table}")
 
-    def insert_numbers(self, table: str, numbers: list[int]) -> None:
-        """Make a table with one column, ``number``."""
-        self.connection.register("numbers_in", pa.table({"number": pa.array(numbers, pa.int64())}))
-        self.run(f"CREATE TABLE {table} AS SELECT number FROM numbers_in")
-        self.connection.unregister("numbers_in")
+    def load_rows(self, table: str, columns: Mapping[str, Sequence[int] | Sequence[str]]) -> None:
+        """Make a table of a few rows of numbers and texts."""
+        kinds = {
+            name: pa.string() if values and isinstance(values[0], str) else pa.int64()
+            for name, values in columns.items()
+        }
+        self.connection.register("rows_in", pa.table({name: pa.array(columns[name], kinds[name]) for name in columns}))
+        self.run(f"CREATE TABLE {table} AS SELECT * FROM rows_in")
+        self.connection.unregister("rows_in")
+
+    def without(self, table: str, units: Sequence[int]) -> str:
+        """The table without some of its units."""
+        if not units:
+            return table
+        self._names += 1
+        gone = f"gone_{self._names}"
+        self.load_rows(gone, {"u": units})
+        return self.create("free", f"SELECT t.* FROM {table} t ANTI JOIN {gone} g ON t.u = g.u")
 
     def report(self, stage: str, rule_index: int | None = None, matched: int = 0) -> None:
         """Tell whoever listens where the run stands."""

@@ -28,6 +28,8 @@ def check_strategy(rules: Sequence[Rule], options: Options) -> None:
     """Raise EngineError for a strategy, grouping or rate that cannot work."""
     if options.strategy not in STRATEGIES:
         raise EngineError(f"expected a strategy out of {', '.join(STRATEGIES)}, found {options.strategy!r}")
+    if options.strategy == "many_to_many" and not options.grouping:
+        raise EngineError("many_to_many needs at least one grouping criterion")
     for side in grouped_sides(options.strategy):
         for name in options.grouping:
             if name not in _GROUPING[side]:

@@ -41,6 +41,8 @@ def make_units(session: Session, sides: Sides, side: Side, rule: Rule | None) ->
         return Units(side, ALIAS[side])
     latest = rule is not None and rule.group_date == "latest"
     name = f"groups_{ALIAS[side]}_{'latest' if latest else 'earliest'}"
+    if not session.options.grouping:
+        return Units(side, name, f"members_{ALIAS[side]}", unsigned=session.options.sign == "unsigned")
     texts = _text_columns(session, side)
     if not session.exists(name):
         _group(session, sides, side, name, texts, latest=latest)

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from recon.engine import EngineError
-from tests.engine.tables import pairs, row, rule, run
+from tests.engine.tables import pairs, reasons, row, rule, run
 
 AMOUNT = ("amount", "eq")
 REFERENCE = ("reference", "eq")
@@ -97,3 +97,27 @@ def test_a_rate_converts_to_the_ledgers_currency(amount, met):
 def test_crossing_currencies_without_a_rate_is_refused():
     with pytest.raises(EngineError, match="exchange rate"):
         run(rule(AMOUNT, cross_currency=True), [row(currency="USD")], [row()])
+
+
+def test_without_a_grouping_key_the_only_sum_is_confirmed():
+    entries = [row("60.00", counterparty="Ann"), row("40.00", counterparty="Ann"), row("99.00", counterparty="Ann")]
+    outcome = run(
+        rule(AMOUNT, ("counterparty", "eq")), [row("100.00", counterparty="Ann")], entries, strategy="one_to_many"
+    )
+    assert pairs(outcome, "confirmed") == [([1], [1, 2])]
+    assert reasons(outcome, side=1) == {3: "no_candidate"}
+
+
+def test_a_second_sum_makes_it_a_suggestion():
+    entries = [row(amount, counterparty="Ann") for amount in ("60.00", "40.00", "70.00", "30.00")]
+    outcome = run(
+        rule(AMOUNT, ("counterparty", "eq")), [row("100.00", counterparty="Ann")], entries, strategy="one_to_many"
+    )
+    assert pairs(outcome, "suggested") == [([1], [1, 2])]
+
+
+def test_two_payments_that_add_up_to_one_entry():
+    lines = [row("10.00", reference="DUMMY1Z3AS"), row("13.00", reference="DUMMY1Z3AS")]
+    loose = {"field": "reference", "operator": "eq", "loose": True}
+    outcome = run(rule(AMOUNT, loose), lines, [row("23.00", reference="DUMMY-1Z3AS")], strategy="many_to_one")
+    assert pairs(outcome, "confirmed") == [([1, 2], [1])]
