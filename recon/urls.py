@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib.auth import views as auth_views
 from django.urls import include, path
 
-from recon.views import accounts, audit, exports, ledger, matches, overview, rule_preview, runs, statements
+from recon.views import accounts, audit, exports, ledger, matches, overview, rule_preview, rule_sets, runs, statements
 
 urlpatterns = [
     path("", overview.overview, name="overview"),
@@ -44,6 +44,9 @@ urlpatterns = [
     # audit
     path("audit/", audit.audit, name="audit"),
     # rule authoring
+    path("rules/sets/", rule_sets.rule_sets, name="rule_sets"),
+    path("rules/sets/<int:account_id>/", rule_sets.rule_set, name="rule_set"),
+    path("rules/sets/<int:account_id>/overlaps/", rule_sets.rule_overlaps, name="rule_overlaps"),
     path("rules/preview/", rule_preview.rule_preview, name="rule_preview"),
     path("rules/", include("rules.urls")),
     # signing in and out

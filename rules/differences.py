@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any, Literal
 
+from rules.bodies import read_body
 from rules.criteria.parsing import parse_criterion
 from rules.drafts import RULE_KEYS, draft_texts
+from rules.models import RuleVersion
 
 RULE_LABELS = {
     "name": "Name",
@@ -44,6 +46,11 @@ def sentences(body: Mapping[str, Any]) -> list[str]:
         criterion, _ = parse_criterion(number, given)
         said.append(criterion.sentence() if criterion else str(given))
     return said
+
+
+def sentences_of(version: RuleVersion) -> list[str]:
+    """The criteria of a stored version in words."""
+    return sentences(read_body(version.body))
 
 
 def _rule_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:

@@ -1,20 +1,20 @@
-// The rule editor: dragging, Alt+arrows, Ctrl+S, and a word before unsaved work is lost.
-// All of it also works without this file, with the buttons of each criterion.
+// Rule authoring: dragging and Alt+arrows in ordered lists; in the editor Ctrl+S, and a word before unsaved work is lost.
+// All of it also works without this file, with the buttons of each item.
 
 const editor = document.getElementById("rule-form");
 const announce = (text) => (document.getElementById("live").textContent = text);
 let unsaved = false;
 
-editor.addEventListener("input", () => (unsaved = true));
+editor?.addEventListener("input", () => (unsaved = true));
 document.addEventListener("criteria-changed", () => (unsaved = true));
-editor.addEventListener("submit", () => (unsaved = false));
+editor?.addEventListener("submit", () => (unsaved = false));
 addEventListener("beforeunload", (event) => unsaved && event.preventDefault());
 
 const criterionOf = (element) => element.closest?.("[data-criterion]");
-const reordered = () => document.getElementById("rule-criteria").dispatchEvent(new Event("reordered"));
+const reordered = (list) => list.dispatchEvent(new Event("reordered", { bubbles: true }));
 
 document.addEventListener("keydown", (event) => {
-    if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "s") {
+    if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "s" && editor) {
         event.preventDefault();
         editor.requestSubmit();
         return;
@@ -26,7 +26,7 @@ document.addEventListener("keydown", (event) => {
     event.key === "ArrowUp" ? other.before(item) : other.after(item);
     event.target.focus();
     announce(`Moved to place ${[...item.parentElement.children].indexOf(item) + 1} of ${item.parentElement.children.length}`);
-    reordered();
+    reordered(item.parentElement);
 });
 
 // Dragging by the grip, with pointer events: works with mouse, pen and finger.
@@ -47,7 +47,7 @@ document.addEventListener("pointerdown", (event) => {
     const drop = () => {
         document.removeEventListener("pointermove", move);
         item.classList.remove("dragging");
-        if (before.some((each, place) => each !== list.children[place])) reordered();
+        if (before.some((each, place) => each !== list.children[place])) reordered(list);
     };
     document.addEventListener("pointermove", move);
     document.addEventListener("pointerup", drop, { once: true });

@@ -10,6 +10,7 @@ import itertools
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any, cast
@@ -133,10 +134,10 @@ def preview_rule(rule: Rule, statement: Statement, watch: Watch | None = None) -
     started = time.perf_counter()
     watch = watch or Watch()
     lines, every = _lines(statement)
-    entries, days = _entries(statement.account, rule, lines)
+    entries, days = _entries(statement.account, [rule], lines)
     preview = Preview(statement, lines.num_rows, entries.num_rows, every, days)
     try:
-        outcome = match([rule], lines, entries, _options(statement.account, watch))
+        outcome = match([rule], lines, entries, preview_options(statement.account, watch))
     except Cancelled:
         if watch.superseded:
             raise Superseded from None
@@ -157,7 +158,14 @@ def preview_rule(rule: Rule, statement: Statement, watch: Watch | None = None) -
     )
 
 
-def _options(account: Account, watch: Watch) -> Options:
+def preview_rows(statement: Statement, rules: Sequence[Rule]) -> tuple[pa.Table, pa.Table]:
+    """The lines and entries that several rules together are tried on."""
+    lines, _ = _lines(statement)
+    return lines, _entries(statement.account, rules, lines)[0]
+
+
+def preview_options(account: Account, watch: Watch) -> Options:
+    """The engine on a short leash: few candidates, half the memory, stopped when nobody waits any more."""
     return Options(
         time_zone=account.time_zone,
         sign=cast("Sign", account.sign),
@@ -178,24 +186,29 @@ def _lines(statement: Statement) -> tuple[pa.Table, int]:
     return all_rows(statement.account, Side.STATEMENT, lines), every
 
 
-def _entries(account: Account, rule: Rule, lines: pa.Table) -> tuple[pa.Table, tuple[date, date] | None]:
+def _entries(account: Account, rules: Sequence[Rule], lines: pa.Table) -> tuple[pa.Table, tuple[date, date] | None]:
     entries: QuerySet[LedgerEntry] = entries_in_scope(account)
     days = None
-    if entries.order_by()[: LEDGER_LIMIT + 1].count() > LEDGER_LIMIT and (days := _days(rule, lines)):
+    if entries.order_by()[: LEDGER_LIMIT + 1].count() > LEDGER_LIMIT and (days := _days(rules, lines)):
         entries = entries.filter(Q(booking_date__range=days) | Q(booking_date__isnull=True))
     table = all_rows(account, Side.LEDGER, entries)
     return table.append_column("transaction_id", table["external_id"]), days
 
 
-def _days(rule: Rule, lines: pa.Table) -> tuple[date, date] | None:
-    """The days of the entries that can matter: the statement's, widened by the rule's own date window."""
+def _days(rules: Sequence[Rule], lines: pa.Table) -> tuple[date, date] | None:
+    """The days of the entries that can matter: the statement's, widened by the rules' own date windows."""
     found = pc.min_max(lines["booking_date"]).as_py()
     if found["min"] is None:
         return None
-    windows = [each.window for each in rule.criteria if each.field.kind == "date" and each.window is not None]
-    low, high = whole_days(windows[0]) if windows else (-DAYS_AROUND, DAYS_AROUND)
+    reaches = [_reach(rule) for rule in rules]
+    low, high = min(reach[0] for reach in reaches), max(reach[1] for reach in reaches)
     # One day more on either side: an instant may fall on another day in the account's zone.
     return found["min"] - timedelta(days=high + 1), found["max"] - timedelta(days=low - 1)
+
+
+def _reach(rule: Rule) -> tuple[int, int]:
+    windows = [each.window for each in rule.criteria if each.field.kind == "date" and each.window is not None]
+    return whole_days(windows[0]) if windows else (-DAYS_AROUND, DAYS_AROUND)
 
 
 def _lines_in(outcome: Outcome, state: str) -> int:
