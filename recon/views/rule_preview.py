@@ -10,7 +10,9 @@ from django.views.decorators.http import require_POST
 from recon.models import Statement
 from recon.partials import Request, page_or_fragment
 from recon.usecases import previews
+from recon.usecases.pattern_samples import Extract, pattern_samples
 from rules.criteria import Rule, RuleError, parse_rule
+from rules.criteria.parsing import parse_criterion
 from rules.drafts import draft_from_form
 
 STATEMENTS_OFFERED = 20
@@ -29,8 +31,16 @@ def rule_preview(request: Request) -> HttpResponse:
             context["preview"] = previews.preview_rule(rule, statement, previews.Watch(request.user.pk))
         except previews.Superseded:
             return HttpResponse(status=204)
-        context["sentences"] = {each.number: each.sentence() for each in rule.criteria}
+    if statement is not None:
+        context["patterns"] = _pattern_samples(request, statement)
     return page_or_fragment(request, "rules/rule_preview.html", {"rule-preview": "rules/_rule_preview.html"}, context)
+
+
+def _pattern_samples(request: Request, statement: Statement) -> list[tuple[int, list[Extract]]]:
+    """What each criterion's pattern takes, also while the rest of the rule is unfinished."""
+    drafts = draft_from_form(request.POST).criteria
+    criteria = [parse_criterion(number, draft.given())[0] for number, draft in enumerate(drafts, 1)]
+    return [(each.number, pattern_samples(statement, each)) for each in criteria if each and each.pattern]
 
 
 def _rule(request: Request) -> Rule | None:

@@ -152,3 +152,22 @@ def test_without_htmx_the_preview_is_a_page(client, statement):
     page = client.post(reverse("rule_preview"), posted(draft_of(EXACT))).content.decode()
     assert "<html" in page
     assert "of 5 lines" in page
+
+
+@pytest.mark.parametrize(
+    ("pattern", "taken"),
+    [
+        (r"INV-(\d+)", "42"),  # the first group
+        (r"inv-\d+", "INV-42"),  # without a group the whole match, whatever the case
+        (r"\w+$", "you"),
+        (r"(X)?INV", None),  # the group took no part in the match
+        (r"PO-\d+", None),
+    ],
+)
+def test_the_preview_marks_what_a_pattern_takes_also_in_an_unfinished_rule(client, account, pattern, taken):
+    make_statement(account, [row(1, "1.00", description="Payment INV-42, thank you")])
+    criterion = {"field": "description", "operator": "eq", "ledger_field": "reference", "pattern": pattern}
+    body = {"name": "", "criteria": [criterion, {"field": "date", "operator": "within_range"}]}
+    page = preview_page(client, body).content.decode()
+    assert (f"<mark>{taken}</mark>" in page) == (taken is not None)
+    assert ("no match" in page) == (taken is None)
