@@ -35,10 +35,10 @@ NAVIGATION = (
 )  # fmt: skip
 
 
-def address(name: str) -> str | None:
+def address(name: str, *args: str) -> str | None:
     """The address of a page, or None where this installation does not have it."""
     try:
-        return reverse(name)
+        return reverse(name, args=args)
     except NoReverseMatch:
         return None
 

@@ -5,17 +5,39 @@ from __future__ import annotations
 from django.contrib.auth import views as auth_views
 from django.urls import include, path
 
-from recon.views import accounts, audit, exports, ledger, matches, overview, rule_preview, rule_sets, runs, statements
+from recon.views import (
+    accounts,
+    audit,
+    exports,
+    imports,
+    ledger,
+    matches,
+    overview,
+    reconcile,
+    rule_preview,
+    rule_sets,
+    runs,
+    statements,
+)
 
 urlpatterns = [
     path("", overview.overview, name="overview"),
     # statements
     path("statements/", statements.statements, name="statements"),
+    path("statements/upload/", imports.upload, {"side": Side.STATEMENT}, name="statement_upload"),
+    path("statements/upload/<uuid:token>/", imports.import_file, {"side": Side.STATEMENT}, name="statement_import"),
     path("statements/lines/<int:line_id>/", statements.statement_line, name="statement_line"),
     path("statements/<str:upload_id>/", statements.statement, name="statement"),
     path("statements/<str:upload_id>/file/", statements.statement_file, name="statement_file"),
+    path("statements/<str:upload_id>/discard/", imports.statement_discard, name="statement_discard"),
+    # reconciling
+    path("reconcile/", reconcile.reconcile, name="reconcile"),
     # ledger
     path("ledger/", ledger.ledger, name="ledger"),
+    path("ledger/upload/", imports.upload, {"side": Side.LEDGER}, name="ledger_upload"),
+    path("ledger/upload/<uuid:token>/", imports.import_file, {"side": Side.LEDGER}, name="ledger_import"),
+    path("ledger/imports/", imports.ledger_imports, name="ledger_imports"),
+    path("ledger/imports/<str:import_id>/reverse/", imports.ledger_import_reverse, name="ledger_import_reverse"),
     path("ledger/<int:entry_id>/", ledger.ledger_entry, name="ledger_entry"),
     # settings
     path("settings/", accounts.settings, name="settings"),

@@ -114,3 +114,8 @@ on("dragover", ".chip", (chip, event) => {
     renumber(chip.parentElement);
 });
 on("dragend", ".chip", () => (dragged = null));
+
+// A file that was put aside for its preview is not sent a second time.
+document.addEventListener("htmx:afterRequest", ({ detail }) => {
+    if (detail.successful && detail.elt.matches?.("input[type=file]")) detail.elt.value = "";
+});

@@ -97,7 +97,12 @@ def read_table(kind: str, table: Table, partial: Mapping, hints: Hints) -> Readi
         raise StatementError.at(
             f"The file has {table.rows:,} rows, more than the limit of {limit:,}.", expected=f"at most {limit:,} rows"
         )
-    mapping, questions = sniffed(table, partial, hints)
+    sample = tuple(table.cells(row) for row in range(min(table.rows, _SAMPLE_ROWS)))
+    try:
+        mapping, questions = sniffed(table, partial, hints)
+    except StatementError as error:
+        error.header, error.sample = table.header, sample
+        raise
     statement, errors = converted(table, mapping, hints)
     currency = currency_question(statement.lines)
     return Reading(
@@ -107,7 +112,7 @@ def read_table(kind: str, table: Table, partial: Mapping, hints: Hints) -> Readi
         errors=errors,
         mapping=mapping,
         header=table.header,
-        sample=tuple(table.cells(row) for row in range(min(table.rows, _SAMPLE_ROWS))),
+        sample=sample,
         questions=questions + ((currency,) if currency else ()),
     )
 

@@ -51,10 +51,10 @@ def _apart(table: Table, mapping: Mapping) -> tuple[Mapping, Question | None]:
     if debit and credit and not table.header_line:
         out, into = _values(table, debit, mapping), _values(table, credit, mapping)
         swapped = (_negative(into) and not _negative(out)) or (not _negative(out) and _count(into) > _count(out))
-        if swapped:
+        if swapped and not mapping.debits:
             debit, credit = credit, debit
             mapping = replace(mapping, columns={**mapping.columns, "debit": (debit,), "credit": (credit,)})
-        if not _negative(out) and not _negative(into):
+        if not mapping.debits and not _negative(out) and not _negative(into):
             question = Question(
                 "columns.debit", "Which column is money out?", ((debit, debit), (credit, credit)), debit
             )

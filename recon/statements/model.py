@@ -182,7 +182,13 @@ class Reading:
 
 
 class StatementError(Exception):
-    """The whole file is refused. Its text is one clear sentence; ``errors`` says where."""
+    """The whole file is refused. Its text is one clear sentence; ``errors`` says where.
+
+    ``header`` and ``sample`` are those of the table, if it is one: with another mapping it may be read all the same.
+    """
+
+    header: tuple[str, ...] = ()
+    sample: tuple[tuple[str, ...], ...] = ()
 
     def __init__(self, message: str, *errors: RowError) -> None:
         super().__init__(message)

@@ -42,7 +42,7 @@ def moved(order: Sequence[str], step: str) -> list[str]:
 
 def said(version: RuleVersion) -> str:
     """What a rule version asks for, in one line."""
-    return "; ".join(criterion.sentence() for criterion in parsed(version).criteria)
+    return "; ".join(criterion.sentence().replace("*", "") for criterion in parsed(version).criteria)
 
 
 def default_rules(account: Account | None) -> list[str]:

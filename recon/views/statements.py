@@ -7,7 +7,7 @@ from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_safe
 
 from recon.forms import LineFilterForm, StatementFilterForm, after_key
-from recon.models import MatchingRun, Side, Statement, StatementLine
+from recon.models import LoadState, MatchingRun, Side, Statement, StatementLine
 from recon.partials import page_or_fragment
 from recon.usecases.finding import matched_ids, page_in_file_order, page_of, statement_lines
 from recon.usecases.row_history import settlements
@@ -55,6 +55,7 @@ def statement(request: HttpRequest, upload_id: str) -> HttpResponse:
             "facts": statement_facts(found),
             "row_errors": found.row_errors.all()[:200],
             "runs": found.runs.order_by("-number")[:10],
+            "can_discard": found.state == LoadState.READY,
         }
     fragments = {"statement-lines": "statements/_statement_lines.html"}
     return page_or_fragment(request, "statements/statement.html", fragments, context)
