@@ -35,7 +35,7 @@ NAVIGATION = (
 )  # fmt: skip
 
 
-def address(name: str, *args: str) -> str | None:
+def address(name: str, *args: object) -> str | None:
     """The address of a page, or None where this installation does not have it."""
     try:
         return reverse(name, args=args)

@@ -6,9 +6,12 @@ from typing import Any
 
 from django import forms
 from django.db.models import QuerySet
+from django.utils import timezone
 
-from recon.models import Account, Event, LoadState, Statement
+from recon.models import Account, Event, ItemState, LoadState, OpenItem, Side, Statement
 from recon.usecases.finding import RowFilter
+from recon.usecases.overview import AGES, EXCEPTIONS, SLA_DAYS, age_bounds, aged
+from recon.wording import REASONS
 
 EVENT_KINDS = ("account", "item", "ledger", "match", "rule", "run", "statement")
 
@@ -110,6 +113,42 @@ class EventFilterForm(forms.Form):
         if account := data.get("account"):
             rows = rows.filter(account_id=account.pk)
         return rows.filter(kind=data["kind"]) if data.get("kind") else rows
+
+
+class OpenItemFilterForm(forms.Form):
+    """The filters above the list of open items."""
+
+    account = forms.ModelChoiceField(Account.objects.all(), required=False, empty_label="All", widget=select())
+    side = forms.ChoiceField(
+        choices=[("", "Both"), *((str(side.value), side.label.capitalize()) for side in Side)],
+        required=False, widget=select(),
+    )  # fmt: skip
+    age = forms.ChoiceField(
+        choices=[("", "Any"), ("late", f"over {SLA_DAYS} days"), *((key, name) for key, name, _, _ in AGES)],
+        required=False, widget=select(),
+    )  # fmt: skip
+    reason = forms.ChoiceField(
+        choices=[("", "Any"), *REASONS.items(), ("none", "No reason recorded")], required=False, widget=select()
+    )
+    state = forms.ChoiceField(
+        choices=[("", "All"), ("exceptions", "Needs somebody"), *ItemState.choices], required=False, widget=select()
+    )
+
+    def narrow(self, items: QuerySet[OpenItem]) -> QuerySet[OpenItem]:
+        self.full_clean()
+        data = self.cleaned_data
+        if account := data.get("account"):
+            items = items.filter(account_id=account.pk)
+        if side := data.get("side"):
+            items = items.filter(side=int(side))
+        if reason := data.get("reason"):
+            items = items.filter(reason="" if reason == "none" else reason)
+        if state := data.get("state"):
+            items = items.filter(state__in=EXCEPTIONS if state == "exceptions" else [state])
+        today = timezone.localdate()
+        if data.get("age") == "late":
+            return items.filter(age_bounds(SLA_DAYS + 1, None, today))
+        return aged(items, data.get("age") or "", today)
 
 
 def after_key(text: str | None) -> int | None:

@@ -5,23 +5,14 @@ from __future__ import annotations
 from django.contrib.auth import views as auth_views
 from django.urls import include, path
 
-from recon.views import (
-    accounts,
-    audit,
-    exports,
-    imports,
-    ledger,
-    matches,
-    overview,
-    reconcile,
-    rule_preview,
-    rule_sets,
-    runs,
+from recon.views import ()
     statements,
 )
 
 urlpatterns = [
     path("", overview.overview, name="overview"),
+    path("search/", search.search, name="search"),
+    path("open-items/", open_items.open_items, name="open_items"),
     # statements
     path("statements/", statements.statements, name="statements"),
     path("statements/upload/", imports.upload, {"side": Side.STATEMENT}, name="statement_upload"),

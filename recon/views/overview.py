@@ -6,7 +6,25 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from recon.charts import day_chart
+from recon.forms import after_key
+from recon.models import Account
+from recon.usecases.overview import SLA_DAYS, first_steps, overview_of
+
 
 @require_safe
 def overview(request: HttpRequest) -> HttpResponse:
-    return render(request, "overview.html")
+    """What ties out and what does not; on a new installation, what to do first."""
+    steps = first_steps()
+    account = Account.objects.filter(pk=after_key(request.GET.get("account")) or 0).first()
+    context: dict[str, object] = {"steps": steps}
+    if steps.are_done:
+        figures = overview_of(account)
+        context |= {
+            "account": account,
+            "accounts": Account.objects.all(),
+            "figures": figures,
+            "chart": day_chart(figures.days),
+            "sla_days": SLA_DAYS,
+        }
+    return render(request, "overview/overview.html", context)

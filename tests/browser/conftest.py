@@ -1,0 +1,118 @@
+"""A real server process with its worker, and a real browser."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+ROOT = Path(__file__).resolve().parents[2]
+PASSWORD = "alice-password-1"
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def start_site(tmp_path_factory):
+    """Start a server on a database of its own, prepared by Python code; gives its address."""
+    processes: list[subprocess.Popen[bytes]] = []
+    databases: list[str] = []
+
+    def start(prepare: str) -> str:
+        env = environment(tmp_path_factory.mktemp("site"), databases)
+        for arguments in (["manage.py", "migrate", "-v0"], ["-c", f"import django; django.setup()\n{prepare}"]):
+            subprocess.run([sys.executable, *arguments], cwd=ROOT, env=env, check=True)
+        port = free_port()
+        web = [sys.executable, "-m", "granian", "--interface", "wsgi", "--port", str(port), "recon.wsgi:application"]
+        processes.extend(
+            subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            for command in (web, [sys.executable, "manage.py", "worker"])
+        )
+        wait_for(port)
+        return f"http://127.0.0.1:{port}"
+
+    yield start
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        process.wait(timeout=20)
+    for name in databases:
+        with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as server:
+            server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+def environment(data: Path, databases: list[str]) -> dict[str, str]:
+    """A data directory of its own, and on PostgreSQL a database of its own."""
+    env = os.environ | {
+        "TIEOUT_DATA_DIR": str(data),
+        "DJANGO_SETTINGS_MODULE": "recon.settings",
+        "PYTHONPATH": str(ROOT),
+    }
+    url = env.pop("DATABASE_URL", "")
+    if url:
+        name = f"browser_{uuid4().hex}"
+        with psycopg.connect(url, autocommit=True) as server:
+            server.execute(f'CREATE DATABASE "{name}"')
+        databases.append(name)
+        start, _, rest = url.rpartition("/postgres")
+        env["DATABASE_URL"] = f"{start}/{name}{rest}"
+    return env
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(port: int) -> None:
+    until = time.monotonic() + 90
+    while time.monotonic() < until:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    raise TimeoutError("the server did not start")
+
+
+@pytest.fixture
+def open_page(chromium):
+    """Sign Alice in and give her page; whatever the browser complains about fails the test."""
+
+    @contextmanager
+    def opened(site: str, **settings: Any) -> Iterator[Page]:
+        context = chromium.new_context(base_url=site, **settings)
+        page = context.new_page()
+        complaints: list[str] = []
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        page.set_default_timeout(30_000)
+        page.goto("/login/")
+        page.fill("[name=username]", "alice")
+        page.fill("[name=password]", PASSWORD)
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"{site}/")
+        yield page
+        context.close()
+        assert complaints == []
+
+    return opened

@@ -1,0 +1,140 @@
+"""Every page in a real browser: light and dark, wide and narrow, read by axe, silent under the security policy."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+pytestmark = [pytest.mark.browser, pytest.mark.server]
+
+PREPARE = """
+import json
+from django.contrib.auth.models import User
+from recon.models import Account, RunKind, Via
+from recon.usecases.account_settings import save_account
+from recon.usecases.events import Actor
+from recon.usecases.imports import import_ledger, import_pasted
+from recon.usecases.rule_choice import versions_to_run
+from recon.usecases.runs import start_run
+from rules.authoring import OnScreen, create_rule
+alice = User.objects.create_user("alice", password="alice-password-1")
+by = Actor(alice, Via.SCREEN)
+exact = [{"field": "amount", "operator": "eq"}, {"field": "reference", "operator": "eq"}]
+rule = create_rule(OnScreen(alice), json.dumps({"name": "Exact", "criteria": exact}))
+account = save_account(by, None, {"name": "House bank", "scope": {"owned": True}}, [rule.pk])
+header = "id,date,amount,currency,reference,description,source\\n"
+rows = [f"{n},2026-03-{n % 27 + 1:02},{n}.50,EUR,INV-{n:04},Order {n},bank" for n in range(1, 61)]
+import_ledger(by, account, (header + "\\n".join(rows)).encode(), "books.csv")
+lines = [row.replace(".50,", ".49,") if n % 9 == 0 else row for n, row in enumerate(rows)]
+statement = import_pasted(by, account, header + "\\n".join(lines))
+start_run(by, account, statement, versions_to_run([rule.pk]), kind=RunKind.INSTANT, is_dry_run=False)
+"""
+
+PAGES = {
+    "overview": "/",
+    "statements": "/statements/",
+    "a statement": "first of /statements/",
+    "upload": "/statements/upload/",
+    "new reconciliation": "/reconcile/",
+    "ledger": "/ledger/",
+    "a ledger entry": "first of /ledger/",
+    "ledger import": "/ledger/upload/",
+    "ledger imports": "/ledger/imports/",
+    "open items": "/open-items/",
+    "rules": "/rules/",
+    "settings": "/settings/",
+    "an account": "first of /settings/",
+    "a new account": "/accounts/new/",
+    "audit": "/audit/",
+    "search": "/search/?q=inv",
+    "not found": "/nothing/",
+}
+
+
+@pytest.fixture(scope="module")
+def site(start_site) -> str:
+    return start_site(PREPARE)
+
+
+def go(page, where: str) -> None:
+    if where.startswith("first of "):
+        page.goto(where.removeprefix("first of "))
+        page.goto(page.locator("main tbody tr a").first.get_attribute("href"))
+    else:
+        page.goto(where)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_serious_on_any_page(site, open_page, theme):
+    found = {}
+    with open_page(site, color_scheme=theme, reduced_motion="reduce") as page:
+        for name, where in PAGES.items():
+            go(page, where) if name != "not found" else None
+            results = Axe().run(page)
+            serious = [each for each in results.response["violations"] if each["impact"] in {"serious", "critical"}]
+            if serious:
+                found[name] = [(each["id"], [node["html"][:200] for node in each["nodes"][:3]]) for each in serious]
+    assert found == {}
+
+
+def test_no_page_is_wider_than_a_phone(site, open_page):
+    wide = []
+    with open_page(site, viewport={"width": 390, "height": 844}) as page:
+        for name, where in PAGES.items():
+            go(page, where) if name != "not found" else None
+            if page.evaluate("document.documentElement.scrollWidth") > 390:
+                wide.append(name)
+    assert wide == []
+
+
+def test_the_theme_is_chosen_once_and_stays(site, open_page):
+    with open_page(site, color_scheme="light") as page:
+        expect(page.locator("html")).to_have_attribute("data-bs-theme", "light")
+        page.get_by_role("button", name="Switch between light and dark").click()
+        expect(page.locator("html")).to_have_attribute("data-bs-theme", "dark")
+        page.goto("/ledger/")
+        expect(page.locator("html")).to_have_attribute("data-bs-theme", "dark")
+
+
+def test_a_row_opens_in_the_side_panel_and_leads_to_its_page(site, open_page):
+    with open_page(site) as page:
+        page.goto("/ledger/")
+        page.get_by_role("link", name="INV-0060").click()
+        expect(page.locator("#panel")).to_contain_text("Order 60")
+        page.get_by_role("link", name="Open as page").click()
+        expect(page.get_by_role("heading", level=1)).to_contain_text("INV-0060")
+
+
+def test_filters_narrow_a_list_without_a_reload_and_live_in_the_address(site, open_page):
+    with open_page(site) as page:
+        page.goto("/ledger/")
+        page.evaluate("window.unchanged = true")
+        page.get_by_label("Search", exact=True).fill("inv-0007")
+        expect(page.locator("#ledger-rows tbody tr")).to_have_count(1)
+        expect(page).to_have_url(re.compile(r"q=inv-0007"))
+        assert page.evaluate("window.unchanged")
+        page.reload()
+        expect(page.locator("#ledger-rows tbody tr")).to_have_count(1)
+
+
+def test_ctrl_k_finds_a_record_from_anywhere(site, open_page):
+    with open_page(site) as page:
+        page.goto("/audit/")
+        page.keyboard.press("Control+k")
+        page.keyboard.type("INV-0042")
+        page.locator("#search-results").get_by_role("link").first.click()
+        expect(page.get_by_role("heading", level=1)).to_contain_text("INV-0042")
+
+
+def test_rules_of_a_run_are_moved_with_the_keyboard(site, open_page):
+    with open_page(site) as page:
+        page.goto("/rules/")
+        page.goto("/reconcile/")
+        chips = page.locator(".chip")
+        expect(chips).to_have_count(1)
+        page.get_by_role("button", name="Move Exact down").press("Enter")
+        expect(page).to_have_url(re.compile("/reconcile/$"))
+        expect(chips.first).to_contain_text("Exact")
