@@ -11,7 +11,7 @@ import mmap
 from pathlib import Path
 from typing import Final, Protocol
 
-from recon.statements import camt, csv_format, json_format, mt940
+from recon.statements import camt, csv_format, json_format, mt940, xlsx_format
 from recon.statements.model import Hints, Reading, StatementError
 
 HEAD_BYTES: Final = 64 * 1024
@@ -35,7 +35,7 @@ class Format(Protocol):
         ...
 
 
-FORMATS: Final[tuple[Format, ...]] = (camt, mt940, json_format, csv_format)
+FORMATS: Final[tuple[Format, ...]] = (camt, mt940, xlsx_format, json_format, csv_format)
 
 
 def read(data: bytes | Path, name: str, hints: Hints | None = None) -> Reading:

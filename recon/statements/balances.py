@@ -42,8 +42,9 @@ def balances_of(
         return (), facts
     stated = _stated(table, mapping, currency, verdicts)
     running = _running(table, mapping, lines, currency)
-    kinds = {balance.kind for balance in stated}
-    return (*stated, *(balance for balance in running if balance.kind not in kinds)), facts
+    if running and {balance.kind for balance in stated} != {"opening", "closing"}:
+        return tuple(running), facts  # one source for both ends: a balance above the header may be of another day
+    return tuple(stated), facts
 
 
 def _stated(table: Table, mapping: Mapping, currency: str, verdicts: Verdicts) -> list[Balance]:

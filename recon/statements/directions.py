@@ -9,7 +9,7 @@ from recon.statements.mapping import Mapping
 from recon.statements.model import Hints, Question
 from recon.statements.numbers import NumberError, parse_amount
 from recon.statements.tables import Table
-from recon.statements.words import MINUS_WORDS, NEUTRAL_WORDS, PLUS_WORDS
+from recon.statements.words import CARD_WORDS, MINUS_WORDS, NEUTRAL_WORDS, PLUS_WORDS, REPAYMENT_WORDS, plain
 
 _SAMPLE = 2_000
 _BLNK = {"id", "amount", "date", "currency", "reference"}
@@ -30,8 +30,12 @@ def with_directions(table: Table, mapping: Mapping, hints: Hints) -> tuple[Mappi
         return _with_words(sample, mapping), None
     if words and _opposed(signs, words):
         return replace(mapping, sign="inverted"), _question("inverted")
-    unsigned = bool(signs) and not any(sign < 0 for sign in signs) and not _marked(sample, mapping)
+    if _charges_are_plus(sample, mapping, signs):
+        return replace(mapping, sign="inverted"), _question("inverted")
+    unsigned = any(signs) and not any(sign < 0 for sign in signs) and not _marked(sample, mapping)
     asked = unsigned and hints.side == "statement" and not {name.casefold() for name in table.header} >= _BLNK
+    if asked and _is_card(table):
+        return replace(mapping, sign="inverted"), _question("inverted")
     return replace(mapping, sign="as_given"), _question("as_given") if asked else None
 
 
@@ -117,6 +121,24 @@ def _opposed(signs: list[int], words: list[int]) -> bool:
     """Every row says the opposite of its sign, in both directions: a card statement with charges as plus."""
     pairs = {(sign, word) for sign, word in zip(signs, words, strict=True) if sign and word}
     return pairs == {(1, -1), (-1, 1)}
+
+
+def _charges_are_plus(table: Table, mapping: Mapping, signs: list[int]) -> bool:
+    """Most amounts are plus and every payment to the issuer is minus: a card statement seen from the issuer."""
+    names = [*mapping.columns.get("description", ()), *mapping.columns.get("counterparty", ())]
+    texts = [" ".join(cells) for cells in zip(*(table.texts(name).to_pylist() for name in names), strict=True)]
+    if signs.count(-1) == 0 or signs.count(1) <= 2 * signs.count(-1) or not texts:
+        return False
+    paid = {
+        sign for sign, text in zip(signs, texts, strict=True) if any(word in plain(text) for word in REPAYMENT_WORDS)
+    }
+    return paid == {-1}
+
+
+def _is_card(table: Table) -> bool:
+    """Whether the header is that of a card's holder (a merchant's export has customers too)."""
+    words = [plain(name) for name in table.header]
+    return any(card in word for card in CARD_WORDS for word in words) and not any("customer" in word for word in words)
 
 
 def _with_words(table: Table, mapping: Mapping) -> Mapping:

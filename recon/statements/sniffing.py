@@ -7,6 +7,7 @@ from dataclasses import replace
 from recon.statements.directions import amount_column, with_directions
 from recon.statements.mapping import Mapping
 from recon.statements.model import Hints, Question, StatementError
+from recon.statements.profiles import profile_for
 from recon.statements.roles import roles_of
 from recon.statements.styles import currency_of, date_order_of, decimal_of
 from recon.statements.tables import Table
@@ -20,7 +21,9 @@ def sniffed(table: Table, partial: Mapping, hints: Hints) -> tuple[Mapping, tupl
 
     Raises StatementError when a mapped column is not in the file, or when no column can be the amount.
     """
-    mapping = replace(partial, columns=_columns(table, partial, hints), header_row=table.header_line)
+    if not partial.columns and (known := profile_for(table.header, partial.amount_column or hints.amount_column)):
+        partial = partial.filled_from(known)
+    mapping = replace(partial, columns=_columns(table, partial, hints), header_row=table.header_line or 0)
     questions: list[Question | None] = []
     if mapping.decimal is None:
         decimal, question = decimal_of(table, mapping)

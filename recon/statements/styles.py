@@ -9,7 +9,7 @@ from typing import Final
 import pyarrow.compute as pc
 
 from recon.statements.cells import Row
-from recon.statements.currencies import currency_code, named_in
+from recon.statements.currencies import currency_code, named_in, stated_code
 from recon.statements.dates import DateOrder, order_votes
 from recon.statements.mapping import AMOUNT_ROLES, Mapping
 from recon.statements.model import Hints, Question
@@ -67,10 +67,16 @@ def currency_of(table: Table, mapping: Mapping, hints: Hints) -> str | None:
     """The currency of rows that name none: by the amount's header, its symbols, the lines above, then the account."""
     names = [name for role in ("amount", "debit", "credit", "gross", "net") for name in mapping.columns.get(role, ())]
     stated = next((code for name in names if (code := named_in(name, hints.currency))), None)
-    if stated:
+    if stated or (stated := _only_code(table, mapping.column("currency"))):
         return stated
     written = _symbol(table, names, mapping.decimal or ".", hints.currency)
     return written or _above(table.above, hints.currency) or hints.currency
+
+
+def _only_code(table: Table, name: str | None) -> str | None:
+    """The one currency that a currency column names, for the rows that leave it empty."""
+    codes = {stated_code(text) for text in pc.unique(table.texts(name)).to_pylist() if text} if name else set()
+    return codes.pop() if len(codes) == 1 else None
 
 
 def _symbol(table: Table, names: Iterable[str], decimal: Decimals, expected: str | None) -> str | None:

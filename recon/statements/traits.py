@@ -15,6 +15,7 @@ from recon.statements.numbers import decimal_votes, looks_like_amount
 from recon.statements.words import MINUS_WORDS, NEUTRAL_WORDS, PLUS_WORDS
 
 _SAMPLE: Final = 200
+_NONZERO: Final = re.compile(r"[1-9]")
 _DECIMALS: Final = re.compile(r"[.,]\d{1,2}\D*$")
 
 
@@ -26,7 +27,7 @@ class Traits:
     filled: float
     distinct: int
     amounts: float
-    decimals: float  # amounts written with one or two decimal places, or with a currency sign
+    decimals: float  # of those that are not zero: written with one or two decimal places, or with a currency sign
     dates: float
     times: float
     directions: float  # words like debit, credit, S, H
@@ -48,7 +49,10 @@ def traits_of(name: str, column: pa.Array) -> Traits:
         filled=len(filled) / max(len(texts), 1),
         distinct=len(set(filled)),
         amounts=_share(filled, lambda text: looks_like_amount(text) and any(each.isdigit() for each in text)),
-        decimals=_share(filled, lambda text: bool(_DECIMALS.search(text)) or sum(decimal_votes([text])) > 0),
+        decimals=_share(
+            [text for text in filled if _NONZERO.search(text)],
+            lambda text: bool(_DECIMALS.search(text)) or sum(decimal_votes([text])) > 0,
+        ),
         dates=_share(filled, looks_like_date),
         times=_share(filled, _is_time),
         directions=_share(filled, is_direction),

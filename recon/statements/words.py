@@ -46,6 +46,8 @@ VOID_WORDS: Final = frozenset(map(plain, _WORDS["rows"]["void"]))
 TOTAL_WORDS: Final = frozenset(map(plain, _WORDS["rows"]["total"]))
 OPENING_WORDS: Final = frozenset(map(plain, _WORDS["rows"]["opening"]))
 CLOSING_WORDS: Final = frozenset(map(plain, _WORDS["rows"]["closing"]))
+REPAYMENT_WORDS: Final = tuple(map(plain, _WORDS["rows"]["repayment"]))
+CARD_WORDS: Final = tuple(map(plain, _WORDS["rows"]["card"]))
 PREAMBLE_WORDS: Final = {key: frozenset(map(plain, words)) for key, words in _WORDS["preamble"].items()}
 MONTHS: Final = {
     unicodedata.normalize("NFC", name).casefold(): number

@@ -1,0 +1,98 @@
+"""Spreadsheets: XLSX, XLS, XLSB and ODS, read by python-calamine, which gives values and never runs a formula."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from datetime import date, datetime, time, timedelta
+from io import BytesIO
+from typing import Any, Final
+
+from python_calamine import CalamineError, CalamineWorkbook
+
+from recon.statements.cells import Row, cell_text
+from recon.statements.csv_format import read_rows
+from recon.statements.header import header_of
+from recon.statements.mapping import Mapping
+from recon.statements.model import Hints, Reading, StatementError
+
+NAME: Final = "xlsx"
+_OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_ZIP: Final = b"PK\x03\x04"
+_NAMES: Final = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods")
+_PARTS: Final = (b"[Content_Types].xml", b"xl/", b"mimetypeapplication/vnd.oasis.opendocument.spreadsheet", b"_rels/")
+
+
+def detects(head: bytes, name: str) -> int:
+    """An OLE file, or a zip whose first parts are those of a workbook. Text named .xls is for the CSV reader."""
+    if head.startswith(_OLE):
+        return 90
+    if not head.startswith(_ZIP):
+        return 0
+    if any(part in head[:4096] for part in _PARTS):
+        return 90
+    return 60 if name.lower().endswith(_NAMES) else 0
+
+
+def read(data: bytes, name: str, hints: Hints) -> Reading:
+    """The sheet that holds the table: the first with a header of known words, else the first with anything."""
+    _refuse_bombs(data, hints.limits.max_unpacked)
+    try:
+        workbook = CalamineWorkbook.from_filelike(BytesIO(data))
+        sheets = [(each, list(_rows(workbook, each))) for each in workbook.sheet_names]
+    except (CalamineError, zipfile.BadZipFile) as error:
+        raise StatementError(f"The spreadsheet cannot be opened: {error}.") from None
+    filled = [(each, rows) for each, rows in sheets if rows]
+    if not filled:
+        raise StatementError("The spreadsheet is empty.")
+    partial = hints.mapping or Mapping()
+    headed = [rows for _, rows in filled if header_of(rows, partial)]
+    return read_rows(NAME, (headed or [rows for _, rows in filled])[0], partial, hints)
+
+
+def _rows(workbook: CalamineWorkbook, sheet: str) -> Iterator[Row]:
+    for line, cells in enumerate(workbook.get_sheet_by_name(sheet).to_python(skip_empty_area=False), start=1):
+        row = Row(line, tuple(map(_text, cells)))
+        if not row.blank:
+            yield row
+
+
+def _text(value: Any) -> str:
+    """A cell as it would be written in a text file.
+
+    Numbers have at most 15 digits, as spreadsheets show them; three decimals get a fourth, so that a column that is
+    otherwise written 1.234,56 cannot take the point for a thousands mark.
+    """
+    if isinstance(value, str):
+        return cell_text(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float | int):
+        return _number(value)
+    if isinstance(value, datetime):
+        midnight = value.time() == time()
+        return value.date().isoformat() if midnight else value.isoformat(sep=" ", timespec="seconds")
+    if isinstance(value, date | time):
+        return value.isoformat()
+    return str(value) if isinstance(value, timedelta) else ""
+
+
+def _number(value: float) -> str:
+    text = f"{value:.15g}"
+    if "e" in text:
+        text = f"{value:f}".rstrip("0").rstrip(".")
+    return text + "0" if text[-4:-3] == "." else text
+
+
+def _refuse_bombs(data: bytes, limit: int) -> None:
+    """Refuse a workbook that unpacks to more than the limit, by what its directory says, before unpacking it."""
+    if not data.startswith(_ZIP):
+        return
+    try:
+        with zipfile.ZipFile(BytesIO(data)) as archive:
+            size = sum(each.file_size for each in archive.infolist())
+    except zipfile.BadZipFile as error:
+        raise StatementError(f"The spreadsheet cannot be opened: {error}.") from None
+    if size > limit:
+        message = f"The spreadsheet unpacks to {size:,} bytes, more than the limit of {limit:,}."
+        raise StatementError.at(message, found=f"{size:,} bytes", expected=f"at most {limit:,} bytes")
