@@ -41,9 +41,11 @@ def converted(table: Table, mapping: Mapping, hints: Hints) -> tuple[Statement, 
     verdicts = left_out_by_rule(table, mapping, hints)
     currencies = _currencies(table, mapping, hints, failures)
     amounts = row_amounts(table, mapping, hints, currencies, failures)
+    bad_amounts = set(failures.by_row)
     zone = ZoneInfo(hints.time_zone) if hints.time_zone else UTC
     days, values, instants = _dates(table, mapping, zone, failures)
-    verdicts |= left_out_for_want(table, mapping, amounts.units, days, set(failures.by_row) | set(verdicts))
+    settled = bad_amounts | set(verdicts)
+    verdicts |= left_out_for_want(table, mapping, amounts.units, days, settled, set(failures.by_row) - settled)
     for row, (column, expected) in verdicts.wanting.items():
         failures.by_row.setdefault(row, (column, "", expected))
     for row in verdicts.reasons:
@@ -164,7 +166,7 @@ def _statement(table: Table, mapping: Mapping, hints: Hints, lines: pa.Table, ve
     balances, facts = balances_of(table, mapping, lines, currency, verdicts)
     span = pc.min_max(lines["booking_date"]).as_py()
     return Statement(
-        account=accounts[0] if len(accounts) == 1 and accounts[0] else facts.account,
+        account=facts.account or (accounts[0] if len(accounts) == 1 else None) or None,
         currency=None if currency == UNKNOWN else currency,
         number=None,
         period_start=facts.start or span["min"],
@@ -193,8 +195,12 @@ def _errors(table: Table, failures: Failures, hints: Hints) -> tuple[RowError, .
     return tuple(errors)
 
 
-def currency_question(lines: pa.Table) -> Question | None:
-    """Asked when nothing said which currency the amounts are in."""
-    if UNKNOWN not in pc.unique(lines["currency"]).to_pylist():
-        return None
-    return Question("currency", "Which currency are the amounts in?", (), UNKNOWN)
+def missing_questions(table: Table, mapping: Mapping, lines: pa.Table) -> tuple[Question, ...]:
+    """Asked when nothing said which currency the amounts are in, or which column has the dates."""
+    questions = []
+    if UNKNOWN in pc.unique(lines["currency"]).to_pylist():
+        questions.append(Question("currency", "Which currency are the amounts in?", (), UNKNOWN))
+    if table.rows and not (mapping.column("booking_date") or mapping.column("value_date")):
+        options = tuple((name, name) for name in table.header)
+        questions.append(Question("columns.booking_date", "Which column has the dates?", options, ""))
+    return tuple(questions)

@@ -25,6 +25,8 @@ _CANDIDATES: Final = (
 """Encodings in which banks write, the likelier first among equals."""
 
 _SAMPLE_BYTES: Final = 64 * 1024
+_TELLING_BYTES: Final = 6
+"""With fewer bytes than these beyond ASCII, and no header word among them, western European is the best bet."""
 
 
 def decode(data: bytes, encoding: str) -> str:
@@ -80,6 +82,9 @@ def _guess(data: bytes) -> str:
     sample = _telling_part(data)
     scores = {name: score for name in _CANDIDATES if (score := _sense(sample, name)) is not None}
     best = max(scores, key=lambda name: (scores[name], -_CANDIDATES.index(name)))
+    few = sum(byte > 127 for byte in sample) < _TELLING_BYTES and scores[best] <= 1  # and no header word is known
+    if few and "cp1252" in scores:
+        return "cp1252"
     close = [name for name in scores if scores[name] > scores[best] - 0.02]
     if scores[best] < 0.9 and len(close) > 1:
         found = from_bytes(sample, cp_isolation=close).best()

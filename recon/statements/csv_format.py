@@ -8,7 +8,7 @@ from mmap import mmap
 from typing import Final
 
 from recon.statements.cells import Row, delimiter_of, rows_of
-from recon.statements.convert import converted, currency_question
+from recon.statements.convert import converted, missing_questions
 from recon.statements.csv_encoding import decode, encoding_of, is_text
 from recon.statements.csv_quick import WORTHWHILE, quick_table
 from recon.statements.header import header_of
@@ -104,7 +104,6 @@ def read_table(kind: str, table: Table, partial: Mapping, hints: Hints) -> Readi
         error.header, error.sample = table.header, sample
         raise
     statement, errors = converted(table, mapping, hints)
-    currency = currency_question(statement.lines)
     return Reading(
         format=kind,
         encoding=partial.encoding,
@@ -113,7 +112,7 @@ def read_table(kind: str, table: Table, partial: Mapping, hints: Hints) -> Readi
         mapping=mapping,
         header=table.header,
         sample=sample,
-        questions=questions + ((currency,) if currency else ()),
+        questions=questions + missing_questions(table, mapping, statement.lines),
     )
 
 

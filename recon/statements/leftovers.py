@@ -44,6 +44,8 @@ def left_out_by_rule(table: Table, mapping: Mapping, hints: Hints) -> Verdicts:
     if (status := mapping.column("status")) and hints.side == "statement":
         for words, reason in ((PENDING_WORDS, "pending"), (VOID_WORDS, "not executed")):
             reasons |= dict.fromkeys(_rows_with(table.texts(status), words, plainly=True), reason)
+    if day := mapping.column("booking_date"):
+        reasons |= dict.fromkeys(_rows_with(table.texts(day), PENDING_WORDS, plainly=True), "pending")
     if (sign := mapping.column("sign")) and mapping.sign == "column":
         rows = _rows_with(table.texts(sign), set(mapping.neutral_words))
         reasons |= dict.fromkeys(rows, "neither money in nor out")
@@ -54,8 +56,13 @@ def left_out_by_rule(table: Table, mapping: Mapping, hints: Hints) -> Verdicts:
     return Verdicts(reasons)
 
 
-def left_out_for_want(table: Table, mapping: Mapping, units: pa.Array, days: pa.Array, settled: set[int]) -> Verdicts:
-    """Rows without an amount or a date: left out if they are plainly notes or totals, else wanting."""
+def left_out_for_want(
+    table: Table, mapping: Mapping, units: pa.Array, days: pa.Array, settled: set[int], dateless: set[int]
+) -> Verdicts:
+    """Rows without an amount or a date: left out if they are plainly notes or totals, else wanting.
+
+    ``dateless`` rows have something in the place of the date that is none: without an amount they are no lines.
+    """
     verdicts = Verdicts()
     usual = _usual_filling(table)
     dated = mapping.column("booking_date") or mapping.column("value_date")
@@ -64,11 +71,13 @@ def left_out_for_want(table: Table, mapping: Mapping, units: pa.Array, days: pa.
         (each for role in ("amount", "gross", "net", "debit", "credit") if (each := mapping.column(role))), ""
     )
     for row in pc.indices_nonzero(pc.is_null(units)).to_pylist():
-        if row not in settled:
+        if row in dateless:
+            verdicts.reasons[row] = "no line: it has neither a date nor an amount"
+        elif row not in settled:
             _judge(table, row, usual, verdicts, (amount_column, "an amount"))
     if not no_dates:
         for row in pc.indices_nonzero(pc.is_null(days)).to_pylist():
-            if row not in settled and row not in verdicts and row not in verdicts.wanting:
+            if row not in settled | dateless and row not in verdicts and row not in verdicts.wanting:
                 _judge(table, row, usual, verdicts, (dated or "", "a date"))
     return verdicts
 

@@ -39,11 +39,12 @@ def _by_header(columns: Sequence[Traits], *, ledger: bool) -> dict[Role, tuple[s
     """Best fit first; a column takes one role (a direction may share its column), a role one column."""
     roles: dict[Role, tuple[str, ...]] = {}
     taken: set[str] = set()
+    some = any(each.filled for each in columns)
     offers = [
         (score + _content_bonus(role, each), -place, role, each)
         for place, each in enumerate(columns)
         for role in _roles_for(each, ledger=ledger)
-        if (score := fit(role, each.name)) >= (_EXACT if each.empty and any(other.filled for other in columns) else 1)
+        if (score := fit(role, each.name)) >= (_EXACT if role == "account" or (each.empty and some) else 1)
         and not (role == "currency" and score < _EXACT and _FOREIGN & set(plain(each.name).split()))
     ]
     for _score, _place, role, each in sorted(offers, key=lambda offer: offer[:2], reverse=True):
@@ -92,7 +93,7 @@ def _with_amounts(
     by_name = {each.name: each for each in columns}
     single = [by_name[roles[role][0]] for role in ("amount", "gross", "net") if role in roles]
     apart = [by_name[roles[role][0]] for role in ("debit", "credit") if role in roles]
-    if len(apart) == 2 and (not single or max(each.filled for each in single) < 0.5 <= _together(apart)):
+    if len(apart) == 2 and (not single or max(each.filled for each in single) + 0.05 < _together(apart)):
         return {role: names for role, names in roles.items() if role != "amount"}
     if single:
         return {role: names for role, names in roles.items() if role not in {"debit", "credit"}}

@@ -61,7 +61,8 @@ def fit(role: Role, header: str) -> int:
     words = plain(header)
     core = plain(re.sub(r"[(\[（].*?[)\]）]", " ", header))
     ranked = HEADER_WORDS[role]
-    for exact, base in ((words, 100), (core, 95)):
+    joined = words if words.isascii() else words.replace(" ", "")  # 记账金额(支出) is the word 记账金额支出
+    for exact, base in ((words, 100), (joined, 100), (core, 95)):
         if exact in ranked:
             return base - min(ranked[exact], 30)
     return max((_part(word, rank, words) for word, rank in ranked.items()), default=0)
