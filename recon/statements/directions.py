@@ -52,7 +52,7 @@ def _apart(table: Table, mapping: Mapping) -> tuple[Mapping, Question | None]:
     """Columns for out and in: the out column may carry its own minus. Without a header, out is the busier one."""
     debit, credit = mapping.column("debit"), mapping.column("credit")
     question = None
-    if debit and credit and not table.header_line:
+    if debit and credit and table.header_line is None:
         out, into = _values(table, debit, mapping), _values(table, credit, mapping)
         swapped = (_negative(into) and not _negative(out)) or (not _negative(out) and _count(into) > _count(out))
         if swapped and not mapping.debits:

@@ -57,7 +57,7 @@ def _columns(table: Table, partial: Mapping, hints: Hints) -> dict:  # type: ign
     if not (amount_column(partial) or partial.column("debit") or partial.column("credit")):
         sample = table.head(_SAMPLE)
         traits = [traits_of(name, column) for name, column in zip(table.header, sample.columns, strict=True)]
-        found = roles_of(traits, headed=bool(table.header_line), ledger=hints.side == "ledger")
+        found = roles_of(traits, headed=table.header_line is not None, ledger=hints.side == "ledger")
         columns = {**found, **partial.columns}
     mapping = Mapping(columns=columns)
     if not (amount_column(mapping) or mapping.column("debit") or mapping.column("credit")):

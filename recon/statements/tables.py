@@ -22,7 +22,7 @@ class Table:
     columns: tuple[pa.Array, ...]
     lines: pa.Array  # int64, the 1-based physical line of each row
     above: tuple[Row, ...] = ()  # what stood before the header or the first row
-    header_line: int = 0  # 0: the file has no header
+    header_line: int | None = None  # None: nothing names the columns; 0: the format itself does (JSON's keys)
 
     @property
     def rows(self) -> int:
@@ -68,7 +68,7 @@ def table_of(rows: Sequence[Row], header: Row | None) -> Table:
     )
     above = tuple(row for row in rows if header and row.line < header.line and not row.blank)
     lines = pa.array([row.line for row in body], pa.int64())
-    return Table(names, columns, lines, above, header.line if header else 0)
+    return Table(names, columns, lines, above, header.line if header else None)
 
 
 def unique_names(header: Sequence[str], width: int) -> tuple[str, ...]:

@@ -76,7 +76,7 @@ def test_debit_and_credit_columns_are_signed_from_the_owner_of_the_account(hints
 
 
 def test_json_keeps_every_digit_and_reads_nested_lists():
-    rows = '[{"id": "a", "amount": 0.30, "date": "2024-03-01", "currency": "EUR", "meta": {"order": 7}}]'
+    rows = '[{"id": "a", "amount": 0.30, "date": "2024-03-01", "currency": "EUR", "meta": {"colour": 7}}]'
     for text in (
         rows,
         f'{{"data": {{"transactions": {rows}}}}}',
@@ -87,7 +87,7 @@ def test_json_keeps_every_digit_and_reads_nested_lists():
         assert reading.format == "json"
         assert set(amounts(reading)) == {Decimal("0.30")}
         assert reading.lines["amount_text"].to_pylist()[0] == "0.30"
-        assert json.loads(reading.lines["extra"][0].as_py()) == {"meta.order": "7"}
+        assert json.loads(reading.lines["extra"][0].as_py()) == {"meta.colour": "7"}
 
 
 def test_the_mapping_that_was_sniffed_reads_the_file_again_after_a_journey_through_json():
@@ -107,3 +107,9 @@ def test_a_mapping_made_by_hand_reads_columns_that_no_header_explains():
     reading = read(data, "s.csv", Hints(mapping=mapping, currency="EUR"))
     assert amounts(reading) == [Decimal("9.99")]
     assert reading.lines["booking_date"].to_pylist() == [date(2024, 2, 1)]
+
+
+def test_json_keys_name_the_columns_as_a_header_would():
+    reading = read(b'[{"id": "e1", "amount": 1.5, "reference": "txn_001", "currency": "USD"}]', "instant.json")
+    line = reading.lines.to_pylist()[0]
+    assert (line["external_id"], line["reference"], line["description"]) == ("e1", "txn_001", None)
