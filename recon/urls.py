@@ -5,7 +5,21 @@ from __future__ import annotations
 from django.contrib.auth import views as auth_views
 from django.urls import include, path
 
-from recon.views import ()
+from recon.models import Side
+from recon.views import (
+    accounts,
+    audit,
+    exports,
+    imports,
+    ledger,
+    matches,
+    open_items,
+    overview,
+    reconcile,
+    rule_preview,
+    rule_sets,
+    runs,
+    search,
     statements,
 )
 

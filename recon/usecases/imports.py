@@ -5,33 +5,25 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Sequence
 from collections.abc import Mapping as Plain
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from django.conf import settings
-from django.db import transaction
-from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from recon.models import (
     Account,
-    Claim,
     ImportProfile,
-    ItemState,
     LedgerEntry,
     LedgerImport,
     LoadState,
-    Match,
-    MatchRow,
-    MatchState,
-    OpenItem,
     Side,
     Statement,
     StatementBalance,
     StatementLine,
     StatementRowError,
-    UnmatchedItem,
     reserve_ids,
 )
 from recon.statements.model import Reading
@@ -42,17 +34,33 @@ from recon.usecases.events import Actor, record
 from recon.usecases.files import Source, keep, sha256_of, stage_file
 from recon.usecases.import_preview import Preview, examine, preview, read_source, totals_in_words
 from recon.usecases.import_rows import entry_rows, keyed, line_rows, load_unseen
+from recon.usecases.taking_back import discard_statement, reverse_ledger_import
 
 __all__ = [
+    "Prepared",
     "Preview",
     "discard_statement",
     "import_ledger",
     "import_pasted",
     "import_statement",
+    "prepare",
     "preview",
     "reverse_ledger_import",
     "stage_file",
+    "store_ledger",
+    "store_statement",
 ]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A file that was read and may be stored: nothing speaks against it."""
+
+    source: Source
+    name: str
+    reading: Reading
+    sha256: str
+    mapping: Plain[str, Any] | None = None  # if somebody chose one: it will be remembered
 
 
 def import_statement(
@@ -68,32 +76,68 @@ def import_statement(
     label: str = "",
     progress: Progress | None = None,
 ) -> Statement:
-    """Store a statement file for an account: lines, balances, row errors and the original.
-
-    All or nothing, also when killed half-way. `label` is the source named with the upload; lines that name none get
-    it. `accepting` names questions (what they are about: sign, currency …) whose suggested answer will do. Raises
-    Refused if the file cannot be read, has row errors (unless `good_rows_only`), leaves another question open, or
-    repeats what is there (unless `allow_duplicate`).
-    """
-    reading, sha256 = _read_checked(
+    """Store a statement file for an account: `prepare` and `store_statement`, whose words hold here."""
+    prepared = prepare(
         account,
         Side.STATEMENT,
         source,
         name,
-        mapping,
+        mapping=mapping,
         good_rows_only=good_rows_only,
         allow_duplicate=allow_duplicate,
         accepting={"sign"} if account.is_builtin else accepting,
     )
+    return store_statement(by, account, prepared, label=label, progress=progress)
+
+
+def prepare(
+    account: Account | None,
+    side: Side,
+    source: Source,
+    name: str,
+    *,
+    mapping: Plain[str, Any] | None = None,
+    good_rows_only: bool = False,
+    allow_duplicate: bool = False,
+    accepting: Collection[str] = (),
+) -> Prepared:
+    """Read a file for an account, which need not be saved yet, without storing anything.
+
+    `accepting` names questions (what they are about: sign, currency …) whose suggested answer will do. Raises Refused
+    if the file cannot be read, has row errors (unless `good_rows_only`), leaves another question open, or repeats
+    what is there (unless `allow_duplicate`).
+    """
+    reading = read_source(source, name, account, side, mapping)
+    if reading.errors and not good_rows_only:
+        more = f" (and {len(reading.errors) - 1:,} more)" if len(reading.errors) > 1 else ""
+        raise Refused(f"{reading.errors[0].message}{more}", reading.errors)
+    if not reading.statements:
+        raise Refused("The file holds no statement.", reading.errors)
+    if asked := [question.text for question in reading.questions if question.about not in accepting]:
+        raise Refused(" ".join(asked))
+    sha256 = sha256_of(source)
+    if not allow_duplicate and (repeats := examine(reading, account, side, sha256).repeats):
+        raise Refused(" ".join(each.text for each in repeats))
+    return Prepared(source, name, reading, sha256, mapping)
+
+
+def store_statement(
+    by: Actor, account: Account, prepared: Prepared, *, label: str = "", progress: Progress | None = None
+) -> Statement:
+    """Store lines, balances, row errors and the original. All or nothing, also when killed half-way.
+
+    `label` is the source named with the upload; lines that name none get it.
+    """
+    reading, sha256 = prepared.reading, prepared.sha256
     start, end = period(reading)
     first = reading.statements[0]
     statement = Statement(
         number=reserve_ids(Statement, 1),
         account=account,
         source=label or account.name,
-        name=name[:255],
+        name=prepared.name[:255],
         sha256=sha256,
-        file=keep(source, sha256),
+        file=keep(prepared.source, sha256),
         format=reading.format,
         encoding=reading.encoding or "",
         mapping=reading.mapping.to_dict() if reading.mapping else None,
@@ -111,7 +155,7 @@ def import_statement(
 
     def reveal() -> None:
         _store_around(statement, reading)
-        _remember(account, Side.STATEMENT, mapping)
+        _remember(account, Side.STATEMENT, prepared.mapping)
         Statement.objects.filter(pk=statement.pk).update(state=LoadState.READY)
         _record_import(by, "statement", statement, account, reading)
 
@@ -150,27 +194,24 @@ def import_ledger(
     accepting: Collection[str] = (),
     progress: Progress | None = None,
 ) -> LedgerImport:
-    """Store a file of ledger entries: owned by the account, or anybody's if none is given.
-
-    All or nothing, also when killed half-way. Raises Refused as `import_statement` does; a ledger with row errors is
-    never stored in part.
-    """
-    reading, sha256 = _read_checked(
-        account,
-        Side.LEDGER,
-        source,
-        name,
-        mapping,
-        good_rows_only=False,
-        allow_duplicate=allow_duplicate,
-        accepting=accepting,
+    """Store a file of ledger entries: `prepare` and `store_ledger`. One with row errors is never stored in part."""
+    prepared = prepare(
+        account, Side.LEDGER, source, name, mapping=mapping, allow_duplicate=allow_duplicate, accepting=accepting
     )
+    return store_ledger(by, account, prepared, progress=progress)
+
+
+def store_ledger(
+    by: Actor, account: Account | None, prepared: Prepared, *, progress: Progress | None = None
+) -> LedgerImport:
+    """Store ledger entries, owned by the account or anybody's if none is given. All or nothing, also when killed."""
+    reading, owner = prepared.reading, account.pk if account else None
     imported = LedgerImport(
         number=reserve_ids(LedgerImport, 1),
         account=account,
-        name=name[:255],
-        sha256=sha256,
-        file=keep(source, sha256),
+        name=prepared.name[:255],
+        sha256=prepared.sha256,
+        file=keep(prepared.source, prepared.sha256),
         format=reading.format,
         mapping=reading.mapping.to_dict() if reading.mapping else None,
         record_count=reading.lines.num_rows,
@@ -178,14 +219,12 @@ def import_ledger(
     )
 
     def rows() -> pa.Table:
-        owner = account.pk if account else None
-        return entry_rows(
-            keyed(reading.lines), import_number=imported.number, account_id=owner, created_at=timezone.now()
-        )
+        entries = keyed(reading.lines)
+        return entry_rows(entries, import_number=imported.number, account_id=owner, created_at=timezone.now())
 
     def reveal() -> None:
         if account is not None:
-            _remember(account, Side.LEDGER, mapping)
+            _remember(account, Side.LEDGER, prepared.mapping)
         LedgerImport.objects.filter(pk=imported.pk).update(state=LoadState.READY)
         _record_import(by, "ledger", imported, account, reading)
 
@@ -196,32 +235,6 @@ def import_ledger(
 
 def _insert(imported: Statement | LedgerImport) -> None:
     imported.save(force_insert=True)
-
-
-def _read_checked(
-    account: Account | None,
-    side: Side,
-    source: Source,
-    name: str,
-    mapping: Plain[str, Any] | None,
-    *,
-    good_rows_only: bool,
-    allow_duplicate: bool,
-    accepting: Collection[str],
-) -> tuple[Reading, str]:
-    """The reading and the file's hash, once nothing speaks against storing it."""
-    reading = read_source(source, name, account, side, mapping)
-    if reading.errors and not good_rows_only:
-        more = f" (and {len(reading.errors) - 1:,} more)" if len(reading.errors) > 1 else ""
-        raise Refused(f"{reading.errors[0].message}{more}", reading.errors)
-    if not reading.statements:
-        raise Refused("The file holds no statement.", reading.errors)
-    if asked := [question.text for question in reading.questions if question.about not in accepting]:
-        raise Refused(" ".join(asked))
-    sha256 = sha256_of(source)
-    if not allow_duplicate and (repeats := examine(reading, account, side, sha256).repeats):
-        raise Refused(" ".join(each.text for each in repeats))
-    return reading, sha256
 
 
 def _labelled(rows: pa.Table, label: str) -> pa.Table:
@@ -282,49 +295,3 @@ def _record_import(
         "totals": list(totals_in_words(reading, side)),
     }
     record(by, f"{kind} imported", kind, imported.pk, account_id=account.pk if account else None, after=after)
-
-
-# --- taking back --------------------------------------------------------------------------------------------------
-
-
-def discard_statement(by: Actor, statement: Statement, *, why: str = "") -> None:
-    """Take a statement back. Raises Refused while a line of it is in a confirmed match."""
-    lines = StatementLine.objects.filter(statement_number=statement.number)
-    with transaction.atomic():
-        _take_back(by, statement, Side.STATEMENT, lines, why)
-
-
-def reverse_ledger_import(by: Actor, imported: LedgerImport, *, why: str = "") -> None:
-    """Take a ledger import back. Raises Refused while an entry of it is in a confirmed match."""
-    entries = LedgerEntry.objects.filter(import_number=imported.number)
-    with transaction.atomic():
-        _take_back(by, imported, Side.LEDGER, entries, why)
-
-
-def _take_back(by: Actor, imported: Statement | LedgerImport, side: Side, rows: QuerySet[Any], why: str) -> None:
-    """Rows that no run has reported on are deleted; others stay for the runs' history, where nothing reads them."""
-    kind = "statement" if side == Side.STATEMENT else "ledger"
-    locked = type(imported)._default_manager.select_for_update().get(pk=imported.pk)
-    if locked.state != LoadState.READY:
-        raise Refused(f"{imported.name} is not there to be taken back: it is {locked.state}.")
-    of_row = {"side": side, "row_id": OuterRef("pk")}
-    if claimed := rows.filter(Exists(Claim.objects.filter(**of_row))).count():
-        raise Refused(f"{claimed:,} rows of {imported.name} are matched; unmatch them first.")
-    _withdraw_suggestions(side, rows)
-    now = timezone.now()
-    items = OpenItem.objects.filter(side=side, row_id__in=rows.values("pk")).unresolved()
-    items.update(state=ItemState.RESOLVED, resolved_at=now, hold_until=None, reason="taken_back")
-    reported = Exists(MatchRow.objects.filter(**of_row)) | Exists(UnmatchedItem.objects.filter(**of_row))
-    rows.exclude(reported | Exists(OpenItem.objects.filter(**of_row))).delete()
-    locked.state = LoadState.DISCARDED
-    locked.save(update_fields=["state"])
-    verb = "statement discarded" if side == Side.STATEMENT else "ledger import reversed"
-    before = {"name": imported.name, "rows": imported.record_count}
-    record(by, verb, kind, imported.pk, account_id=imported.account_id, before=before, why=why)
-
-
-def _withdraw_suggestions(side: Side, rows: QuerySet[Any]) -> None:
-    matches = MatchRow.objects.filter(side=side, row_id__in=rows.values("pk")).values("match_id")
-    Match.objects.filter(pk__in=matches, state__in=(MatchState.SUGGESTED, MatchState.PROPOSED)).update(
-        state=MatchState.WITHDRAWN, state_changed_at=timezone.now()
-    )

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from recon.engine import Cancelled, EngineError, match
+from recon.engine import Cancelled, EngineError, Outcome, match
 from recon.models import LoadState, MatchingRun, RunRule, RunStage, RunState, Statement, Via
 from recon.usecases import run_results
 from recon.usecases.claims import ClaimedError, claim_run, withdraw_suggestions
@@ -17,7 +17,8 @@ from recon.usecases.engine_options import engine_options, explained, rules_of
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor, record
 from recon.usecases.open_items import open_what_a_run_left, resolve_claimed
-from recon.usecases.run_input import read_input
+from recon.usecases.run_application import competing, read_application
+from recon.usecases.run_input import RunInput, read_input
 from recon.usecases.run_lease import Heartbeat, StoppedError, shutting_down, take_lease
 from recon.usecases.run_results import Results
 
@@ -66,7 +67,18 @@ def _work(run: MatchingRun, heartbeat: Heartbeat) -> None:
 def _match_once(run: MatchingRun, heartbeat: Heartbeat) -> None:
     laps = Laps()
     heartbeat.report(RunStage.READING)
+    if run.applied_from is None:
+        rows, outcome = _match(run, heartbeat, laps)
+    else:
+        rows, outcome = _take_over(run, run.applied_from, heartbeat, laps)
     version_ids = list(run.run_rules.values_list("version_id", flat=True))
+    results = run_results.prepare(run, rows, outcome, version_ids)
+    run_results.load(results, lambda done, total: _storing(heartbeat, done, total))
+    run.explanation |= {"rows": rows.explanation, "next_entry": rows.next_entry}
+    complete(run, heartbeat, results, laps)
+
+
+def _match(run: MatchingRun, heartbeat: Heartbeat, laps: Laps) -> tuple[RunInput, Outcome]:
     rows = read_input(run)
     heartbeat.check()
     laps.end("reading")
@@ -74,14 +86,21 @@ def _match_once(run: MatchingRun, heartbeat: Heartbeat) -> None:
     outcome = match(rules_of(run), rows.statement, rows.ledger, engine_options(run, heartbeat))
     heartbeat.check()
     laps.end("matching")
-    results = run_results.prepare(run, rows, outcome, version_ids)
-    run_results.load(results, lambda done, total: _storing(heartbeat, done, total))
-    run.explanation = {
-        "rows": rows.explanation,
-        "rules": [explained(rule) for rule in outcome.rules],
-        "next_entry": rows.next_entry,
-    }
-    complete(run, heartbeat, results, laps)
+    run.explanation["rules"] = [explained(rule) for rule in outcome.rules]
+    return rows, outcome
+
+
+def _take_over(run: MatchingRun, dry: MatchingRun, heartbeat: Heartbeat, laps: Laps) -> tuple[RunInput, Outcome]:
+    """A dry run's outcome instead of a new one; refused if some of it no longer holds and that was not agreed to."""
+    application = read_application(dry)
+    if application.dropped and not run.options.get("rest_only"):
+        raise Refused(f"{application.dropped} matches of the dry run no longer hold.")
+    heartbeat.check()
+    laps.end("reading")
+    run.explanation |= {"rules": dry.explanation["rules"], "dropped": application.dropped}
+    run.explanation |= competing(run, dry, heartbeat)
+    laps.end("matching")
+    return application.rows, application.outcome
 
 
 def _storing(heartbeat: Heartbeat, done: int, total: int) -> None:

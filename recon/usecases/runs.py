@@ -28,6 +28,7 @@ from recon.models import (
 from recon.usecases.engine_options import exchange_rates, grouping_fields
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor, record
+from recon.usecases.run_application import read_application
 from recon.usecases.run_execution import execute_run
 from recon.usecases.run_lease import lease_end
 from rules.models import RuleVersion
@@ -81,6 +82,54 @@ def start_run(
         RunRule.objects.bulk_create(RunRule(run=run, version=version, position=place) for place, version in places)
         record(by, "run started", "run", run.run_id, account_id=account.pk, after=_as_started(run, versions))
     return submit(run)
+
+
+def apply_run(by: Actor, run: MatchingRun, rest_only: bool = False) -> MatchingRun:
+    """Make a dry run's outcome real, in a run of its own; its rows must still be open and its rules unchanged.
+
+    If some matches no longer hold nothing is applied, unless `rest_only` says to apply the others. Rows that arrived
+    since are counted and do not block. Raises `Refused`.
+    """
+    _check_application(run, rest_only)
+    with transaction.atomic():
+        applied = MatchingRun.objects.create(
+            number=reserve_ids(MatchingRun, 1),
+            account=run.account,
+            statement=run.statement,
+            kind=run.kind,
+            strategy=run.strategy,
+            grouping=run.grouping,
+            sign=run.sign,
+            options={**run.options, "rest_only": rest_only},
+            with_open_lines=run.with_open_lines,
+            applied_from=run,
+            lease_until=lease_end(),
+            created_by=by.user,
+        )
+        places = run.run_rules.values_list("position", "version_id")
+        RunRule.objects.bulk_create(RunRule(run=applied, position=at, version_id=version) for at, version in places)
+        after = {"applied_as": applied.run_id, "rest_only": rest_only}
+        record(by, "run applied", "run", run.run_id, account_id=run.account_id, after=after)
+    return submit(applied)
+
+
+def _check_application(run: MatchingRun, rest_only: bool) -> None:
+    if not run.is_dry_run or run.state != RunState.COMPLETED:
+        raise Refused("Only a completed dry run can be applied.")
+    if earlier := MatchingRun.objects.filter(applied_from=run).first():
+        raise Refused(f"This dry run was already applied, as run {earlier.number}.")
+    if run.account.scope is None:
+        raise Refused(f"Choose the ledger scope of {run.account} before a real run.")
+    if run.statement is not None and run.statement.state != LoadState.READY:
+        raise Refused(f"The statement {run.statement} is {run.statement.state} by now.")
+    application = read_application(run)
+    if application.dropped and not rest_only:
+        changed = ", ".join(application.changed_rules)
+        why = f"a rule was changed ({changed}), or other matches took their rows" if changed else "others took rows"
+        raise Refused(
+            f"{application.dropped:,} of the matches of this dry run no longer hold since then: {why}. "
+            "Nothing was applied; you can apply the rest."
+        )
 
 
 def submit(run: MatchingRun) -> MatchingRun:

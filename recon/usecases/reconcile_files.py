@@ -1,0 +1,170 @@
+"""Two files and some rules: a finished reconciliation in one call, without a worker."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from django.conf import settings
+from django.db.models import F
+from django.utils import timezone
+
+from recon.models import Account, LedgerImport, MatchingRun, RunKind, RunState, Side, Statement, Strategy
+from recon.usecases.accounts import create_account
+from recon.usecases.errors import Refused
+from recon.usecases.events import Actor
+from recon.usecases.imports import (
+    Prepared,
+    discard_statement,
+    prepare,
+    reverse_ledger_import,
+    store_ledger,
+    store_statement,
+)
+from recon.usecases.run_execution import execute_run
+from recon.usecases.runs import start_run
+from rules.authoring import import_rules, set_status
+from rules.bodies import read_json, write_json
+from rules.criteria import RuleError, parse_rule
+from rules.models import RuleStatus, RuleVersion
+
+ASSUMED: Final = {"sign": "plus is money in", "currency": "all amounts have one currency, unnamed"}
+"""Questions about a file that do not stop a reconciliation of two files: both sides are read the same way."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to reconcile, and how. Without an account the job makes its own, which owns its ledger entries."""
+
+    statement: Path
+    ledger: Path
+    rules: str  # JSON: a rule, or a list of them
+    account: Account | None = None
+    strategy: str = Strategy.ONE_TO_ONE
+    grouping: str = ""
+    is_dry_run: bool = False
+    again: bool = False  # although the account has the file already
+    currency: str = ""
+    time_zone: str = "UTC"
+    statement_mapping: Mapping[str, Any] | None = None
+    ledger_mapping: Mapping[str, Any] | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run that is over, what it was about, and seconds per stage."""
+
+    run: MatchingRun
+    statement: Statement
+    ledger: LedgerImport
+    assumed: tuple[str, ...]
+    seconds: dict[str, float]
+
+
+def reconcile_files(by: Actor, job: Job) -> Finished:
+    """Read, store, match. Raises Refused, with nothing stored, if a file or a rule is refused; if the run itself
+    fails, its reason is in the run."""
+    started = time.monotonic()
+    _refuse_bad_rules(job.rules)
+    account = job.account or _own_account(job)
+    statement_file = _prepare(job, account, Side.STATEMENT, job.statement, job.statement_mapping)
+    ledger_file = _prepare(job, account, Side.LEDGER, job.ledger, job.ledger_mapping)
+    parsed = time.monotonic()
+    if job.account is None:
+        account = create_account(by, name=account.name, scope={"owned": True}, **_settings(job))
+    owner = account if (account.scope or {}).get("owned") else None
+    ledger = store_ledger(by, owner, ledger_file)
+    statement = store_statement(by, account, statement_file)
+    loaded = time.monotonic()
+    try:
+        run = _run(by, job, account, statement)
+    except Refused as refused:
+        discard_statement(by, statement, why=refused.message)
+        reverse_ledger_import(by, ledger, why=refused.message)
+        raise
+    seconds = {"parse": parsed - started, "load": loaded - parsed, **run.timings}
+    return Finished(run, statement, ledger, (*_assumed(statement_file), *_assumed(ledger_file)), seconds)
+
+
+def _refuse_bad_rules(text: str) -> None:
+    try:
+        given = read_json(text)
+        bodies = given if isinstance(given, list) else [given]
+        if not bodies:
+            raise Refused("There is no rule to match by.")
+        for body in bodies:
+            parse_rule(body)
+    except RuleError as error:
+        raise Refused(f"The rules are refused: {error}") from error
+
+
+def _own_account(job: Job) -> Account:
+    return Account(name=f"{job.statement.name[:120]}, {timezone.now():%Y-%m-%d %H:%M:%S.%f}", **_settings(job))
+
+
+def _settings(job: Job) -> dict[str, Any]:
+    return {"time_zone": job.time_zone, "currencies": [job.currency] if job.currency else []}
+
+
+def _prepare(job: Job, account: Account, side: Side, path: Path, mapping: Mapping[str, Any] | None) -> Prepared:
+    if not path.is_file():
+        raise Refused(f"{path}: there is no such file.")
+    try:
+        return prepare(
+            account,
+            side,
+            path,
+            path.name,
+            mapping=mapping,
+            allow_duplicate=job.again or job.account is None,
+            accepting=ASSUMED,
+        )
+    except Refused as refused:
+        raise Refused(f"{path}: {refused}", refused.row_errors) from refused
+
+
+def _assumed(file: Prepared) -> list[str]:
+    return [f"{file.name}: {question.text} Taken: {ASSUMED[question.about]}." for question in file.reading.questions]
+
+
+def _run(by: Actor, job: Job, account: Account, statement: Statement) -> MatchingRun:
+    small = statement.record_count <= settings.INSTANT_LIMIT
+    run = start_run(
+        by,
+        account,
+        statement,
+        _versions(by, job.rules),
+        kind=RunKind.INSTANT if small else RunKind.BATCH,
+        is_dry_run=job.is_dry_run,
+        strategy=job.strategy,
+        grouping=job.grouping,
+        options=job.options,
+    )
+    execute_run(run.run_id)  # a batch run is queued; nobody needs to be there to take it
+    run.refresh_from_db()
+    while run.state in RunState.active():  # a worker was faster
+        time.sleep(0.2)
+        run.refresh_from_db()
+    return run
+
+
+def _versions(by: Actor, text: str) -> Sequence[RuleVersion]:
+    """The rules as versions a run can keep. They go to the archive, not among the rules people work with; the same
+    rule given again is the same record."""
+    given = read_json(text)
+    versions = []
+    for body in given if isinstance(given, list) else [given]:
+        written = write_json(body)
+        known = RuleVersion.objects.filter(
+            body=written, number=F("rule__version"), rule__status=RuleStatus.ARCHIVED
+        ).first()
+        if known is None:
+            rule = import_rules(by, written)[0]
+            known = rule.current
+            set_status(by, rule.pk, RuleStatus.ARCHIVED)
+        versions.append(known)
+    return versions
