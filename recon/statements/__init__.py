@@ -8,10 +8,11 @@ under ``tests/data/statements``.
 from __future__ import annotations
 
 import mmap
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, Protocol
 
-from recon.statements import camt, csv_format, json_format, mt940, xlsx_format
+from recon.statements import archives, bai2, camt, csv_format, json_format, mt940, ofx, qif, xlsx_format
 from recon.statements.model import Hints, Reading, StatementError
 
 HEAD_BYTES: Final = 64 * 1024
@@ -35,7 +36,7 @@ class Format(Protocol):
         ...
 
 
-FORMATS: Final[tuple[Format, ...]] = (camt, mt940, xlsx_format, json_format, csv_format)
+FORMATS: Final[tuple[Format, ...]] = (camt, mt940, ofx, qif, bai2, xlsx_format, json_format, csv_format)
 
 
 def read(data: bytes | Path, name: str, hints: Hints | None = None) -> Reading:
@@ -50,7 +51,9 @@ def read(data: bytes | Path, name: str, hints: Hints | None = None) -> Reading:
     size = data.stat().st_size
     _refuse_size(size, hints)
     with data.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
-        if detected(view[:HEAD_BYTES], name) is csv_format:  # before a line of gigabytes is copied into memory
+        head = view[:HEAD_BYTES]
+        # Before a line of gigabytes is copied into memory.
+        if not head.startswith(archives.PACKED) and detected(head, name) is csv_format:
             csv_format.refuse_long_lines(view, hints.limits.max_line_length)
         return _read(view[:], name, hints)
 
@@ -67,7 +70,41 @@ def detected(head: bytes, name: str) -> Format:
 
 def _read(data: bytes, name: str, hints: Hints) -> Reading:
     _refuse_size(len(data), hints)
-    return detected(data[:HEAD_BYTES], name).read(data, name, hints)
+    packed = archives.members(data, name, hints.limits)
+    if packed is None:
+        return detected(data[:HEAD_BYTES], name).read(data, name, hints)
+    return _together([_read_member(member, hints) for member in packed])
+
+
+def _read_member(member: archives.Member, hints: Hints) -> Reading | StatementError:
+    """A file of an archive; what it is refused for, if it is."""
+    try:
+        _refuse_size(len(member.data), hints)
+        reading = detected(member.data[:HEAD_BYTES], member.name).read(member.data, member.name, hints)
+    except StatementError as refusal:
+        errors = [replace(each, message=f"{member.name}: {each.message}") for each in refusal.errors]
+        return StatementError(f"{member.name}: {refusal}", *errors)
+    named = tuple(replace(each, message=f"{member.name}: {each.message}") for each in reading.errors)
+    return replace(reading, errors=named)
+
+
+def _together(found: list[Reading | StatementError]) -> Reading:
+    """The files of an archive as one reading; a file that is no statement is an error beside those that are."""
+    readings = [each for each in found if isinstance(each, Reading)]
+    refusals = [each for each in found if isinstance(each, StatementError)]
+    if not readings:
+        raise refusals[0]
+    first = readings[0]
+    if len(found) == 1:
+        return first
+    return Reading(
+        format=", ".join(dict.fromkeys(each.format for each in readings)),
+        encoding=first.encoding,
+        statements=tuple(statement for each in readings for statement in each.statements),
+        errors=tuple(error for reading in readings for error in reading.errors)
+        + tuple(error for refusal in refusals for error in refusal.errors),
+        questions=tuple(question for each in readings for question in each.questions),
+    )
 
 
 def _refuse_size(size: int, hints: Hints) -> None:

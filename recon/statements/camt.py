@@ -17,6 +17,7 @@ from recon.statements.camt_details import Element, Names, at, children, line_of,
 from recon.statements.camt_entries import EntryReader
 from recon.statements.collecting import Lines
 from recon.statements.currencies import UNKNOWN, stated_code
+from recon.statements.direction_marks import directed
 from recon.statements.model import (
     Balance,
     BalanceKind,
@@ -98,7 +99,8 @@ def read(data: bytes, name: str, hints: Hints) -> Reading:
     if not drafts:
         raise _refusal(parser.root)
     statements = tuple(_statement(draft, hints, errors) for draft in drafts)
-    return Reading(NAME, drafts[0].element.getroottree().docinfo.encoding, statements, tuple(errors))
+    encoding = drafts[0].element.getroottree().docinfo.encoding
+    return directed(Reading(NAME, encoding, statements, tuple(errors)), hints, by_marks=True)
 
 
 def _take(element: Element, drafts: list[_Draft], hints: Hints, errors: list[RowError]) -> None:

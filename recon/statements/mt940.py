@@ -20,6 +20,7 @@ from typing import Any
 from recon.statements.collecting import Lines, encode_extra
 from recon.statements.csv_encoding import decode, encoding_of
 from recon.statements.currencies import UNKNOWN, stated_code
+from recon.statements.direction_marks import directed
 from recon.statements.model import (
     Balance,
     BalanceKind,
@@ -123,7 +124,7 @@ def read(data: bytes, name: str, hints: Hints) -> Reading:
     if not drafts:
         raise StatementError("The file has MT940 tags but no statement line (:61:) and no balance (:60F:, :62F:).")
     statements = tuple(_statement(draft, hints, errors) for draft in drafts)
-    return Reading(NAME, encoding, statements, tuple(errors))
+    return directed(Reading(NAME, encoding, statements, tuple(errors)), hints, by_marks=True)
 
 
 def _fields(text: str) -> Iterator[_Field]:

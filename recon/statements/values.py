@@ -10,9 +10,9 @@ import re
 from datetime import UTC, date, datetime, timezone
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from recon.statements.currencies import UNKNOWN, stated_code
+from recon.statements.currencies import UNKNOWN, exponent, stated_code
 from recon.statements.model import Hints, RowError
-from recon.statements.numbers import fitted
+from recon.statements.numbers import fitted, parse_amount
 
 _NUMBER = re.compile(r"([+-]?)(\d*)(?:\.(\d*))?")
 _ISO_DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?!\d)")
@@ -96,3 +96,15 @@ def unreadable(line: int | None, column: str, found: str, expected: str, raw: st
     """The row error for a value that does not have its expected shape."""
     shown = found if len(found) <= 60 else found[:57] + "…"
     return RowError(line, column, found, expected, f"{column}: found “{shown}”, expected {expected}", raw)
+
+
+def either_mark_units(text: str, currency: str) -> tuple[int, int]:
+    """Integer units and scale of an amount with a decimal point or comma, signed; raises ValueError.
+
+    With both, the last one is the decimal mark. One comma before exactly three digits could be either and is refused.
+    """
+    comma, point = text.rfind(","), text.rfind(".")
+    if comma > point and point < 0 and re.search(r",\d{3}$", text) and exponent(currency) != 3:
+        raise ValueError("an amount whose decimal mark is plain, like 1234.56 or 1234,56")
+    found = parse_amount(text, "," if comma > point else ".")
+    return fitted(found.units, found.scale, currency)

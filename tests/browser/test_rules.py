@@ -159,6 +159,7 @@ def test_criteria_are_reordered_by_dragging(browser, site):
     grip.hover()
     page.mouse.down()
     box = target.bounding_box()
+    assert box is not None
     page.mouse.move(box["x"] + 20, box["y"] + 4, steps=8)
     page.mouse.up()
     expect(page.locator(".criterion-number + p").nth(0)).to_contain_text("date")
