@@ -1,5 +1,6 @@
 """The matching engine: rules and two tables in; matches, unmatched items and reasons out. Plain Python and DuckDB."""
 
+from recon.engine.explain import Explanation, Pair, PlanEstimate, RowKey, Verdict, explain_pairs, explain_plan
 from recon.engine.match import match
 from recon.engine.options import (
     LEDGER_GROUPING,
@@ -19,10 +20,17 @@ __all__ = [
     "STRATEGIES",
     "Cancelled",
     "EngineError",
+    "Explanation",
     "Options",
     "Outcome",
+    "Pair",
+    "PlanEstimate",
     "Progress",
+    "RowKey",
     "RuleOutcome",
     "TooBroad",
+    "Verdict",
+    "explain_pairs",
+    "explain_plan",
     "match",
 ]

@@ -1,0 +1,211 @@
+"""Explain pairs criterion by criterion, and plans before they run; by the SQL that the engine itself runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from rapidfuzz.distance import Levenshtein
+
+from recon.engine.candidates import estimate, plain_join
+from recon.engine.conversion import in_every_currency
+from recon.engine.options import Options
+from recon.engine.plan import make_plan
+from recon.engine.session import Session, opened
+from recon.engine.sides import Sides, load
+from recon.engine.units import make_units
+from rules.criteria import Criterion, Rule
+from rules.criteria.scope import ALIAS, Side
+from rules.criteria.text import text_key
+
+RowKey = tuple[int, int]
+"""A row part: its id and part."""
+
+Pair = tuple[Sequence[RowKey], Sequence[RowKey]]
+"""The lines and the entries of a match, or of a near miss."""
+
+_EPOCH = date(1970, 1, 1)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one criterion says about a pair. ``criterion`` counts from 1; 0 is what every rule asks: currency, sign."""
+
+    criterion: int
+    sentence: str
+    expected: str
+    found: str
+    difference: str | None
+    passed: bool
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """All verdicts of one rule on one pair, both counted from 0 as they were given."""
+
+    pair: int
+    rule_index: int
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether the rule matches the pair."""
+        return all(verdict.passed for verdict in self.verdicts)
+
+
+@dataclass(frozen=True)
+class PlanEstimate:
+    """How a rule would find its candidates, and about how many pairs it would compare."""
+
+    rule_index: int
+    blocking_key: str
+    estimated_candidates: int
+    too_broad: bool
+
+
+def explain_plan(rules: Sequence[Rule], statement: pa.Table, ledger: pa.Table, options: Options) -> list[PlanEstimate]:
+    """Estimate every rule on all rows without running any; amount tolerances count as if amounts had to be equal."""
+    with opened(options) as session:
+        sides = load(session, rules, statement, ledger, options)
+        estimates = []
+        for index, rule in enumerate(rules):
+            plan = make_plan(rule, sides, options)
+            left, right = (make_units(session, sides, side, rule).table for side in ALIAS)
+            join = plain_join(plan, left, right)
+            if plan.amount is not None and not plan.exact_amount:
+                join = replace(join, equal=(*join.equal, ("s.amt", "l.amt")))
+            pairs = estimate(session, join)
+            key = ", ".join(pair[0].removeprefix("s.") for pair in join.equal)
+            estimates.append(PlanEstimate(index, key, pairs, pairs > options.candidate_budget))
+        return estimates
+
+
+def explain_pairs(
+    rules: Sequence[Rule], statement: pa.Table, ledger: pa.Table, pairs: Sequence[Pair], options: Options
+) -> list[Explanation]:
+    """Every rule's verdicts on every pair. The tables need hold no other rows than those of the pairs."""
+    with opened(options) as session:
+        sides = load(session, rules, statement, ledger, options)
+        _name_pairs(session, pairs)
+        shown = _Shown(session, sides, pairs)
+        return [
+            Explanation(number, index, tuple(verdicts))
+            for index, rule in enumerate(rules)
+            for number, verdicts in enumerate(_verdicts(session, sides, rule, len(pairs), shown))
+        ]
+
+
+def _name_pairs(session: Session, pairs: Sequence[Pair]) -> None:
+    """Table ``chosen(pair, side, id, part)``."""
+    rows = [(n, side, *key) for n, pair in enumerate(pairs) for side in (0, 1) for key in pair[side]]
+    columns = ("pair", "side", "id", "part")
+    session.load_rows("chosen", {name: [row[place] for row in rows] for place, name in enumerate(columns)})
+
+
+def _member_query(session: Session, side: int, rule: Rule) -> str:
+    """Query: the rows of each pair's side with the amount, date and currency of all of them together."""
+    alias = ("s", "l")[side]
+    pick = "max" if rule.group_date == "latest" else "min"
+    total = "sum(r.amt) OVER p" if session.options.sign != "unsigned" else "abs(sum(r.amt) OVER p)"
+    instant = f"CASE WHEN count(r.instant) OVER p = count(*) OVER p THEN {pick}(r.instant) OVER p END"
+    return (
+        f"SELECT r.* REPLACE ({total} AS amt, {pick}(r.day) OVER p AS day, {instant} AS instant), c.pair"
+        f" FROM chosen c JOIN {alias} r USING (id, part) WHERE c.side = {side} WINDOW p AS (PARTITION BY c.pair)"
+    )
+
+
+def _verdicts(session: Session, sides: Sides, rule: Rule, count: int, shown: _Shown) -> list[list[Verdict]]:
+    """By pair, the verdicts of one rule; a criterion is met if it is met for any of the rows of a group."""
+    left, right = _member_query(session, 0, rule), _member_query(session, 1, rule)
+    same = "s.ccy = l.ccy"
+    if rule.cross_currency:
+        left = f"{in_every_currency(session, sides, left)}"
+        same = "true"
+    signs = "true" if session.options.sign == "unsigned" else "sign(s.amt) * sign(l.amt) >= 0"
+    tests = [f"({same}) AND ({signs})", *(criterion.sql(sides.scope) for criterion in rule.criteria)]
+    flags = ", ".join(f"coalesce(bool_or({test}), false)" for test in tests)
+    cross = " AND s.ccy = l.ccy" if rule.cross_currency else ""
+    query = f"SELECT s.pair, {flags} FROM ({left}) s JOIN ({right}) l ON s.pair = l.pair{cross} GROUP BY s.pair"
+    passed = {pair: flags for pair, *flags in session.rows(query)}
+    nothing = [False] * len(tests)
+    return [shown.told(rule, number, passed.get(number, nothing)) for number in range(count)]
+
+
+class _Shown:
+    """The rows of the pairs in words."""
+
+    def __init__(self, session: Session, sides: Sides, pairs: Sequence[Pair]) -> None:
+        self.scale = sides.scope.scale
+        self.rows: dict[tuple[Side, RowKey], dict[str, Any]] = {}
+        self.pairs = pairs
+        for number, (side, alias) in enumerate(ALIAS.items()):
+            ids = pa.array([key[0] for pair in pairs for key in pair[number]], pa.int64())
+            raw = sides.rows[side].filter(pc.is_in(sides.rows[side]["id"], ids)).to_pylist()
+            amounts = dict(session.rows(f"SELECT u, amt FROM {alias} WHERE id IN (SELECT id FROM chosen)"))
+            for row in raw:
+                self.rows[side, (row["id"], row["part"])] = row | {"amt": amounts.get(row["u"], 0)}
+
+    def told(self, rule: Rule, number: int, passed: Sequence[bool]) -> list[Verdict]:
+        lines = [self.rows["statement", key] for key in self.pairs[number][0] if ("statement", key) in self.rows]
+        entries = [self.rows["ledger", key] for key in self.pairs[number][1] if ("ledger", key) in self.rows]
+        verdicts = [
+            self._verdict(criterion, lines, entries, met=met)
+            for criterion, met in zip(rule.criteria, passed[1:], strict=True)
+        ]
+        if not passed[0]:
+            found, other = (
+                f"{self._amount(rows)} {_joined(row['currency'] for row in rows)}" for rows in (lines, entries)
+            )
+            sentence = "Both sides have the same currency and direction"
+            verdicts.insert(0, Verdict(0, sentence, other, found, None, passed=False))
+        return verdicts
+
+    def _verdict(
+        self, criterion: Criterion, lines: list[dict[str, Any]], entries: list[dict[str, Any]], *, met: bool
+    ) -> Verdict:
+        read = entries if criterion.is_constant and criterion.applies_to == "ledger" else lines
+        found = self._value(criterion.field.name, read)
+        other = self._value(criterion.ledger_field.name, entries)
+        difference = None if criterion.is_constant else self._difference(criterion, lines, entries)
+        return Verdict(criterion.number, criterion.sentence(), criterion.expectation(other), found, difference, met)
+
+    def _value(self, field: str, rows: list[dict[str, Any]]) -> str:
+        if field == "amount":
+            return f"{self._amount(rows)}"
+        if field == "date":
+            return _joined(_shown_date(row) for row in rows)
+        return _joined(row[field] for row in rows)
+
+    def _amount(self, rows: list[dict[str, Any]]) -> Decimal:
+        total = Decimal(sum(int(row["amt"]) for row in rows)).scaleb(-self.scale)
+        places = max((row["scale"] for row in rows), default=0)
+        return total.quantize(Decimal(1).scaleb(-places))
+
+    def _difference(
+        self, criterion: Criterion, lines: list[dict[str, Any]], entries: list[dict[str, Any]]
+    ) -> str | None:
+        if criterion.field.kind == "amount":
+            return f"{self._amount(lines) - self._amount(entries)}"
+        if criterion.field.kind == "date":
+            days = [[row["day"] for row in rows if row["day"] is not None] for rows in (lines, entries)]
+            return f"{min(days[0]) - min(days[1])} days" if all(days) else None
+        if criterion.field.kind == "text" and len(lines) == len(entries) == 1:
+            line, entry = text_key(lines[0][criterion.field.name]), text_key(entries[0][criterion.ledger_field.name])
+            return f"{100 * Levenshtein.normalized_similarity(line, entry):.0f}% alike" if line and entry else None
+        return None
+
+
+def _shown_date(row: Mapping[str, Any]) -> str | None:
+    if row["booked_at"] is not None:
+        return str(row["booked_at"].isoformat(timespec="seconds"))
+    return None if row["day"] is None else (_EPOCH + timedelta(days=row["day"])).isoformat()
+
+
+def _joined(values: Iterable[str | None]) -> str:
+    """Each different value once, in order; a missing one is said in a word."""
+    return ", ".join(dict.fromkeys(value or "nothing" for value in values)) or "nothing"
