@@ -14,8 +14,8 @@ from recon.engine.reasons import unmatched_table
 from recon.engine.results import keep_standing, match_tables
 from recon.engine.rule_run import TAKEN, Work, run_rule
 from recon.engine.session import Session, opened
-from recon.engine.sides import Sides, grouped_sides, load
-from recon.engine.strategies import check_strategy, one_sided, two_sides
+from recon.engine.sides import Sides, grouped_sides, load, one_sided
+from recon.engine.strategies import check_strategy, two_sides
 from recon.engine.subset_sum import MAX_POOL, MAX_SIZE, Found, search_groups, store_groups
 from recon.engine.units import make_units, open_units
 from rules.criteria import Rule
@@ -30,7 +30,11 @@ def match(rules: Sequence[Rule], statement: pa.Table, ledger: pa.Table, options:
     """
     check_strategy(rules, options)
     if one_sided(options.strategy):
-        return two_sides(match, rules, statement, ledger, options)
+        return two_sides(_match_sides, rules, statement, ledger, options)
+    return _match_sides(rules, statement, ledger, options)
+
+
+def _match_sides(rules: Sequence[Rule], statement: pa.Table, ledger: pa.Table, options: Options) -> Outcome:
     with opened(options) as session:
         session.report("Loading rows")
         sides = load(session, rules, statement, ledger, options)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from recon.engine.options import Options
-from recon.engine.sides import Sides, grouped_sides
+from recon.engine.sides import Sides, grouped_sides, one_sided
 from rules.criteria import Criterion, Rule
 from rules.criteria.scope import Scope
 from rules.criteria.values import Window
@@ -51,6 +51,9 @@ def make_plan(rule: Rule, sides: Sides, options: Options, without: Collection[Pa
     conditions = [criterion.sql(scope) for criterion in criteria if not criterion.is_constant]
     if CURRENCY not in without and not sides.one_currency and ("s.ccy", "l.ccy") not in equal:
         equal.append(("s.ccy", "l.ccy"))
+    if one_sided(options.strategy):
+        equal += [(f"s.group_{number}", f"l.group_{number}") for number in range(len(options.grouping))]
+        equal += [("s.amt", "l.amt")] if ("s.amt", "l.amt") not in equal else []
     if SIGN not in without and options.sign != "unsigned" and ("s.amt", "l.amt") not in equal:
         conditions.append("NOT (s.amt < 0 AND l.amt > 0) AND NOT (s.amt > 0 AND l.amt < 0)")
     exact = ("s.amt", "l.amt") in equal

@@ -30,11 +30,10 @@ _DUPLICATE, _AMBIGUOUS, _CLAIMED, _NEAR = 0, 100, 200, 300
 
 @dataclass(frozen=True)
 class Leftovers:
-    """The open units of both sides, and those that confirmed matches have claimed; tables with the unit columns."""
+    """The units of both sides, and the tables of those that are open."""
 
     units: tuple[Units, Units]
     open: tuple[str, str]
-    claimed: tuple[str, str]
 
 
 def unmatched_table(session: Session, sides: Sides, rules: Sequence[Rule]) -> pa.Table:
@@ -55,13 +54,11 @@ def unmatched_table(session: Session, sides: Sides, rules: Sequence[Rule]) -> pa
 
 def _leftovers(session: Session, sides: Sides, rule: Rule) -> Leftovers:
     units = (make_units(session, sides, "statement", rule), make_units(session, sides, "ledger", rule))
-    open_, claimed = [], []
-    for each in units:
-        alias = ALIAS[each.side]
-        open_.append(session.create("left", f"SELECT t.* FROM {each.table} t ANTI JOIN kept k ON t.u = k.{alias}"))
-        mine = f"(SELECT {alias} AS u FROM kept WHERE state = 'confirmed') k"
-        claimed.append(session.create("claimed", f"SELECT t.* FROM {each.table} t SEMI JOIN {mine} USING (u)"))
-    return Leftovers(units, (open_[0], open_[1]), (claimed[0], claimed[1]))
+    open_ = [
+        session.create("left", f"SELECT t.* FROM {each.table} t ANTI JOIN kept k ON t.u = k.{ALIAS[each.side]}")
+        for each in units
+    ]
+    return Leftovers(units, (open_[0], open_[1]))
 
 
 def _near_misses(session: Session, sides: Sides, index: int, rule: Rule, left: Leftovers) -> None:
@@ -84,11 +81,12 @@ def _on_currency(rule: Rule) -> set[Part]:
 
 
 def _claimed_by_another(session: Session, sides: Sides, index: int, rule: Rule, left: Leftovers) -> None:
-    """Who would match exactly what another match has taken."""
+    """Who would match exactly what another match has taken; pairs of open units have been noted as ambiguous."""
     plan = make_plan(rule, sides, session.options)
     group = any(units.grouped for units in left.units)
     reason = "group_already_settled" if group else "claimed_by_another"
-    for tables in ((left.open[0], left.claimed[1]), (left.claimed[0], left.open[1])):
+    everything = [units.table for units in left.units]
+    for tables in ((left.open[0], everything[1]), (everything[0], left.open[1])):
         if all(session.count(table) for table in tables):
             _note(session, sides, index, plan, left, tables, reason, _CLAIMED)
 
@@ -121,7 +119,7 @@ def _note(
     if criterion is not None and criterion.field.kind == "date":
         code = "date"
     for side, row, other in ((0, "s", "l"), (1, "l", "s")):
-        if tables[side] in left.claimed:
+        if tables[side] == left.units[side].table:
             continue
         session.run(
             f"""INSERT INTO near SELECT {side}, p.{row}, {max(rank, base)}, '{code}', {index},

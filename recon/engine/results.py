@@ -35,7 +35,9 @@ def keep_standing(session: Session, rules: int) -> None:
 def match_tables(session: Session, rules: Sequence[Rule], sides: Sides) -> tuple[pa.Table, ...]:
     """Matches, match rows, differences and runners-up, numbered in the order of the matches' first rows."""
     lines, entries = make_units(session, sides, "statement", None), make_units(session, sides, "ledger", None)
-    session.run("CREATE TABLE numbered AS SELECT row_number() OVER (ORDER BY s, l) AS match_no, k.* FROM kept k")
+    # A stored table keeps its order, so its row ids count from 0 in it.
+    session.run("CREATE TABLE in_order AS SELECT * FROM kept ORDER BY s, l")
+    session.run("CREATE VIEW numbered AS SELECT rowid + 1 AS match_no, * FROM in_order")
     session.run(f"CREATE TABLE priced AS {_priced(session, rules, sides, lines, entries)}")
     matches = session.arrow(
         """SELECT match_no, rule AS rule_index, 'rule' AS origin, state, decided_by, ccy AS currency, scale,
@@ -99,15 +101,12 @@ def _rows(units: Units, sides: Sides, side: int) -> str:
 
 def _runners_up(session: Session) -> pa.Table:
     sides = " UNION ALL ".join(
-        f"""SELECT n.match_no, {side} AS side, r.r, t.id, t.part, r.gap FROM numbered n
+        f"""SELECT n.match_no, r.rank, {side} AS side, t.id, t.part, r.gap::BIGINT AS gap FROM numbered n
             JOIN runners r ON r.rule = n.rule AND r.s = n.s AND r.l = n.l JOIN {alias} t ON r.u = t.u
             WHERE r.side = {side}"""
         for side, alias in ((0, "s"), (1, "l"))
     )
-    return session.arrow(
-        f"""SELECT match_no, row_number() OVER (PARTITION BY match_no ORDER BY r, side DESC) AS rank, side, id, part,
-                gap::BIGINT AS gap FROM ({sides}) ORDER BY match_no, rank"""
-    )
+    return session.arrow(f"FROM ({sides}) ORDER BY match_no, rank")
 
 
 def _factor(scale: str, sides: Sides) -> str:

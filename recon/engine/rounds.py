@@ -51,3 +51,32 @@ def _take_in_order(session: Session, pairs: str, taken: str) -> None:
     session.load_rows("kept_ranks", {"r": kept})
     session.run(f"INSERT INTO {taken} SELECT p.* FROM {pairs} p SEMI JOIN kept_ranks k ON p.r = k.r")
     session.drop("kept_ranks")
+
+
+def resolve_counts(session: Session, ranked: str) -> str:
+    """The same for cells of several rows, from ``ranked(s, l, left_s, left_l, used_s, used_l, r)``.
+
+    ``left_…`` are the rows that a cell has left. A pair takes as many as both have: ``taken`` says how many,
+    ``used_…`` how many went before.
+    """
+    took = session.create("taken", f"SELECT *, 0::BIGINT AS taken FROM {ranked} LIMIT 0")
+    left = ranked
+    while session.count(left):
+        won = session.create(
+            "won",
+            f"SELECT p.*, least(left_s, left_l) AS taken FROM {left} p"
+            f" SEMI JOIN (SELECT min(r) AS r FROM {left} GROUP BY s) USING (r)"
+            f" SEMI JOIN (SELECT min(r) AS r FROM {left} GROUP BY l) USING (r)",
+        )
+        session.run(f"INSERT INTO {took} SELECT * FROM {won}")
+        rest = session.create(
+            "rest",
+            f"""SELECT * FROM (SELECT p.s, p.l, p.left_s - coalesce(a.taken, 0) AS left_s,
+                    p.left_l - coalesce(b.taken, 0) AS left_l, p.used_s + coalesce(a.taken, 0) AS used_s,
+                    p.used_l + coalesce(b.taken, 0) AS used_l, p.r
+                FROM {left} p LEFT JOIN {won} a ON p.s = a.s LEFT JOIN {won} b ON p.l = b.l)
+                WHERE left_s > 0 AND left_l > 0""",
+        )
+        session.drop(won, *([left] if left != ranked else []))
+        left = rest
+    return took

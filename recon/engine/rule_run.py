@@ -15,11 +15,13 @@ from recon.engine.candidates import (
     widest_gap,
     within_budget,
 )
+from recon.engine.cells import fits_cells, settle_cells
 from recon.engine.conversion import in_every_currency
 from recon.engine.decide import Resolved, losers, settle
 from recon.engine.plan import Plan
 from recon.engine.session import Session
 from recon.engine.sides import Sides
+from recon.engine.text_search import text_join
 from recon.engine.twins import twin_table
 from recon.engine.units import Units, with_every_text
 from rules.criteria.scope import units_down
@@ -29,7 +31,7 @@ _DENSE = 8
 
 TAKEN = (
     "CREATE TABLE taken (rule INTEGER, s BIGINT, l BIGINT, gap HUGEINT, state VARCHAR, decided_by VARCHAR)",
-    "CREATE TABLE runners (rule INTEGER, s BIGINT, l BIGINT, side TINYINT, u BIGINT, gap HUGEINT, r BIGINT)",
+    "CREATE TABLE runners (rule INTEGER, s BIGINT, l BIGINT, side TINYINT, u BIGINT, gap HUGEINT, rank INTEGER)",
 )
 """Taken pairs of units by rule, with state confirmed, suggested or skipped; and for each suggested one the best other
 candidate of its line (side 1, an entry) and of its entry (side 0, a line)."""
@@ -61,13 +63,40 @@ def run_rule(work: Work) -> None:
     whole = plain_join(plan, *_sources(work))
     estimated = estimate(session, whole)
     dense = estimated > _DENSE * (left_rows + right_rows)
-    if dense and plan.amount is not None and not plan.exact_amount:
+    if dense and plan.amount is not None and not plan.exact_amount and not plan.texts:
         _run_bands(work)
         return
+    if dense and _in_cells(work):
+        _settle_in_cells(work)
+        return
     join = _narrowed(work, whole, estimated) if dense else whole
+    if dense and plan.texts:
+        join = text_join(session, plan, join, (left_rows, right_rows))
     work.estimated = estimate(session, join) if join is not whole else estimated
     within_budget(session, plan, work.estimated, left_rows, right_rows)
     _settle(work, join, "all differences")
+
+
+def _in_cells(work: Work) -> bool:
+    return fits_cells(work.plan, work.sides) and not any(units.grouped for units in work.units)
+
+
+def _settle_in_cells(work: Work) -> None:
+    """The same as `_settle`, for rows of which many are alike."""
+    plan = work.plan
+
+    def join_of(left: str, right: str) -> Join:
+        join = plain_join(plan, left, right)
+        work.estimated = estimate(work.session, join)
+        join = _narrowed(work, join, work.estimated)
+        work.estimated = min(work.estimated, estimate(work.session, join))
+        within_budget(work.session, plan, work.estimated, work.session.count(left), work.session.count(right))
+        return join
+
+    resolved = settle_cells(work.session, plan, (work.left, work.right), _twins(work), join_of)
+    work.candidates += resolved.pairs
+    work.steps.append(f"equal amounts: {resolved.pairs} pairs of cells")
+    _record(work, resolved)
 
 
 def _run_bands(work: Work) -> None:
@@ -124,18 +153,16 @@ def _settle(work: Work, join: Join, what: str) -> Resolved:
     session, plan = work.session, work.plan
     repeated = any(units.several for units in work.units) or plan.rule.cross_currency
     pairs = session.create("pairs", pair_query(plan, join, once=repeated))
-    found = session.count(pairs)
-    work.candidates += found
-    work.steps.append(f"{what}: {found} pairs by {join.on()}")
-    kin = [twin_table(session, work.sides, units) for units in work.units]
     resolved = settle(
         session,
         pairs,
         [name for name, _ in plan.order],
         by_date=plan.rule.on_ambiguity == "date",
-        twins=(kin[0], kin[1]),
+        twins=lambda: _twins(work),
     )
     session.drop(pairs)
+    work.candidates += resolved.pairs
+    work.steps.append(f"{what}: {resolved.pairs} pairs by {join.on()}")
     _record(work, resolved)
     return resolved
 
@@ -145,7 +172,7 @@ def _record(work: Work, resolved: Resolved) -> None:
     lost = "false"
     if work.lost:
         lost = f"t.s IN (FROM {work.lost[0]}) OR t.l IN (FROM {work.lost[1]})"
-    decided = f"t.rival_s IS NULL AND t.rival_l IS NULL AND NOT ({lost})"
+    decided = f"t.rank_s IS NULL AND t.rank_l IS NULL AND NOT ({lost})"
     otherwise = {"review": "suggested", "date": "suggested", "best": "confirmed", "skip": "skipped"}[rule.on_ambiguity]
     named = "best" if rule.on_ambiguity == "best" else "ambiguous"
     limit = _limit(work)
@@ -158,11 +185,17 @@ def _record(work: Work, resolved: Resolved) -> None:
                      WHEN over THEN 'limit' WHEN decided THEN how ELSE '{named}' END
             FROM (SELECT t.s, t.l, t.gap, t.how, {decided} AS decided, {over} AS over FROM {resolved.taken} t)"""
     )
-    for side, row, rival, other in ((1, "s", "rival_s", "l"), (0, "l", "rival_l", "s")):
+    for side, row, first in ((1, "s", "coalesce(rank_l, rank_s)"), (0, "l", "coalesce(rank_s - 1, rank_l)")):
         session.run(
-            f"""INSERT INTO runners SELECT {work.index}, t.s, t.l, {side}, q.{other}, q.gap, q.r
-                FROM {resolved.taken} t JOIN {resolved.ranked} q ON t.{rival} = q.r AND t.{row} = q.{row}"""
+            f"""INSERT INTO runners SELECT {work.index}, s, l, {side}, rival_{row}, gap_{row},
+                    CASE WHEN rank_{row} > {first} THEN 2 ELSE 1 END
+                FROM {resolved.taken} WHERE rival_{row} IS NOT NULL"""
         )
+
+
+def _twins(work: Work) -> tuple[str, str]:
+    left, right = (twin_table(work.session, work.sides, units) for units in work.units)
+    return left, right
 
 
 def _limit(work: Work) -> int | None:

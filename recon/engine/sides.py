@@ -157,7 +157,8 @@ def _create(
         f"{_form_sql(column, names[column.field, column.pattern, column.must_match])} AS {column.name}"
         for column in columns
     ]
-    for number, name in enumerate(options.grouping if side in grouped_sides(options.strategy) else ()):
+    keyed = side in grouped_sides(options.strategy) or one_sided(options.strategy)
+    for number, name in enumerate(options.grouping if keyed else ()):
         source = source.append_column(f"group_{number}", _grouping_column(table, name))
         texts.append(f"group_{number}")
     session.connection.register(f"{side}_in", source)
@@ -176,6 +177,11 @@ def grouped_sides(strategy: str) -> tuple[Side, ...]:
         "many_to_many": ("statement", "ledger"),
     }
     return grouped.get(strategy, ())
+
+
+def one_sided(strategy: str) -> bool:
+    """Whether the strategy pairs rows of one side with each other: its money in against its money out."""
+    return strategy in ("within_statement", "within_ledger")
 
 
 def _grouping_column(table: pa.Table, name: str) -> pa.Array:

@@ -10,18 +10,13 @@ import pyarrow.compute as pc
 
 from recon.engine.options import LEDGER_GROUPING, STATEMENT_GROUPING, STRATEGIES, EngineError, Options
 from recon.engine.outcome import MATCHES, UNMATCHED, Outcome
-from recon.engine.sides import grouped_sides
-from rules.criteria import Rule, parse_rule
+from recon.engine.sides import grouped_sides, one_sided
+from rules.criteria import Rule
 from rules.criteria.scope import Side
 
 Match = Callable[[Sequence[Rule], pa.Table, pa.Table, Options], Outcome]
 
 _GROUPING: dict[Side, tuple[str, ...]] = {"statement": STATEMENT_GROUPING, "ledger": LEDGER_GROUPING}
-
-
-def one_sided(strategy: str) -> bool:
-    """Whether the strategy pairs rows of one side with each other."""
-    return strategy in ("within_statement", "within_ledger")
 
 
 def check_strategy(rules: Sequence[Rule], options: Options) -> None:
@@ -30,7 +25,8 @@ def check_strategy(rules: Sequence[Rule], options: Options) -> None:
         raise EngineError(f"expected a strategy out of {', '.join(STRATEGIES)}, found {options.strategy!r}")
     if options.strategy == "many_to_many" and not options.grouping:
         raise EngineError("many_to_many needs at least one grouping criterion")
-    for side in grouped_sides(options.strategy):
+    own: tuple[Side, ...] = ("statement",) if options.strategy == "within_statement" else ("ledger",)
+    for side in own if one_sided(options.strategy) else grouped_sides(options.strategy):
         for name in options.grouping:
             if name not in _GROUPING[side]:
                 known = ", ".join(_GROUPING[side])
@@ -53,19 +49,9 @@ def two_sides(match: Match, rules: Sequence[Rule], statement: pa.Table, ledger: 
     mirrored = money_out.set_column(
         money_out.schema.get_field_index("units"), money_out.schema.field("units"), pc.negate(money_out["units"])
     )
-    exact = [_netting(rule, options.grouping) for rule in rules]
-    found = match(exact, money_in, mirrored, replace(options, strategy="one_to_one", grouping=(), sign="as_given"))
+    own_currency = [replace(rule, cross_currency=False) for rule in rules]
+    found = match(own_currency, money_in, mirrored, replace(options, sign="as_given"))
     return _on_one_side(found, side, rows.filter(pc.equal(rows["units"], 0)), others)
-
-
-def _netting(rule: Rule, grouping: Sequence[str]) -> Rule:
-    """The rule, and equal amounts, and equal grouping columns."""
-    criteria = [{"field": "amount", "operator": "eq"}]
-    criteria += [{"field": name, "operator": "eq"} for name in grouping]
-    body = {"name": rule.name, "criteria": criteria, "on_ambiguity": rule.on_ambiguity}
-    made = parse_rule(body).criteria
-    numbered = tuple(replace(each, number=len(rule.criteria) + 1 + place) for place, each in enumerate(made))
-    return replace(rule, criteria=(*rule.criteria, *numbered), cross_currency=False)
 
 
 def _on_one_side(found: Outcome, side: int, zeros: pa.Table, others: pa.Table) -> Outcome:

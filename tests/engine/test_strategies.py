@@ -121,3 +121,9 @@ def test_two_payments_that_add_up_to_one_entry():
     loose = {"field": "reference", "operator": "eq", "loose": True}
     outcome = run(rule(AMOUNT, loose), lines, [row("23.00", reference="DUMMY-1Z3AS")], strategy="many_to_one")
     assert pairs(outcome, "confirmed") == [([1, 2], [1])]
+
+
+def test_reversals_agree_in_the_grouping_columns():
+    entries = [row("10.00", source="till"), row("-10.00", source="shop"), row("-10.00", source="TILL")]
+    outcome = run(rule(AMOUNT), [], entries, strategy="within_ledger", grouping=("source",))
+    assert pairs(outcome, "suggested") == [([], [1, 3])]

@@ -1,0 +1,47 @@
+"""Searching by parts finds exactly the pairs that comparing everything with everything finds."""
+
+import random
+
+import pytest
+
+from recon.engine import TooBroad
+from tests.engine.tables import pairs, row, rule, run
+
+CODES = [f"{word}-{number:04}" for number in range(1, 200) for word in ("inv", "po")]
+
+
+def texts(seed):
+    draw = random.Random(seed)
+    words = ["payment", "order", "from", "ref", "bank"]
+    return [" ".join([*draw.sample(words, 2), draw.choice(CODES), draw.choice(words)]) for _ in range(300)]
+
+
+@pytest.mark.parametrize(
+    "criterion",
+    [
+        {"operator": "contains"},
+        {"operator": "contains", "substring": True},
+        {"operator": "contains", "loose": True},
+        {"operator": "contains", "loose": True, "substring": True},
+        {"operator": "starts_with"},
+        {"operator": "ends_with"},
+    ],
+    ids=str,
+)
+def test_parts_find_what_comparing_everything_finds(criterion):
+    lines = [row(description=text) for text in texts(1)]
+    entries = [row(reference=code) for code in CODES] + [row(reference=text[:14]) for text in texts(2)[:60]]
+    entries += [row(reference=text[-8:]) for text in texts(3)[:60]]
+    body = {"field": "description", "ledger_field": "reference"} | criterion
+    found = run(rule(body), lines, entries)
+    # A second criterion that every pair meets, so that amounts are the key and texts are only compared.
+    compared = run(rule(body, ("amount", "eq")), lines[:150], entries)
+    again = run(rule(body), lines[:150], entries)
+    assert pairs(found)
+    assert pairs(again) == pairs(compared)
+
+
+def test_a_rule_that_would_compare_too_much_is_refused_with_advice():
+    many = [row(str(number)) for number in range(1500)]
+    with pytest.raises(TooBroad, match=r"would compare about 2,250,000 pairs.*Add a criterion"):
+        run(rule(("reference", "similar", "90")), many, many, candidate_budget=1000)
