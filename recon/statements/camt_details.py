@@ -30,6 +30,10 @@ _REFERENCES = {  # element of Refs -> name in the line's extra
     "UETR": "uetr",
 }
 _NONE: Children = {}
+_ROLES = {  # money in? -> the other party's name, account, bank, and whom it acts for
+    True: ("Dbtr", "DbtrAcct", "DbtrAgt", "UltmtDbtr"),
+    False: ("Cdtr", "CdtrAcct", "CdtrAgt", "UltmtCdtr"),
+}
 
 
 class Names(dict[str, str]):
@@ -38,6 +42,7 @@ class Names(dict[str, str]):
     def __init__(self, namespace: str | None) -> None:
         super().__init__()
         self._prefix = f"{{{namespace}}}" if namespace else ""
+        self.reference_keys = {self._prefix + name: key for name, key in _REFERENCES.items()}
 
     def __missing__(self, name: str) -> str:
         tag = self[name] = self._prefix + name
@@ -92,12 +97,14 @@ def meaningful(text: str | None) -> str | None:
 
 def references(kids: Children, names: Names) -> dict[str, str]:
     """The named references of a transaction."""
-    refs = children(kids.get(names["Refs"]))
+    refs = kids.get(names["Refs"])
     found: dict[str, str] = {}
-    for name, key in _REFERENCES.items():
-        tag = names[name]
-        if tag in refs:
-            value = meaningful(folded(refs[tag].text))
+    if refs is None:
+        return found
+    for child in refs:
+        key = names.reference_keys.get(child.tag)
+        if key:
+            value = meaningful(folded(child.text))
             if value:
                 found[key] = value
     return found
@@ -105,16 +112,24 @@ def references(kids: Children, names: Names) -> dict[str, str]:
 
 def other_party(kids: Children, names: Names, is_credit: bool) -> tuple[str | None, dict[str, str]]:
     """The name, and account and bank, of the other side: the debtor of money in, the creditor of money out."""
-    role = "Dbtr" if is_credit else "Cdtr"
-    parties = children(kids.get(names["RltdPties"]))
-    account = below(parties, names[role + "Acct"], names["Id"])
-    agent = below(children(kids.get(names["RltdAgts"])), names[role + "Agt"], names["FinInstnId"])
-    found = {
-        "ultimate_counterparty": _party_name(parties.get(names["Ultmt" + role]), names),
-        "counterparty_account": text_of(account, names["IBAN"]) or text_of(below(account, names["Othr"]), names["Id"]),
-        "counterparty_bank": text_of(agent, names["BICFI"]) or text_of(agent, names["BIC"]),
-    }
-    return _party_name(parties.get(names[role]), names), {key: value for key, value in found.items() if value}
+    role, role_account, role_agent, ultimate = _ROLES[is_credit]
+    found: dict[str, str | None] = {}
+    name = None
+    parties = kids.get(names["RltdPties"])
+    if parties is not None:
+        inside = {child.tag: child for child in parties}
+        name = _party_name(inside.get(names[role]), names)
+        if names[ultimate] in inside:
+            found["ultimate_counterparty"] = _party_name(inside[names[ultimate]], names)
+        account = below(inside, names[role_account], names["Id"])
+        if account:
+            number = text_of(account, names["IBAN"])
+            found["counterparty_account"] = number or text_of(below(account, names["Othr"]), names["Id"])
+    agents = kids.get(names["RltdAgts"])
+    if agents is not None:
+        agent = below({child.tag: child for child in agents}, names[role_agent], names["FinInstnId"])
+        found["counterparty_bank"] = text_of(agent, names["BICFI"]) or text_of(agent, names["BIC"])
+    return name, {key: value for key, value in found.items() if value}
 
 
 def _party_name(party: Element | None, names: Names) -> str | None:

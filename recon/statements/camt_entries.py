@@ -31,6 +31,7 @@ from recon.statements.currencies import stated_code
 from recon.statements.model import Hints
 from recon.statements.values import currency_of, folded, iso_date, iso_instant, plain_units, zone_of
 
+_DAY_ONLY = len("2026-01-31")
 _DETAILS_KEPT = 10_000
 """How many transactions of one batch entry are kept as its details."""
 
@@ -112,12 +113,12 @@ class EntryReader:
         """Day and instant of a Dt or DtTm, whichever it holds."""
         if element is None:
             return None, None
-        inner = next((child.text for child in element if child.text), element.text)
-        text = folded(inner)
-        if text is None:
+        inner = element[0].text if len(element) else element.text
+        text = (inner or "").strip()
+        if not text:
             return None, None
         try:
-            return iso_date(text), iso_instant(text, self._zone)
+            return iso_date(text), iso_instant(text, self._zone) if len(text) > _DAY_ONLY else None
         except ValueError:
             raise ValueError(column, text, "a date like 2026-01-31") from None
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime, timezone
+from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from recon.statements.currencies import UNKNOWN, exponent, stated_code
@@ -46,6 +47,7 @@ def zone_of(hints: Hints) -> ZoneInfo:
         return ZoneInfo("UTC")
 
 
+@lru_cache(maxsize=4096)
 def iso_date(text: str) -> date:
     """The calendar day at the start of an ISO 8601 date or date-time, as written; raises ValueError."""
     found = _ISO_DATE.match(text.strip())
@@ -87,9 +89,9 @@ def folded(text: str | None) -> str | None:
     if not text:
         return None
     plain = " ".join(text.split())
-    if not plain.isprintable():
-        plain = "".join(c for c in plain if c.isprintable())
-    return plain or None
+    if plain.isprintable():
+        return plain or None
+    return "".join(c for c in plain if c.isprintable()) or None
 
 
 def unreadable(line: int | None, column: str, found: str, expected: str, raw: str | None = None) -> RowError:

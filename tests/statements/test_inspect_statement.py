@@ -40,3 +40,25 @@ def test_without_json_it_speaks_in_words():
     done = inspect(SAMPLE)
     assert done.returncode == 0, done.stderr
     assert "balance check: ok" in done.stdout
+
+
+def test_conformance_lists_each_disagreement_with_its_reason_and_fails_below_the_goal(tmp_path):
+    sample = ROOT / SAMPLE
+    (tmp_path / "a.txt").write_bytes(sample.read_bytes())
+    (tmp_path / "b.txt").write_bytes(sample.read_bytes())
+    columns = "file,format,malformed,transactions,credits_sum,debits_sum,net,first_date,last_date,entry_dates,currency"
+    values = "mt940,,3,1000,52,948,2013-10-07,2013-10-25,,EUR,0,948"
+    wrong = values.replace("1000", "999")
+    (tmp_path / "EXPECTED.csv").write_text(f"{columns},opening,closing\na.txt,{values}\nb.txt,{wrong}\n")
+    (tmp_path / "reasons.toml").write_text('"b.txt" = "We are: the file says 1000."\n')
+    done = subprocess.run(
+        [sys.executable, "manage.py", "check_conformance", str(tmp_path), "--reasons", str(tmp_path / "reasons.toml")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "differs: b.txt: credits 1000.00, expected 999" in done.stdout
+    assert "We are: the file says 1000." in done.stdout
+    assert "mt940: 1 of 2 files agree" in done.stdout
+    assert done.returncode == 1
