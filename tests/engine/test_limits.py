@@ -36,7 +36,7 @@ def test_little_memory_and_one_thread_give_the_same_matches(tmp_path):
 
 
 def test_progress_names_the_stages_and_the_rule_at_work():
-    heard = []
+    heard: list = []
     run([rule(("amount", "eq")), rule(("reference", "eq"))], [row()], [row()], progress=heard.append)
     assert [progress.rule_index for progress in heard] == [None, 0, 1, None, None]
     assert all(progress.stage for progress in heard)
