@@ -14,7 +14,7 @@ from typing import Final
 from recon.statements.model import StatementError
 
 DELIMITERS: Final = (",", ";", "\t", "|", "^", "~", ":")
-_FORMULA_TEXT: Final = re.compile(r'="?(?P<text>[^"]*)"?')
+_FORMULA_TEXT: Final = re.compile(r'="(?P<text>[^"]*)"')
 _NAMED_DELIMITER: Final = re.compile(r'"?sep=(?P<delimiter>.)"?\s*', re.IGNORECASE)
 
 

@@ -37,9 +37,9 @@ def quick_table(data: bytes, names: tuple[str, ...], delimiter: str, skip_lines:
         )
     except pa.ArrowInvalid:
         return None
+    lines = _lines(read, skip_lines, quoted=quoted)
     with ThreadPoolExecutor() as threads:  # Arrow lets go of the interpreter: as many columns at a time as cores
         columns = tuple(threads.map(_trimmed, read.columns))
-    lines = _lines(columns, skip_lines, quoted=quoted)
     blank = _blank(columns)
     if blank is None:
         return Table(names, columns, lines)
@@ -56,21 +56,20 @@ def _needs_care(data: bytes, delimiter: str, *, quoted: bool) -> bool:
     if b'="' in data:
         return True
     beside = rb'[^\r\n"' + mark + rb"]"  # a quotation mark belongs beside a delimiter, a line end or another one
-    stray = re.search(beside + rb'"' + beside, data) is not None
-    return stray or data.count(b'"') % 2 == 1 or delimiter.encode() + b' "' in data
+    stray = rb"(?:\A|[\r\n" + mark + rb']) +"|' + beside + rb'"' + beside
+    return data.count(b'"') % 2 == 1 or re.search(stray, data) is not None
 
 
 def _trimmed(column: pa.ChunkedArray) -> pa.Array:
     return pc.utf8_trim_whitespace(column.combine_chunks())
 
 
-def _lines(columns: tuple[pa.Array, ...], skipped: int, *, quoted: bool) -> pa.Array:
+def _lines(read: pa.Table, skipped: int, *, quoted: bool) -> pa.Array:
     """The physical line each row starts on: line ends inside quoted cells push later rows down."""
-    rows = len(columns[0])
-    steps = pa.repeat(pa.scalar(1, pa.int64()), rows)
+    steps = pa.repeat(pa.scalar(1, pa.int64()), read.num_rows)
     if quoted:
-        for column in columns:
-            steps = pc.add(steps, pc.count_substring(column, "\n"))
+        for column in read.columns:
+            steps = pc.add(steps, pc.count_substring(column, "\n").combine_chunks())
     return pc.add(pc.subtract(pc.cumulative_sum(steps), steps), skipped + 1)
 
 

@@ -167,7 +167,7 @@ def _readable(text: str, order: Literal["dmy", "mdy"]) -> bool:
 def _plain(text: str) -> str:
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text)
-    return _SPACES.sub(" ", text).strip().strip('"').lstrip("='")
+    return _SPACES.sub(" ", text).strip().lstrip("'")
 
 
 def _year_leads(plain: str) -> bool:

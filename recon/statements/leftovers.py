@@ -71,9 +71,13 @@ def left_out_for_want(
         (each for role in ("amount", "gross", "net", "debit", "credit") if (each := mapping.column(role))), ""
     )
     for row in pc.indices_nonzero(pc.is_null(units)).to_pylist():
-        if row in dateless:
-            verdicts.reasons[row] = "no line: it has neither a date nor an amount"
-        elif row not in settled:
+        if row in settled:
+            continue
+        if row in dateless or (not no_dates and not days[row].is_valid):
+            verdicts.reasons.setdefault(
+                row, _kind_of(table.cells(row)) or "no line: it has neither a date nor an amount"
+            )
+        else:
             _judge(table, row, usual, verdicts, (amount_column, "an amount"))
     if not no_dates:
         for row in pc.indices_nonzero(pc.is_null(days)).to_pylist():
@@ -97,14 +101,20 @@ def balance_word(cells: tuple[str, ...]) -> str | None:
 def _judge(table: Table, row: int, usual: int, verdicts: Verdicts, want: tuple[str, str]) -> None:
     cells = table.cells(row)
     filled = sum(1 for cell in cells if cell)
-    if kind := balance_word(cells):
-        verdicts.reasons[row] = f"{kind} balance"
-    elif any(plain(cell) in TOTAL_WORDS or plain(cell).split(" ")[0] in TOTAL_WORDS for cell in cells if cell):
-        verdicts.reasons[row] = "total"
+    if kind := _kind_of(cells):
+        verdicts.reasons[row] = kind
     elif filled <= max(1, usual // 2):
         verdicts.reasons[row] = f"no line: it has no {want[1].removeprefix('an ').removeprefix('a ')}"
     else:
         verdicts.wanting[row] = want
+
+
+def _kind_of(cells: tuple[str, ...]) -> str | None:
+    """What a row that is no line is by its words: a balance or a total."""
+    if kind := balance_word(cells):
+        return f"{kind} balance"
+    words = [plain(cell) for cell in cells if cell]
+    return "total" if any(word in TOTAL_WORDS or word.split(" ")[0] in TOTAL_WORDS for word in words) else None
 
 
 def _usual_filling(table: Table) -> int:

@@ -50,17 +50,19 @@ def parse_amount(text: str, decimal: Decimals) -> Amount:
     digits = _DIGITS.search(plain)
     if digits is None:
         raise NumberError(f"an amount like 1234{decimal}56")
+    if digits.group()[-1] in ".," and plain[digits.end() :].startswith("-"):  # 5.- is a price, and not minus five
+        raise NumberError(f"an amount like 1234{decimal}56")
     sign, marked, currency = _surroundings(plain[: digits.start()], plain[digits.end() :], decimal)
     units, scale = _number(digits.group(), decimal)
     return Amount(sign * units, scale, currency, marked)
 
 
 def clean(text: str) -> str:
-    """One kind of minus, space and digit; outer space and quoting (``="1"``, ``'1``) taken away."""
+    """One kind of minus, space and digit; outer space and quoting (``'1``) taken away."""
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text.translate(_MINUS)).translate(_MINUS)
         text = "".join(str(unicodedata.decimal(each)) if each.isdecimal() else each for each in text)
-    return _SPACES.sub(" ", text).strip().strip('"').lstrip("'=").strip()
+    return _SPACES.sub(" ", text).strip().lstrip("'").strip()
 
 
 def fitted(units: int, scale: int, currency: str | None) -> tuple[int, int]:
