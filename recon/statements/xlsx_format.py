@@ -15,6 +15,7 @@ from recon.statements.csv_format import read_rows
 from recon.statements.header import header_of
 from recon.statements.mapping import Mapping
 from recon.statements.model import Hints, Reading, StatementError
+from recon.statements.ole import runs_in_circles
 
 NAME: Final = "xlsx"
 _OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
@@ -37,17 +38,29 @@ def detects(head: bytes, name: str) -> int:
 def read(data: bytes, name: str, hints: Hints) -> Reading:
     """The sheet that holds the table: the first with a header of known words, else the first with anything."""
     _refuse_bombs(data, hints.limits.max_unpacked)
-    try:
-        workbook = CalamineWorkbook.from_filelike(BytesIO(data))
-        sheets = [(each, list(_rows(workbook, each))) for each in workbook.sheet_names]
-    except (CalamineError, zipfile.BadZipFile) as error:
-        raise StatementError(f"The spreadsheet cannot be opened: {error}.") from None
+    if data.startswith(_OLE) and runs_in_circles(data):
+        raise StatementError("The spreadsheet cannot be opened: it is damaged.")
+    sheets = _sheets(data)
     filled = [(each, rows) for each, rows in sheets if rows]
     if not filled:
         raise StatementError("The spreadsheet is empty.")
     partial = hints.mapping or Mapping()
     headed = [rows for _, rows in filled if header_of(rows, partial)]
     return read_rows(NAME, (headed or [rows for _, rows in filled])[0], partial, hints)
+
+
+def _sheets(data: bytes) -> list[tuple[str, list[Row]]]:
+    """The rows of every sheet. A damaged file may make calamine panic, which is not even an Exception in Python."""
+    try:
+        workbook = CalamineWorkbook.from_filelike(BytesIO(data))
+        return [(each, list(_rows(workbook, each))) for each in workbook.sheet_names]
+    except (CalamineError, ValueError, OverflowError, OSError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise StatementError(f"The spreadsheet cannot be opened: {reason}.") from None
+    except BaseException as error:
+        if type(error).__name__ == "PanicException":
+            raise StatementError("The spreadsheet cannot be opened: it is damaged.") from None
+        raise
 
 
 def _rows(workbook: CalamineWorkbook, sheet: str) -> Iterator[Row]:
