@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from recon.engine.candidates import (
     Band,
@@ -66,7 +66,7 @@ def run_rule(work: Work) -> None:
     if dense and plan.amount is not None and not plan.exact_amount and not plan.texts:
         _run_bands(work)
         return
-    if dense and _in_cells(work):
+    if dense and plan.exact_amount and _in_cells(work):
         _settle_in_cells(work)
         return
     join = _narrowed(work, whole, estimated) if dense else whole
@@ -78,25 +78,31 @@ def run_rule(work: Work) -> None:
 
 
 def _in_cells(work: Work) -> bool:
-    return fits_cells(work.plan, work.sides) and not any(units.grouped for units in work.units)
+    return fits_cells(_of_equal_amounts(work.plan), work.sides) and not any(units.grouped for units in work.units)
 
 
-def _settle_in_cells(work: Work) -> None:
-    """The same as `_settle`, for rows of which many are alike."""
-    plan = work.plan
+def _settle_in_cells(work: Work) -> Resolved:
+    """The same as `_settle` for equal amounts, where many rows are alike."""
+    plan = _of_equal_amounts(work.plan)
 
     def join_of(left: str, right: str) -> Join:
         join = plain_join(plan, left, right)
-        work.estimated = estimate(work.session, join)
-        join = _narrowed(work, join, work.estimated)
-        work.estimated = min(work.estimated, estimate(work.session, join))
-        within_budget(work.session, plan, work.estimated, work.session.count(left), work.session.count(right))
+        join = _narrowed(work, join, estimate(work.session, join))
+        estimated = estimate(work.session, join)
+        work.estimated += estimated
+        within_budget(work.session, plan, estimated, work.session.count(left), work.session.count(right))
         return join
 
     resolved = settle_cells(work.session, plan, (work.left, work.right), _twins(work), join_of)
     work.candidates += resolved.pairs
     work.steps.append(f"equal amounts: {resolved.pairs} pairs of cells")
     _record(work, resolved)
+    return resolved
+
+
+def _of_equal_amounts(plan: Plan) -> Plan:
+    """The plan for the pairs whose amounts do not differ at all."""
+    return plan if plan.exact_amount else replace(plan, exact_amount=True, equal=(*plan.equal, ("s.amt", "l.amt")))
 
 
 def _run_bands(work: Work) -> None:
@@ -113,7 +119,12 @@ def _run_bands(work: Work) -> None:
         join = plain_join(plan, left, right, band)
         if band.high:
             join = amount_cells(Join(left, right, plan.equal), plan, band, work.sides)
-        join = _narrowed(work, join, estimated := estimate(session, join))
+        estimated = estimate(session, join)
+        if band.high == 0 and estimated > _DENSE * (left_rows + right_rows) and _in_cells(work):
+            _keep_open(work, _settle_in_cells(work))
+            low = high = 1
+            continue
+        join = _narrowed(work, join, estimated)
         work.estimated += estimated
         within_budget(session, plan, estimated, left_rows, right_rows)
         resolved = _settle(work, join, f"difference {band.low} to {band.high}")

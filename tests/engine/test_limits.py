@@ -61,3 +61,12 @@ def test_amount_bands_find_what_comparing_everything_finds():
     banded = run(rule(near), lines, entries)
     assert "difference 0 to 0" in banded.rules[0].plan
     assert pairs(banded) == pairs(run(rule(near, every), *described))
+
+
+def test_thousands_of_identical_rows_are_no_square():
+    near = rule({"field": "amount", "operator": "eq", "allowable_drift": "0.01"}, ("date", "within_range", "2d"))
+    lines = [row("9.99", "2026-01-05")] * 3000 + [row("5.00", "2026-01-05")]
+    entries = [row("9.99", "2026-01-04")] * 2900 + [row("5.01", "2026-01-05")]
+    outcome = run(near, lines, entries, candidate_budget=10_000)
+    assert [each["decided_by"] for each in outcome.matches.to_pylist()] == ["twins"] * 2900 + ["sole"]
+    assert pairs(outcome)[2899:] == [([2900], [2900]), ([3001], [2901])]
