@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+from recon.statements.answers import answered, asking
 from recon.statements.collecting import Lines, encode_extra
 from recon.statements.csv_encoding import decode, encoding_of
 from recon.statements.currencies import exponent, stated_code
@@ -79,6 +80,7 @@ def detects(head: bytes, name: str) -> int:
 
 def read(data: bytes, name: str, hints: Hints) -> Reading:
     """One statement per account and day; transactions that cannot be read become row errors."""
+    hints = answered(hints)
     encoding = hints.encoding or encoding_of(data)
     errors: list[RowError] = []
     records = _records(decode(data, encoding).lstrip("\ufeff"), errors)
@@ -88,7 +90,7 @@ def read(data: bytes, name: str, hints: Hints) -> Reading:
             "The BAI2 file has no account in it (03 record).", expected="records 01, 02, 03, 16 … in this order"
         )
     statements = tuple(_statement(account, hints, errors) for account in accounts)
-    return directed(Reading(NAME, encoding, statements, tuple(errors)), hints, by_marks=True)
+    return asking(directed(Reading(NAME, encoding, statements, tuple(errors)), hints, by_marks=True), hints)
 
 
 def _records(text: str, errors: list[RowError]) -> Iterator[_Record]:

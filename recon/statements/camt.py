@@ -13,6 +13,7 @@ from io import BytesIO
 
 from lxml import etree
 
+from recon.statements.answers import answered, asking
 from recon.statements.camt_details import Element, Names, at, children, line_of, text_at
 from recon.statements.camt_entries import EntryReader
 from recon.statements.collecting import Lines
@@ -73,6 +74,7 @@ def detects(head: bytes, name: str) -> int:
 
 def read(data: bytes, name: str, hints: Hints) -> Reading:
     """All statements, reports and notifications of the file; entries that cannot be read become row errors."""
+    hints = answered(hints)
     _refuse_declarations(b"<!DOCTYPE" in data[:65536].replace(b"\0", b""))
     errors: list[RowError] = []
     drafts: list[_Draft] = []
@@ -100,7 +102,7 @@ def read(data: bytes, name: str, hints: Hints) -> Reading:
         raise _refusal(parser.root)
     statements = tuple(_statement(draft, hints, errors) for draft in drafts)
     encoding = drafts[0].element.getroottree().docinfo.encoding
-    return directed(Reading(NAME, encoding, statements, tuple(errors)), hints, by_marks=True)
+    return asking(directed(Reading(NAME, encoding, statements, tuple(errors)), hints, by_marks=True), hints)
 
 
 def _take(element: Element, drafts: list[_Draft], hints: Hints, errors: list[RowError]) -> None:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+from recon.statements.answers import answered, asking
 from recon.statements.collecting import Lines, encode_extra
 from recon.statements.csv_encoding import decode, encoding_of
 from recon.statements.currencies import UNKNOWN, stated_code
@@ -117,6 +118,7 @@ def detects(head: bytes, name: str) -> int:
 
 def read(data: bytes, name: str, hints: Hints) -> Reading:
     """All statements of the file; lines that cannot be read become row errors."""
+    hints = answered(hints)
     encoding = hints.encoding or encoding_of(data)
     text = decode(data, encoding)
     errors: list[RowError] = []
@@ -124,7 +126,7 @@ def read(data: bytes, name: str, hints: Hints) -> Reading:
     if not drafts:
         raise StatementError("The file has MT940 tags but no statement line (:61:) and no balance (:60F:, :62F:).")
     statements = tuple(_statement(draft, hints, errors) for draft in drafts)
-    return directed(Reading(NAME, encoding, statements, tuple(errors)), hints, by_marks=True)
+    return asking(directed(Reading(NAME, encoding, statements, tuple(errors)), hints, by_marks=True), hints)
 
 
 def _fields(text: str) -> Iterator[_Field]:

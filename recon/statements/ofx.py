@@ -15,6 +15,7 @@ from datetime import date, datetime, timedelta, timezone
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from recon.statements.answers import answered, asking
 from recon.statements.collecting import Lines, encode_extra
 from recon.statements.csv_encoding import decode, encoding_of
 from recon.statements.currencies import UNKNOWN, stated_code
@@ -88,6 +89,7 @@ def detects(head: bytes, name: str) -> int:
 
 def read(data: bytes, name: str, hints: Hints) -> Reading:
     """All statements of the file; transactions that cannot be read become row errors."""
+    hints = answered(hints)
     encoding = hints.encoding or _encoding(data)
     text = decode(data, encoding)
     errors: list[RowError] = []
@@ -98,7 +100,7 @@ def read(data: bytes, name: str, hints: Hints) -> Reading:
         raise StatementError(f"The OFX file has no account statement in it.{said}")
     statements = tuple(_statement(frame, hints, errors) for frame in frames)
     reading = Reading(NAME, encoding, statements, tuple(errors), questions=_questions(frames, hints))
-    return directed(reading, hints)
+    return asking(directed(reading, hints), hints)
 
 
 def _encoding(data: bytes) -> str:

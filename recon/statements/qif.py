@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from recon.statements.answers import answered, asking
 from recon.statements.collecting import Lines, encode_extra
 from recon.statements.csv_encoding import decode, encoding_of
 from recon.statements.currencies import UNKNOWN
@@ -71,6 +72,7 @@ def detects(head: bytes, name: str) -> int:
 
 def read(data: bytes, name: str, hints: Hints) -> Reading:
     """One statement per account; records that cannot be read become row errors."""
+    hints = answered(hints)
     encoding = hints.encoding or encoding_of(data)
     accounts = list(_accounts(decode(data, encoding).lstrip("\ufeff")))
     if not accounts:
@@ -79,7 +81,7 @@ def read(data: bytes, name: str, hints: Hints) -> Reading:
     errors: list[RowError] = []
     statements = tuple(_statement(account, order, hints, errors) for account in accounts)
     questions = (question,) if question else ()
-    return directed(Reading(NAME, encoding, statements, tuple(errors), questions=questions), hints)
+    return asking(directed(Reading(NAME, encoding, statements, tuple(errors), questions=questions), hints), hints)
 
 
 def _accounts(text: str) -> Iterator[_Account]:

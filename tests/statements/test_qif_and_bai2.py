@@ -8,6 +8,7 @@ from datetime import date
 import pytest
 
 from recon.statements import read
+from recon.statements.mapping import Mapping
 from recon.statements.model import Hints, StatementError
 
 
@@ -36,11 +37,24 @@ def test_the_order_of_day_and_month_is_decided_by_the_whole_file(days, first):
 
 
 def test_an_undecidable_order_is_asked_and_the_answer_used():
-    [question] = read(qif("05/01/2026"), "a.qif").questions
-    assert (question.about, question.suggested) == ("date_order", "mdy")
-    answered = read(qif("05/01/2026"), "a.qif", Hints(date_order="dmy"))
-    assert answered.statements[0].lines["booking_date"].to_pylist() == [date(2026, 1, 5)]
-    assert answered.questions == ()
+    order, currency = read(qif("05/01/2026"), "a.qif").questions
+    assert (order.about, order.suggested, currency.about) == ("date_order", "mdy", "currency")
+    for hints in (
+        Hints(date_order="dmy", currency="EUR"),
+        Hints(mapping=Mapping(date_order="dmy", currency="EUR")),  # how a page sends the answers
+    ):
+        answered = read(qif("05/01/2026"), "a.qif", hints)
+        [row] = answered.statements[0].lines.to_pylist()
+        assert (row["booking_date"], row["currency"]) == (date(2026, 1, 5), "EUR")
+        assert answered.questions == ()
+        assert answered.mapping == hints.mapping
+
+
+def test_a_layout_of_tables_answers_nothing_about_other_files():
+    layout = Mapping(columns={"amount": ("Betrag",)}, sign="inverted", currency="EUR")
+    reading = read(qif("25/01/2026"), "a.qif", Hints(mapping=layout, currency="USD"))
+    [row] = reading.statements[0].lines.to_pylist()
+    assert (row["units"], row["currency"]) == (-100050, "USD")
 
 
 def test_accounts_splits_and_investments():
