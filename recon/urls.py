@@ -75,6 +75,7 @@ urlpatterns = [
     path("rules/sets/<int:account_id>/", rule_sets.rule_set, name="rule_set"),
     path("rules/sets/<int:account_id>/overlaps/", rule_sets.rule_overlaps, name="rule_overlaps"),
     path("rules/preview/", rule_preview.rule_preview, name="rule_preview"),
+    path("rules/try/", rule_preview.rule_try, name="rule_try"),
     path("rules/", include("rules.urls")),
     # signing in and out
     path("login/", auth_views.LoginView.as_view(redirect_authenticated_user=True), name="login"),

@@ -103,8 +103,7 @@ class CriterionForm:
         ]
         chosen = FIXED if draft.is_fixed else draft.against if draft.against in FIELDS else draft.field.name
         choices = [
-            Choice(each.name, f"the ledger’s {each.label.lower()}", chosen == each.name)
-            for each in others or [draft.field]
+            Choice(each.name, f"ledger {each.label.lower()}", chosen == each.name) for each in others or [draft.field]
         ]
         fixed = (
             [Choice(FIXED, f"a fixed {VALUE_LABELS[inputs.value].lower()}", draft.is_fixed)] if has_constant else []

@@ -5,7 +5,7 @@ const editor = document.getElementById("rule-form");
 const announce = (text) => (document.getElementById("live").textContent = text);
 let unsaved = false;
 
-editor?.addEventListener("input", () => (unsaved = true));
+editor?.addEventListener("input", ({ target }) => (unsaved ||= !target.closest(".rule-side")));
 document.addEventListener("criteria-changed", () => (unsaved = true));
 editor?.addEventListener("submit", () => (unsaved = false));
 addEventListener("beforeunload", (event) => unsaved && event.preventDefault());

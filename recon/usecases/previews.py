@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
-from typing import Any, cast
+from typing import cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,8 +23,8 @@ from django.db.models import F, Q, QuerySet
 from recon.engine import Cancelled, EngineError, Options, Outcome, match
 from recon.engine.options import Sign
 from recon.models import Account, LedgerEntry, Side, Statement, StatementLine
-from recon.rows import amount
 from recon.usecases.accounts import all_rows, entries_in_scope, lines_in_scope
+from recon.usecases.preview_pairs import Pair, examples, explained, near_misses
 from rules.criteria import Rule
 from rules.criteria.scope import whole_days
 
@@ -36,36 +36,6 @@ DAYS_AROUND = 45
 """How far around the statement's dates entries are read then, if the rule itself has no date window."""
 CANDIDATE_BUDGET = 2_000_000
 SECONDS = 10.0
-EXAMPLES = 5
-
-
-@dataclass(frozen=True)
-class ShownRow:
-    """One row of a preview."""
-
-    values: dict[str, Any]
-
-    @property
-    def amount(self) -> Any:
-        return amount(self.values["units"], self.values["scale"])
-
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return self.values[name]
-        except KeyError as error:
-            raise AttributeError(name) from error
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A line beside an entry: a match, or a near miss with the criterion that failed it (0: currency or direction)."""
-
-    line: ShownRow
-    entry: ShownRow
-    state: str = ""
-    decided_by: str = ""
-    reason: str = ""
-    criterion: int | None = None
 
 
 @dataclass(frozen=True)
@@ -136,8 +106,9 @@ def preview_rule(rule: Rule, statement: Statement, watch: Watch | None = None) -
     lines, every = _lines(statement)
     entries, days = _entries(statement.account, [rule], lines)
     preview = Preview(statement, lines.num_rows, entries.num_rows, every, days)
+    options = preview_options(statement.account, watch)
     try:
-        outcome = match([rule], lines, entries, preview_options(statement.account, watch))
+        outcome = match([rule], lines, entries, options)
     except Cancelled:
         if watch.superseded:
             raise Superseded from None
@@ -152,8 +123,8 @@ def preview_rule(rule: Rule, statement: Statement, watch: Watch | None = None) -
         matched=_lines_in(outcome, "confirmed"),
         suggested=_lines_in(outcome, "suggested"),
         candidates=outcome.rules[0].candidates,
-        examples=_examples(outcome, lines, entries),
-        near_misses=_near_misses(outcome, lines, entries),
+        examples=explained(rule, examples(outcome, lines, entries), options),
+        near_misses=explained(rule, near_misses(outcome, lines, entries), options),
         seconds=time.perf_counter() - started,
     )
 
@@ -215,47 +186,3 @@ def _lines_in(outcome: Outcome, state: str) -> int:
     chosen = outcome.matches.filter(pc.field("state") == state)["match_no"]
     rows = outcome.match_rows.filter((pc.field("side") == 0) & pc.is_in(pc.field("match_no"), chosen.combine_chunks()))
     return int(rows.num_rows)
-
-
-def _examples(outcome: Outcome, lines: pa.Table, entries: pa.Table) -> list[Pair]:
-    """Some matches, those that a person has to decide first: they say most about the rule."""
-    found = outcome.matches.select(["match_no", "state", "decided_by"])
-    decided = found.filter(pc.field("state") == "confirmed")
-    open_ones = found.filter(pc.field("state") == "suggested")
-    shown = [*open_ones.slice(0, 2).to_pylist(), *decided.slice(0, EXAMPLES).to_pylist()][:EXAMPLES]
-    numbers = pa.array([each["match_no"] for each in shown], pa.int64())
-    rows = outcome.match_rows.filter(pc.is_in(pc.field("match_no"), numbers)).to_pylist()
-    sides = {(row["match_no"], row["side"]): row["id"] for row in rows}
-    line_of = _rows_by_id(lines, [sides[each["match_no"], 0] for each in shown])
-    entry_of = _rows_by_id(entries, [sides[each["match_no"], 1] for each in shown])
-    return [
-        Pair(
-            line_of[sides[each["match_no"], 0]],
-            entry_of[sides[each["match_no"], 1]],
-            state=each["state"],
-            decided_by=each["decided_by"],
-        )
-        for each in shown
-    ]
-
-
-def _near_misses(outcome: Outcome, lines: pa.Table, entries: pa.Table) -> list[Pair]:
-    """Lines that one criterion kept from matching, each beside the entry that came nearest; varied reasons first."""
-    near = outcome.unmatched.filter((pc.field("side") == 0) & pc.is_valid(pc.field("nearest_id")))
-    by_reason = {
-        reason: near.filter(pc.field("reason") == reason).slice(0, EXAMPLES).to_pylist()
-        for reason in pc.unique(near["reason"]).to_pylist()
-        if reason != "possible_duplicate"  # its nearest row is a twin on the same side
-    }
-    mixed = [each for layer in itertools.zip_longest(*by_reason.values()) for each in layer if each][:EXAMPLES]
-    line_of = _rows_by_id(lines, [each["id"] for each in mixed])
-    entry_of = _rows_by_id(entries, [each["nearest_id"] for each in mixed])
-    return [
-        Pair(line_of[each["id"]], entry_of[each["nearest_id"]], reason=each["reason"], criterion=each["criterion"])
-        for each in mixed
-    ]
-
-
-def _rows_by_id(table: pa.Table, ids: list[int]) -> dict[int, ShownRow]:
-    rows = table.filter(pc.is_in(pc.field("id"), pa.array(ids, pa.int64()))).to_pylist()
-    return {row["id"]: ShownRow(row) for row in rows}

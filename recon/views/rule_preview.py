@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
+from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_POST
 
-from recon.models import Statement
+from recon.models import LedgerEntry, Statement, StatementLine
 from recon.partials import Request, page_or_fragment
 from recon.usecases import previews
+from recon.usecases.accounts import builtin_account
+from recon.usecases.pair_trial import FIELD_NAMES, Trial, TypedRow, row_in_words, try_pair, typed_row
 from recon.usecases.pattern_samples import Extract, pattern_samples
 from rules.criteria import Rule, RuleError, parse_rule
 from rules.criteria.parsing import parse_criterion
@@ -22,8 +25,7 @@ STATEMENTS_OFFERED = 20
 def rule_preview(request: Request) -> HttpResponse:
     """The rule as it stands in the form, tried on a statement; an unfinished rule says what it still lacks."""
     offered = Statement.objects.ready().select_related("account").order_by("-number")[:STATEMENTS_OFFERED]
-    chosen = request.POST.get("preview_statement", "")
-    statement = next((each for each in offered if each.pk == chosen), None) or previews.latest_statement()
+    statement = _statement(request)
     context: dict[str, Any] = {"statements": offered, "statement": statement}
     rule = _rule(request)
     if rule is not None and statement is not None:
@@ -34,6 +36,52 @@ def rule_preview(request: Request) -> HttpResponse:
     if statement is not None:
         context["patterns"] = _pattern_samples(request, statement)
     return page_or_fragment(request, "rules/rule_preview.html", {"rule-preview": "rules/_rule_preview.html"}, context)
+
+
+@require_POST
+def rule_try(request: Request) -> HttpResponse:
+    """One line and one entry against the rule: as typed, or picked from the preview by ``pair`` = "LINE ENTRY"."""
+    line, entry = (typed_row(_said(request, side)) for side in ("line", "entry"))
+    if picked := request.POST.get("pair"):
+        line, entry = _picked(picked)
+    statement = _statement(request)
+    account = statement.account if statement else builtin_account()
+    trial = try_pair(_rule(request), line, entry, previews.preview_options(account, previews.Watch()))
+    fragments = {"rule-try": "rules/_rule_try.html", "try-verdicts": "rules/_try_verdicts.html"}
+    return page_or_fragment(request, "rules/rule_try.html", fragments, {"trial": trial, "sides": _sides(trial)})
+
+
+def _sides(trial: Trial) -> list[tuple[str, str, list[tuple[str, str, str]]]]:
+    """Each side of the form: its name, its title, and per input name, text and problem."""
+    return [
+        (
+            side,
+            title,
+            [
+                (name, row.said.get(name, ""), "" if row.is_empty else row.problems.get(name, ""))
+                for name in FIELD_NAMES
+            ],
+        )
+        for side, title, row in (("line", "Statement line", trial.line), ("entry", "Ledger entry", trial.entry))
+    ]
+
+
+def _said(request: Request, side: str) -> dict[str, str]:
+    return {name: request.POST.get(f"try-{side}-{name}", "") for name in FIELD_NAMES}
+
+
+def _picked(pair: str) -> tuple[TypedRow, TypedRow]:
+    line_id, _, entry_id = pair.partition(" ")
+    if not (line_id.isdecimal() and entry_id.isdecimal()):
+        raise Http404
+    line, entry = get_object_or_404(StatementLine, pk=line_id), get_object_or_404(LedgerEntry, pk=entry_id)
+    return row_in_words(line), row_in_words(entry)
+
+
+def _statement(request: Request) -> Statement | None:
+    """The statement chosen beside the form, or the latest."""
+    chosen = Statement.objects.ready().select_related("account").filter(pk=request.POST.get("preview_statement", ""))
+    return chosen.first() or previews.latest_statement()
 
 
 def _pattern_samples(request: Request, statement: Statement) -> list[tuple[int, list[Extract]]]:

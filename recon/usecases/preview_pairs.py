@@ -1,0 +1,117 @@
+"""Lines beside entries, for a person to judge a rule by: matches, near misses, and why."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from recon.engine import Options, Outcome, Verdict, explain_pairs
+from recon.rows import amount
+from rules.criteria import Rule
+
+EXAMPLES = 5
+
+
+@dataclass(frozen=True)
+class ShownRow:
+    """One row of a preview, by column of the table it came from."""
+
+    values: dict[str, Any]
+    schema: pa.Schema
+
+    @property
+    def amount(self) -> Any:
+        return amount(self.values["units"], self.values["scale"])
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.values[name]
+        except KeyError as error:
+            raise AttributeError(name) from error
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A line beside an entry: a match, or a near miss with the criterion that failed it (0: currency or direction)."""
+
+    line: ShownRow
+    entry: ShownRow
+    state: str = ""
+    decided_by: str = ""
+    reason: str = ""
+    criterion: int | None = None
+    verdicts: tuple[Verdict, ...] = ()
+
+    @property
+    def failed(self) -> list[Verdict]:
+        return [verdict for verdict in self.verdicts if not verdict.passed]
+
+
+def examples(outcome: Outcome, lines: pa.Table, entries: pa.Table) -> list[Pair]:
+    """Some matches, those that a person has to decide first: they say most about the rule."""
+    found = outcome.matches.select(["match_no", "state", "decided_by"])
+    decided = found.filter(pc.field("state") == "confirmed")
+    open_ones = found.filter(pc.field("state") == "suggested")
+    shown = [*open_ones.slice(0, 2).to_pylist(), *decided.slice(0, EXAMPLES).to_pylist()][:EXAMPLES]
+    numbers = pa.array([each["match_no"] for each in shown], pa.int64())
+    rows = outcome.match_rows.filter(pc.is_in(pc.field("match_no"), numbers)).to_pylist()
+    sides = {(row["match_no"], row["side"]): row["id"] for row in rows}
+    line_of = _rows_by_id(lines, [sides[each["match_no"], 0] for each in shown])
+    entry_of = _rows_by_id(entries, [sides[each["match_no"], 1] for each in shown])
+    return [
+        Pair(
+            line_of[sides[each["match_no"], 0]],
+            entry_of[sides[each["match_no"], 1]],
+            state=each["state"],
+            decided_by=each["decided_by"],
+        )
+        for each in shown
+    ]
+
+
+def near_misses(outcome: Outcome, lines: pa.Table, entries: pa.Table) -> list[Pair]:
+    """Lines that one criterion kept from matching, each beside the entry that came nearest; varied reasons first."""
+    near = outcome.unmatched.filter((pc.field("side") == 0) & pc.is_valid(pc.field("nearest_id")))
+    by_reason = {
+        reason: near.filter(pc.field("reason") == reason).slice(0, EXAMPLES).to_pylist()
+        for reason in pc.unique(near["reason"]).to_pylist()
+        if reason != "possible_duplicate"  # its nearest row is a twin on the same side
+    }
+    mixed = [each for layer in itertools.zip_longest(*by_reason.values()) for each in layer if each][:EXAMPLES]
+    line_of = _rows_by_id(lines, [each["id"] for each in mixed])
+    entry_of = _rows_by_id(entries, [each["nearest_id"] for each in mixed])
+    return [
+        Pair(line_of[each["id"]], entry_of[each["nearest_id"]], reason=each["reason"], criterion=each["criterion"])
+        for each in mixed
+    ]
+
+
+def _rows_by_id(table: pa.Table, ids: list[int]) -> dict[int, ShownRow]:
+    rows = table.filter(pc.is_in(pc.field("id"), pa.array(ids, pa.int64()))).to_pylist()
+    return {row["id"]: ShownRow(row, table.schema) for row in rows}
+
+
+def explained(rule: Rule, pairs: Sequence[Pair], options: Options) -> list[Pair]:
+    """The pairs with what each criterion says about them, by the SQL that matched them."""
+    if not pairs:
+        return []
+    lines = pa.Table.from_pylist([pair.line.values for pair in _once(pairs, "line")], schema=pairs[0].line.schema)
+    entries = pa.Table.from_pylist([pair.entry.values for pair in _once(pairs, "entry")], schema=pairs[0].entry.schema)
+    keys = [([_key(pair.line)], [_key(pair.entry)]) for pair in pairs]
+    told = explain_pairs([rule], lines, entries, keys, options)
+    verdicts = {explanation.pair: explanation.verdicts for explanation in told}
+    return [replace(pair, verdicts=verdicts[number]) for number, pair in enumerate(pairs)]
+
+
+def _once(pairs: Sequence[Pair], side: str) -> list[Pair]:
+    """Each row once: two lines may come nearest to the same entry."""
+    return list({_key(getattr(pair, side)): pair for pair in pairs}.values())
+
+
+def _key(row: ShownRow) -> tuple[int, int]:
+    return row.id, row.part
