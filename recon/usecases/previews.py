@@ -10,7 +10,7 @@ import itertools
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import cast
@@ -25,6 +25,7 @@ from recon.engine.options import Sign
 from recon.models import Account, LedgerEntry, Side, Statement, StatementLine
 from recon.usecases.accounts import all_rows, entries_in_scope, lines_in_scope
 from recon.usecases.preview_pairs import Pair, examples, explained, near_misses
+from recon.usecases.run_input import next_entry_id
 from rules.criteria import Rule
 from rules.criteria.scope import whole_days
 
@@ -104,7 +105,7 @@ def preview_rule(rule: Rule, statement: Statement, watch: Watch | None = None) -
     started = time.perf_counter()
     watch = watch or Watch()
     lines, every = _lines(statement)
-    entries, days = _entries(statement.account, [rule], lines)
+    entries, days = _entries(statement, [rule], lines)
     preview = Preview(statement, lines.num_rows, entries.num_rows, every, days)
     options = preview_options(statement.account, watch)
     try:
@@ -132,7 +133,7 @@ def preview_rule(rule: Rule, statement: Statement, watch: Watch | None = None) -
 def preview_rows(statement: Statement, rules: Sequence[Rule]) -> tuple[pa.Table, pa.Table]:
     """The lines and entries that several rules together are tried on."""
     lines, _ = _lines(statement)
-    return lines, _entries(statement.account, rules, lines)[0]
+    return lines, _entries(statement, rules, lines)[0]
 
 
 def preview_options(account: Account, watch: Watch) -> Options:
@@ -149,20 +150,53 @@ def preview_options(account: Account, watch: Watch) -> Options:
     )
 
 
+class Recent:
+    """The last few tables read, for a minute: while somebody types, the same rows are tried again and again."""
+
+    kept = 4
+    seconds = 60.0
+
+    def __init__(self) -> None:
+        self._tables: dict[Hashable, tuple[float, pa.Table]] = {}
+        self._lock = threading.Lock()
+
+    def table(self, key: Hashable, read: Callable[[], pa.Table]) -> pa.Table:
+        """What `read` gave for the key a moment ago, or gives now."""
+        now = time.monotonic()
+        with self._lock:
+            self._tables = {other: kept for other, kept in self._tables.items() if kept[0] > now}
+            if key in self._tables:
+                return self._tables[key][1]
+        table = read()
+        with self._lock:
+            self._tables[key] = (now + self.seconds, table)
+            for oldest in list(self._tables)[: -self.kept]:
+                del self._tables[oldest]
+        return table
+
+
+_recent = Recent()
+
+
 def _lines(statement: Statement) -> tuple[pa.Table, int]:
     every = max(1, -(-statement.record_count // SAMPLE))
     lines: QuerySet[StatementLine] = lines_in_scope(statement.account, statement)
     if every > 1:
         lines = lines.annotate(place=F("position") % every).filter(place=0)
-    return all_rows(statement.account, Side.STATEMENT, lines), every
+    key = (statement.pk, every)
+    return _recent.table(key, lambda: all_rows(statement.account, Side.STATEMENT, lines)), every
 
 
-def _entries(account: Account, rules: Sequence[Rule], lines: pa.Table) -> tuple[pa.Table, tuple[date, date] | None]:
+def _entries(
+    statement: Statement, rules: Sequence[Rule], lines: pa.Table
+) -> tuple[pa.Table, tuple[date, date] | None]:
+    account = statement.account
     entries: QuerySet[LedgerEntry] = entries_in_scope(account)
     days = None
     if entries.order_by()[: LEDGER_LIMIT + 1].count() > LEDGER_LIMIT and (days := _days(rules, lines)):
         entries = entries.filter(Q(booking_date__range=days) | Q(booking_date__isnull=True))
-    table = all_rows(account, Side.LEDGER, entries)
+    key = (statement.pk, days, next_entry_id())  # an entry that arrives makes another key
+    table = _recent.table(key, lambda: all_rows(account, Side.LEDGER, entries))
     return table.append_column("transaction_id", table["external_id"]), days
 
 

@@ -9,6 +9,8 @@ import pytest
 from django.db import transaction
 
 from recon.models import Account, Event, MatchingRun, RunRule, reserve_ids
+from recon.usecases.events import Actor
+from recon.usecases.rule_events import seed_rules
 from rules import authoring
 from rules.bodies import read_body, read_json, write_json
 from rules.criteria import RuleError
@@ -175,3 +177,11 @@ def test_an_empty_installation_gets_the_three_examples_once(by):
 )
 def test_json_is_written_back_without_losing_a_digit(text):
     assert read_json(write_json(read_json(text))) == read_json(text)
+
+
+def test_an_installation_that_never_had_a_rule_is_seeded_but_one_that_lost_them_all_is_not(db):
+    by = Actor.command()
+    assert len(seed_rules(by)) == 3
+    for rule in MatchingRule.objects.all():
+        authoring.remove_rule(by, rule.pk)
+    assert seed_rules(by) == []

@@ -18,6 +18,8 @@ from django.db.migrations.executor import MigrationExecutor
 
 from recon.models import Account
 from recon.supervisor import supervise
+from recon.usecases.events import Actor
+from recon.usecases.rule_events import seed_rules
 
 MANAGE = settings.BASE_DIR / "manage.py"
 DEMO_PASSWORD_FILE = settings.DATA_DIR / "demo_password"
@@ -35,6 +37,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, host: str, port: int, no_demo: bool, **options: Any) -> None:
         refuse_taken_port(host, port)
         migrate_if_needed(options["verbosity"])
+        seed_rules(Actor.command())
         if not no_demo and not Account.objects.for_people().exists() and not User.objects.exists():
             call_command("demo", stdout=self.stdout)
         connection.close()  # children must not inherit it
