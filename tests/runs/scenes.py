@@ -1,0 +1,99 @@
+"""What tests of worker processes do inside the installation under test; run as ``python -m tests.runs.scenes``."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import django
+
+django.setup()
+
+import pyarrow as pa  # noqa: E402  Django has to be set up before its models are imported
+
+from recon.models import (  # noqa: E402
+    Account,
+    Claim,
+    LedgerEntry,
+    LoadState,
+    Match,
+    MatchingRun,
+    MatchRow,
+    MatchState,
+    OpenItem,
+    RunKind,
+    Statement,
+    StatementLine,
+    UnmatchedItem,
+    reserve_ids,
+)
+from recon.usecases.bulk import load_rows  # noqa: E402
+from recon.usecases.events import Actor  # noqa: E402
+from recon.usecases.runs import start_run  # noqa: E402
+from tests.cast import SAME_AMOUNT, SAME_REFERENCE, make_rule  # noqa: E402
+
+
+def stage(rows: int, runs: int) -> dict[str, object]:
+    """An account with `rows` lines, all but the last tenth with their entry, and `runs` queued runs over them."""
+    account = Account.objects.create(name="Big bank", scope={"owned": True})
+    statement = Statement.objects.create(
+        number=reserve_ids(Statement, 1),
+        account=account,
+        name="big.csv",
+        sha256="0" * 64,
+        format="csv",
+        state=LoadState.READY,
+        record_count=rows,
+    )
+    of_statement = {"statement_number": pa.repeat(statement.number, rows), "position": pa.array(range(1, rows + 1))}
+    load_rows(StatementLine, pa.table({**columns(StatementLine, account, rows, "R"), **of_statement}))
+    created = pa.repeat(pa.scalar(statement.created_at, pa.timestamp("us", tz="UTC")), rows)
+    of_ledger = {"status": pa.repeat("APPLIED", rows), "created_at": created}
+    load_rows(LedgerEntry, pa.table({**columns(LedgerEntry, account, rows, "L"), **of_ledger}))
+    rule = make_rule("Exact", SAME_AMOUNT, SAME_REFERENCE)
+    by = Actor.command()
+    started = [
+        start_run(by, account, statement, [rule], kind=RunKind.BATCH, is_dry_run=False).run_id for _ in range(runs)
+    ]
+    return {"runs": started}
+
+
+def columns(model, account: Account, rows: int, last_tenth: str) -> dict[str, pa.Array]:
+    first = reserve_ids(model, rows)
+    references = [f"r{number}" if number < rows * 0.9 else f"{last_tenth}{number}".lower() for number in range(rows)]
+    return {
+        "id": pa.array(range(first, first + rows)),
+        "account_id": pa.repeat(account.pk, rows),
+        "units": pa.array(range(100, 100 + rows)),
+        "scale": pa.repeat(pa.scalar(2, pa.int16()), rows),
+        "currency": pa.repeat("EUR", rows),
+        "booking_date": pa.repeat(pa.scalar(20000, pa.int32()).cast(pa.date32()), rows),
+        "reference": pa.array(references),
+        "reference_key": pa.array(references),
+    }
+
+
+def report(run_id: str) -> dict[str, object]:
+    """The state of a run, and how many rows of results there are."""
+    run = MatchingRun.objects.get(pk=run_id)
+    matches = Match.objects.filter(run_number=run.number)
+    return {
+        "state": run.state,
+        "error": run.error,
+        "attempts": run.attempts,
+        "lines_total": run.lines_total,
+        "lines_matched": run.lines_matched,
+        "lines_unmatched": run.lines_unmatched,
+        "matches": matches.count(),
+        "confirmed": matches.filter(state=MatchState.CONFIRMED).count(),
+        "match_rows": MatchRow.objects.filter(match_id__in=matches.values("id")).count(),
+        "unmatched": UnmatchedItem.objects.filter(run_number=run.number).count(),
+        "claims": Claim.objects.count(),
+        "open_items": OpenItem.objects.unresolved().count(),
+    }
+
+
+if __name__ == "__main__":
+    scene, *arguments = sys.argv[1:]
+    answer = stage(*map(int, arguments)) if scene == "stage" else report(*arguments)
+    print(json.dumps(answer))  # noqa: T201  the answer to the test
