@@ -10,6 +10,8 @@ from django.db.models import QuerySet
 
 from recon.models import IdBlock, LedgerEntry, MatchingRun, Side, Statement, StatementLine
 from recon.usecases.accounts import entries_in_scope, lines_in_scope, open_rows
+from recon.usecases.engine_options import rules_of
+from recon.usecases.pushdown import implied_entries
 
 
 @dataclass(frozen=True)
@@ -23,11 +25,14 @@ class RunInput:
 
 
 def read_input(run: MatchingRun) -> RunInput:
-    """Read the open rows that a run is about."""
+    """Read the open lines a run is about, and the open entries: all in scope, or those that the lines imply."""
     next_entry = next_entry_id()
     statement = open_rows(run.account, Side.STATEMENT, lines_of_run(run))
-    ledger = open_entries(run, entries_in_scope(run.account))
-    read = {"how": "every open entry in scope", "lines": statement.num_rows, "entries": ledger.num_rows}
+    in_scope = entries_in_scope(run.account)
+    implied = implied_entries(run, rules_of(run), statement, in_scope)
+    ledger = open_entries(run, in_scope if implied is None else implied)
+    how = "every open entry in scope" if implied is None else "the open entries that the lines imply, by index"
+    read = {"how": how, "lines": statement.num_rows, "entries": ledger.num_rows}
     return RunInput(statement, ledger, next_entry, read)
 
 

@@ -1,0 +1,109 @@
+"""What the lines of a small run imply is all that its result depends on."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from recon.engine import Options, match
+from recon.models import MatchingRun, RunKind, Side, reserve_ids
+from recon.usecases.accounts import entries_in_scope, open_rows
+from recon.usecases.engine_options import rules_of
+from recon.usecases.pushdown import implied_entries
+from recon.usecases.run_input import lines_of_run, open_entries
+from recon.usecases.runs import start_run
+from tests.cast import SAME_AMOUNT, SAME_REFERENCE, actor, make_account, make_entries, make_rule, make_statement, row
+
+CENTS = {"field": "amount", "operator": "eq", "allowable_drift": 0.03}
+ONE_PERCENT = {"field": "amount", "operator": "equals", "allowable_drift": 0.01}
+LOPSIDED = {"field": "amount", "operator": "within_range", "value": "-1.00..0.25"}
+SAME_DAY = {"field": "date", "operator": "eq"}
+
+
+def some_rows(seed, count):
+    """Rows with few amounts, references and days, so that many of them are near each other."""
+    chance = random.Random(seed)
+    return [
+        row(
+            number,
+            f"{chance.choice(['', '-'])}{chance.randint(0, 3)}.{chance.randint(0, 9)}{chance.choice(['', '0', '00'])}",
+            f"2026-03-0{chance.randint(1, 3)}",
+            reference=chance.choice([None, "A", "B", "C"]),
+            currency=chance.choice(["EUR", "EUR", "USD"]),
+        )
+        for number in range(count)
+    ]
+
+
+def queued_run(account, statement, rule) -> MatchingRun:
+    run = MatchingRun.objects.create(
+        number=reserve_ids(MatchingRun, 1),
+        account=account,
+        statement=statement,
+        kind=RunKind.INSTANT,
+        sign=account.sign,
+    )
+    run.run_rules.create(version=rule, position=1)
+    return run
+
+
+def results(run, lines, entries):
+    """Matches, and for each line left the reason and nearest miss."""
+    outcome = match(rules_of(run), lines, entries, Options(sign=run.sign))
+    matched = sorted(tuple(each.values()) for each in outcome.match_rows.to_pylist())
+    states = outcome.matches.select(["match_no", "state", "decided_by"]).to_pylist()
+    left = outcome.unmatched.select(["side", "id", "reason", "nearest_id", "criterion"]).to_pylist()
+    return matched, states, [each for each in left if each["side"] == Side.STATEMENT]
+
+
+@pytest.mark.parametrize(
+    ("criteria", "sign"),
+    [
+        ([SAME_AMOUNT, SAME_REFERENCE], "as_given"),  # both criteria are found by index
+        ([CENTS, SAME_REFERENCE], "unsigned"),  # a window around each amount, in either direction
+        ([ONE_PERCENT, SAME_DAY], "as_given"),  # a share of the ledger's amount; the date is not found by index
+        ([LOPSIDED, SAME_REFERENCE], "inverted"),  # more may be missing than be too much, the other way round
+    ],
+)
+def test_narrowing_changes_no_match_and_no_state(alice, db, criteria, sign):
+    account = make_account(sign=sign)
+    make_entries(account, some_rows(1, 60))
+    run = queued_run(account, make_statement(account, some_rows(2, 12)), make_rule("Rule", *criteria))
+    lines, scope = open_rows(account, Side.STATEMENT, lines_of_run(run)), entries_in_scope(account)
+    implied = implied_entries(run, rules_of(run), lines, scope, large=10)
+    assert implied is not None
+    matched, states, left = results(run, lines, open_entries(run, implied))
+    all_matched, all_states, all_left = results(run, lines, open_entries(run, scope))
+    assert matched == all_matched
+    assert states == all_states
+    if SAME_DAY not in criteria:  # with two criteria that are found by index, the nearest miss is as well
+        assert left == all_left
+
+
+@pytest.mark.parametrize(
+    ("criteria", "settings"),
+    [
+        ([SAME_DAY], {}),  # nothing that an index finds
+        ([{**SAME_REFERENCE, "loose": True}], {}),  # found only letter by letter
+        ([{"field": "amount", "operator": "equals", "allowable_drift": 1}], {}),  # any amount would do
+        ([{**SAME_REFERENCE, "value": "A"}], {}),  # a constant implies nothing of the lines
+        ([SAME_AMOUNT], {"strategy": "one_to_many"}),  # groups form before anything is narrowed
+    ],
+)
+def test_what_lines_do_not_imply_is_read_as_a_whole(alice, db, criteria, settings):
+    account = make_account()
+    make_entries(account, some_rows(1, 60))
+    run = queued_run(account, make_statement(account, some_rows(2, 12)), make_rule("Rule", *criteria))
+    run.strategy = settings.get("strategy", run.strategy)
+    lines = open_rows(account, Side.STATEMENT, lines_of_run(run))
+    assert implied_entries(run, rules_of(run), lines, entries_in_scope(account), large=10) is None
+
+
+def test_a_small_ledger_is_read_as_a_whole_and_the_run_says_so(alice, db):
+    account = make_account()
+    make_entries(account, some_rows(1, 20))
+    rule = make_rule("Rule", SAME_AMOUNT)
+    statement = make_statement(account, some_rows(2, 5))
+    run = start_run(actor(alice), account, statement, [rule], kind=RunKind.INSTANT, is_dry_run=True)
+    assert run.explanation["rows"] == {"how": "every open entry in scope", "lines": 5, "entries": 20}
