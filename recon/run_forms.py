@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.contrib.auth.models import User
 from django.db.models import QuerySet
 
-from recon.forms import select, text_input
-from recon.models import Account, DifferenceType, MatchingRun, RunState
+from recon.forms import DateInput, select, text_input
+from recon.models import Account, DifferenceType, ItemState, MatchingRun, RunState
 
 RUN_KINDS = [("", "All"), ("real", "Real runs"), ("dry", "Dry runs")]
 
@@ -50,3 +51,42 @@ class DifferenceForm(forms.Form):
     def answers(self) -> dict[str, Any]:
         self.full_clean()
         return {name: self.cleaned_data.get(name) or "" for name in self.fields}
+
+
+class ReviewFilterForm(forms.Form):
+    """The filters above what is open."""
+
+    account_id = forms.ModelChoiceField(
+        Account.objects.for_people(), label="Account", required=False, empty_label=None, widget=select()
+    )
+    item_state = forms.ChoiceField(
+        label="State",
+        choices=[("", "All"), *((state.value, state.label) for state in ItemState.unresolved())],
+        required=False,
+        widget=select(),
+    )
+    owner = forms.ChoiceField(choices=[("", "Anybody"), ("me", "Mine")], required=False, widget=select())
+
+    def account(self) -> Account | None:
+        """The chosen account, else the first one."""
+        self.full_clean()
+        chosen: Account | None = self.cleaned_data.get("account_id")
+        return chosen or Account.objects.for_people().first()
+
+    def state(self) -> str:
+        return str(self.cleaned_data.get("item_state") or "")
+
+    def is_mine(self) -> bool:
+        return self.cleaned_data.get("owner") == "me"
+
+
+class ItemForm(forms.Form):
+    """What is said when an open item is worked."""
+
+    owner = forms.ModelChoiceField(
+        User.objects.filter(is_active=True), required=False, empty_label="nobody", widget=select()
+    )
+    hold_until = forms.DateField(label="On hold until", required=False, widget=DateInput())
+    comment = forms.CharField(
+        label="Note or reason", required=False, max_length=2000, widget=text_input("Why, or what is known")
+    )

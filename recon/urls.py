@@ -16,6 +16,7 @@ from recon.views import (
     open_items,
     overview,
     reconcile,
+    review,
     rule_preview,
     rule_sets,
     runs,
@@ -68,6 +69,11 @@ urlpatterns = [
     path("matches/<int:match_id>/confirm/", matches.match_confirm, name="match_confirm"),
     path("matches/<int:match_id>/reject/", matches.match_reject, name="match_reject"),
     path("matches/<int:match_id>/unmatch/", matches.match_unmatch, name="match_unmatch"),
+    # review
+    path("review/", review.review, name="review"),
+    path("review/items/", review.items_act, name="items_act"),
+    path("review/items/<int:item_id>/", review.item, name="item"),
+    path("review/items/<int:item_id>/act/", review.item_act, name="item_act"),
     # audit
     path("audit/", audit.audit, name="audit"),
     # rule authoring

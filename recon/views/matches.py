@@ -127,7 +127,7 @@ def chosen_account(request: HttpRequest) -> tuple[Account, MatchingRun | None]:
     return get_object_or_404(Account, pk=int(account_id) if account_id.isdecimal() else 0), None
 
 
-def keys(request: HttpRequest, name: str) -> list[int | tuple[int, int]]:
+def keys(request: HttpRequest, name: str) -> list[tuple[int, int]]:
     """The chosen row parts of one side."""
     return [key for text in request.POST.getlist(name) if (key := reading.row_key(text))]
 
