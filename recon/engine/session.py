@@ -43,9 +43,15 @@ class Session:
         return int(self.rows(sql)[0][0] or 0)
 
     def arrow(self, sql: str) -> pa.Table:
-        """The result of a query as Arrow."""
+        """The result of a query as Arrow.
+
+        Not by `execute`, whose results stream: a large ordered one fills its buffer before anybody reads it, and
+        DuckDB 1.5 then waits for ever with every thread asleep (a million matches did).
+        """
+        if self.stopped.is_set():
+            raise Cancelled
         try:
-            return self.run(sql).to_arrow_table()
+            return self.connection.sql(sql).to_arrow_table()
         except duckdb.InterruptException as error:
             raise Cancelled from error
 

@@ -71,11 +71,11 @@ def report(run: MatchingRun, statement: Statement, ledger_number: int) -> Iterat
     with duckdb.connect() as con:
         _register(con, run, statement, ledger_number)
         yield json.dumps(summary(run))[:-1] + ', "matches": ['
-        yield from _joined(con.execute(_MATCHES_AS_JSON))
+        yield from _joined(con, _MATCHES_AS_JSON)
         yield '], "unmatched": {"external": ['
-        yield from _joined(con.execute(_UNMATCHED_AS_JSON, [int(Side.STATEMENT)]))
+        yield from _joined(con, _UNMATCHED_AS_JSON.format(side=int(Side.STATEMENT)))
         yield '], "internal": ['
-        yield from _joined(con.execute(_UNMATCHED_AS_JSON, [int(Side.LEDGER)]))
+        yield from _joined(con, _UNMATCHED_AS_JSON.format(side=int(Side.LEDGER)))
         yield "]}}"
 
 
@@ -121,14 +121,14 @@ _MATCHES_AS_JSON = """
     FROM padded LEFT JOIN rules USING (rule_version_id) ORDER BY match_id
 """
 _UNMATCHED_AS_JSON = """
-    SELECT to_json({'id': COALESCE(i.external_id, CAST(u.row_id AS VARCHAR)), 'reason': u.reason})
-    FROM unmatched u LEFT JOIN ids i USING (side, row_id) WHERE u.side = ? ORDER BY u.row_id
+    SELECT to_json({{'id': COALESCE(i.external_id, CAST(u.row_id AS VARCHAR)), 'reason': u.reason}})
+    FROM unmatched u LEFT JOIN ids i USING (side, row_id) WHERE u.side = {side} ORDER BY u.row_id
 """
 
 
-def _joined(found: duckdb.DuckDBPyConnection) -> Iterator[str]:
-    """One text per row, commas between them."""
+def _joined(con: duckdb.DuckDBPyConnection, sql: str) -> Iterator[str]:
+    """One text per row, commas between them. Not streamed from DuckDB: large ordered results may then never come."""
     lead = ""
-    while rows := found.fetchmany(_BATCH):
-        yield lead + ", ".join(row[0] for row in rows)
+    for batch in con.sql(sql).to_arrow_table().to_batches(max_chunksize=_BATCH):
+        yield lead + ", ".join(batch.column(0).to_pylist())
         lead = ", "
