@@ -44,7 +44,12 @@ PAGES = {
     "ledger import": "/ledger/upload/",
     "ledger imports": "/ledger/imports/",
     "open items": "/open-items/",
+    "runs": "/runs/",
+    "a run": "first of /runs/",
+    "its matches": "first of /runs/ matches/",
+    "its unmatched rows": "first of /runs/ unmatched/",
     "rules": "/rules/",
+    "a rule": "first of /rules/",
     "settings": "/settings/",
     "an account": "first of /settings/",
     "a new account": "/accounts/new/",
@@ -61,8 +66,9 @@ def site(start_site) -> str:
 
 def go(page, where: str) -> None:
     if where.startswith("first of "):
-        page.goto(where.removeprefix("first of "))
-        page.goto(page.locator("main tbody tr a").first.get_attribute("href"))
+        listed, _, below = where.removeprefix("first of ").partition(" ")
+        page.goto(listed)
+        page.goto(page.locator("main tbody tr a").first.get_attribute("href") + below)
     else:
         page.goto(where)
 
