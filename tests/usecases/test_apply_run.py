@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from recon.models import Claim, Match, MatchingRun, MatchState, OpenItem, RunKind, RunState, Side, UnmatchedItem
+from recon.models import (
+    Claim,
+    LedgerEntry,
+    Match,
+    MatchingRun,
+    MatchState,
+    OpenItem,
+    RunKind,
+    RunState,
+    Side,
+    UnmatchedItem,
+)
 from recon.usecases.errors import Refused
 from recon.usecases.manual import match_by_hand
 from recon.usecases.runs import apply_run, start_run
@@ -97,8 +108,9 @@ def test_nothing_is_applied_if_a_row_was_taken_since_unless_the_rest_is_asked_fo
     applied = apply_run(by, dry, rest_only=True)
     assert (applied.state, applied.explanation["dropped"]) == (RunState.COMPLETED, 1)
     assert (applied.lines_total, applied.lines_matched) == (3, 1)
-    freed = UnmatchedItem.objects.get(run_number=applied.number, reason="claimed_by_another")
-    assert freed.side == Side.LEDGER  # the entry whose line was taken is open still, and says why
+    freed = LedgerEntry.objects.filter(reference="A-1").get()  # its line was taken; it is open still, and says why
+    left = UnmatchedItem.objects.get(run_number=applied.number, side=Side.LEDGER, row_id=freed.pk)
+    assert left.reason == "claimed_by_another"
 
 
 def test_a_rule_changed_since_drops_its_matches(by, dry):
