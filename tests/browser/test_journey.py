@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FilePayload, Page, expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.server]
 
@@ -53,7 +53,7 @@ def build_a_rule(page: Page) -> None:
 
 def upload_and_try(page: Page) -> None:
     page.goto("/reconcile/")
-    file = {"name": "umsatz.csv", "mimeType": "text/csv", "buffer": LINES.encode("latin-1")}
+    file: FilePayload = {"name": "umsatz.csv", "mimeType": "text/csv", "buffer": LINES.encode("latin-1")}
     page.locator("input[type=file]").set_input_files(file)
     expect(page.locator("#import-preview")).to_contain_text("13 lines in EUR")
     page.locator("#column-reference").select_option("Zeichen")
