@@ -6,7 +6,8 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import connection, transaction
+from django.test import override_settings
 
 from recon.demo import practice
 from recon.models import RunKind
@@ -18,18 +19,27 @@ from recon.usecases.runs import start_run
 from rules.authoring import create_rule
 
 
+@pytest.fixture(scope="module")
+def reconciled_once(django_db_setup, django_db_blocker, tmp_path_factory):
+    """Two runs over the practice example: a dry one, and a real one that settles two of ten. Made once: what a test
+    breaks is rolled back around it."""
+    files = override_settings(MEDIA_ROOT=tmp_path_factory.mktemp("files"))
+    with django_db_blocker.unblock(), files, transaction.atomic():
+        by = Actor.command()
+        account = create_account(by, name="Practice", scope={"owned": True})
+        import_ledger(by, account, practice.ledger_csv(), "ledger.csv")
+        statement = import_statement(by, account, practice.statement_csv(), "statement.csv")
+        for text, dry in ((practice.WITHIN_ONE_PERCENT, True), (practice.EXACT, False)):
+            version = create_rule(by, text).current
+            run = start_run(by, account, statement, [version], kind=RunKind.INSTANT, is_dry_run=dry)
+            assert run.state == "completed"
+        yield
+        transaction.set_rollback(True)
+
+
 @pytest.fixture
-def reconciled(db, settings, tmp_path) -> None:
-    """Two runs over the practice example: a dry one, and a real one that settles two of ten."""
-    settings.MEDIA_ROOT = tmp_path
-    by = Actor.command()
-    account = create_account(by, name="Practice", scope={"owned": True})
-    import_ledger(by, account, practice.ledger_csv(), "ledger.csv")
-    statement = import_statement(by, account, practice.statement_csv(), "statement.csv")
-    for text, dry in ((practice.WITHIN_ONE_PERCENT, True), (practice.EXACT, False)):
-        version = create_rule(by, text).current
-        run = start_run(by, account, statement, [version], kind=RunKind.INSTANT, is_dry_run=dry)
-        assert run.state == "completed"
+def reconciled(reconciled_once, db) -> None:
+    """The two runs, in a transaction of the test's own."""
 
 
 def found() -> list[str]:
