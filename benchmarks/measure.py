@@ -19,6 +19,7 @@ from benchmarks.contenders import CONTENDERS, Run
 from benchmarks.datasets import Dataset, load, save
 from benchmarks.end_to_end import reconcile
 from benchmarks.suites import SUITES
+from recon.engine import EngineError
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -99,7 +100,11 @@ def _in_own_process(folder: Path, contender: str, repeat: int) -> Measured | Non
 def measure(folder: Path, contender: str, repeat: int) -> Measured | None:
     """Run a contender some times. None if it does not take part in this suite."""
     data = load(folder)
-    runs = [CONTENDERS[contender](data) for _ in range(repeat)]
+    try:
+        runs = [CONTENDERS[contender](data) for _ in range(repeat)]
+    except EngineError as refused:
+        print(f"{data.suite} {data.rows:,} {contender}: {refused}", file=sys.stderr)
+        return None
     last = runs[-1]
     if last is None:
         return None

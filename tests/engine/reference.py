@@ -221,5 +221,5 @@ def _order(rule: Mapping[str, Any], s: Unit, at: Decimal, e: Unit) -> tuple[Any,
     return (
         abs(at - e.amount), missing, days, seconds,
         -sum(contained(c, s, e) for c in rule["criteria"] if c["operator"] == "contains" and "value" not in c),
-        later, -e.amount, s.order, e.day or date.max, e.order,
+        later, -e.amount, s.order, e.day is None, e.day or date.max, e.order,
     )  # fmt: skip

@@ -39,6 +39,37 @@ def test_other_signs(rule: Body, some: list[World], sign: str) -> None:
     both_agree([rule], some, Books(ZONE, sign=sign))
 
 
+GROUPINGS = {
+    "one_to_many": [("reference", "source"), ("currency",), ("date", "currency"), ("description", "currency")],
+    "many_to_one": [("reference", "source"), ("currency",), ("date", "currency"), ("amount", "currency")],
+    "many_to_many": [("reference", "source"), ("currency",), ("date", "currency"), ("description", "source")],
+}
+
+
+@given(st.lists(rules(grouped=True), min_size=1, max_size=2), worlds(), st.data())
+def test_groups(ruleset: list[Body], some: list[World], data: st.DataObject) -> None:
+    strategy = data.draw(st.sampled_from(sorted(GROUPINGS)))
+    grouping = data.draw(st.sampled_from(GROUPINGS[strategy]))
+    both_agree(ruleset, some, Books(ZONE, strategy=strategy, grouping=grouping))
+
+
+@given(rules(grouped=True), worlds(most=4, count=2), st.sampled_from(["reference", "date", "description"]))
+def test_groups_of_mixed_currencies(rule: Body, some: list[World], field: str) -> None:
+    lines = [line for world, _ in some for line in world]
+    entries = [entry for _, world in some for entry in world]
+    both_agree([rule], [(lines, entries)], Books(ZONE, strategy="one_to_many", grouping=(field,)))
+
+
+RATES = {("XAA", "XAB"): Decimal("1.005"), ("XAB", "XAA"): Decimal("0.333333"), ("XAA", "JPY"): Decimal("162.5")}
+
+
+@given(rules(), worlds(count=2))
+def test_converted_currencies(rule: Body, some: list[World]) -> None:
+    lines = [line for world, _ in some for line in world]
+    entries = [entry for _, world in some for entry in world]
+    both_agree([rule | {"cross_currency": True}], [(lines, entries)], Books(ZONE, rates=RATES))
+
+
 @given(rules(), worlds(count=1))
 def test_limits_of_the_account(rule: Body, some: list[World]) -> None:
     both_agree([rule], some, Books(ZONE, tolerance_limit=Decimal("0.01")))

@@ -70,6 +70,31 @@ def test_two_near_names_are_ambiguous() -> None:
     assert verdict([rule(AMOUNT, similar)], lines, entries) == [([1], [1], "suggested")]
 
 
+def test_a_group_keeps_the_member_that_a_row_filter_would_drop() -> None:
+    books = Books(strategy="one_to_many", grouping=("reference",))
+    positive = {"field": "amount", "operator": "greater_than", "value": "0", "applies_to": "both"}
+    lines = [row(1, 10_000, reference="P1")]
+    entries = [row(n, units, reference="P1") for n, units in enumerate((10_000, 5_000, -5_000), 1)]
+    assert verdict([rule(AMOUNT, positive)], lines, entries, books) == [([1], [1, 2, 3], "confirmed")]
+
+
+def test_a_group_is_not_cut_by_a_date_window() -> None:
+    books = Books(strategy="one_to_many", grouping=("reference",))
+    within = {"field": "date", "operator": "within_range", "value": "2d"}
+    lines = [row(1, 300, reference="P1", booking_date=TUESDAY)]
+    entries = [
+        row(1, 100, reference="P1", booking_date=MONDAY),
+        row(2, 200, reference="P1", booking_date=date(2026, 3, 30)),
+    ]
+    assert verdict([rule(AMOUNT, within)], lines, entries, books) == [([1], [1, 2], "confirmed")]
+
+
+def test_a_group_of_mixed_currencies_never_matches() -> None:
+    books = Books(strategy="one_to_many", grouping=("reference",))
+    entries = [row(1, 100, reference="P1"), row(2, 200, reference="P1", currency="USD")]
+    assert verdict([rule(AMOUNT)], [row(1, 300, reference="P1")], entries, books) == []
+
+
 def test_exact_amounts_go_before_near_ones() -> None:
     near = {**AMOUNT, "allowable_drift": "0.02"}
     lines = [row(1, 101, reference="a"), row(2, 100, reference="b")]
@@ -103,6 +128,13 @@ def test_identical_rows_are_confirmed_up_to_the_smaller_count(lines: int, entrie
         [rule(AMOUNT)], [row(n, 100) for n in range(1, lines + 1)], [row(n, 100) for n in range(1, entries + 1)]
     )
     assert found == [([n], [n], "confirmed") for n in range(1, confirmed + 1)]
+
+
+def test_the_excess_of_identical_rows_is_a_possible_duplicate() -> None:
+    result = outcome([rule(AMOUNT)], [row(1, 100), row(2, 100)], [row(1, 100)], Books())
+    assert [(left["side"], left["id"], left["reason"]) for left in result.unmatched.to_pylist()] == [
+        (0, 2, "possible_duplicate")
+    ]
 
 
 def test_equal_amounts_of_two_customers_are_not_interchangeable() -> None:
