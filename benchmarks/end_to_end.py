@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
-import time
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,9 @@ ROOT = Path(__file__).resolve().parent.parent
 COLUMNS = {"external_id": "id", "amount": "amount", "booking_date": "date", "description": "description",
            "currency": "currency", "reference": "reference"}  # fmt: skip
 
+MATCHES = pa.schema([("match_no", pa.int64()), ("rule_index", pa.int32()), ("state", pa.string())])
+MATCH_ROWS = pa.schema([("match_no", pa.int64()), ("side", pa.int8()), ("id", pa.int64())])
+
 
 def write_csv(table: pa.Table, path: Path) -> None:
     """A statement or ledger file as a bank would send it: amounts as decimals, dates in ISO order."""
@@ -31,10 +35,21 @@ def write_csv(table: pa.Table, path: Path) -> None:
     csv.write_csv(whole.select(list(COLUMNS)).rename_columns(list(COLUMNS.values())), path)
 
 
-def reconcile(data: Dataset, folder: Path, database: str) -> tuple[float, int, Score]:
-    """Seconds and peak bytes of one `reconcile` from start to exit, and how good its matches are."""
+@dataclass(frozen=True)
+class Job:
+    """One `reconcile`: seconds from the first byte read to the last result stored, without starting Python and without
+    printing; the peak of its memory in bytes; how good its matches are; and its stages in its own words."""
+
+    seconds: float
+    peak: int
+    score: Score
+    stages: str
+
+
+def reconcile(data: Dataset, folder: Path, database: str) -> Job:
+    """Run the command on the first pass of a suite."""
     one = data.passes[0]
-    files = {name: folder / name for name in ("statement.csv", "ledger.csv", "rules.json", "outcome.json")}
+    files = {name: folder / name for name in ("statement.csv", "ledger.csv", "rules.json", "outcome.json", "log.txt")}
     write_csv(data.statement, files["statement.csv"])
     write_csv(data.ledger, files["ledger.csv"])
     files["rules.json"].write_text(json.dumps(list(one.rules)))
@@ -44,16 +59,18 @@ def reconcile(data: Dataset, folder: Path, database: str) -> tuple[float, int, S
         *(["--grouping", ",".join(one.grouping)] if one.grouping else []),
     ]  # fmt: skip
     environment = {**os.environ, "DATABASE_URL": database, "TIEOUT_DATA_DIR": str(folder / "var")}
-    with files["outcome.json"].open("w") as output:
-        started = time.perf_counter()
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output)
+    with files["outcome.json"].open("w") as output, files["log.txt"].open("w") as log:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=log)
         _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - started
     process.returncode = os.waitstatus_to_exitcode(status)
+    said = files["log.txt"].read_text()
     if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, command)
+        raise RuntimeError(said)
+    stages = next(line for line in said.splitlines() if line.startswith("reconcile: parse"))
+    seconds = sum(float(number) for number in re.findall(r"([0-9.]+) s\b", stages))
     peak = usage.ru_maxrss if sys.platform == "darwin" else usage.ru_maxrss * 1024
-    return seconds, peak, _score(data, json.loads(files["outcome.json"].read_text().splitlines()[-1]))
+    score = _score(data, json.loads(files["outcome.json"].read_text().splitlines()[-1]))
+    return Job(seconds, peak, score, stages.removeprefix("reconcile: "))
 
 
 def _score(data: Dataset, outcome: dict[str, Any]) -> Score:
@@ -65,5 +82,12 @@ def _score(data: Dataset, outcome: dict[str, Any]) -> Score:
         for side, ids in enumerate((one["external"], one["internal"])):
             rows += [{"match_no": number, "side": side, "id": int(name[1:])} for name in ids]
     score = Score(possible=possible_matches(data.line_keys, data.entry_keys))
-    add_pass(score, names, pa.Table.from_pylist(matches), pa.Table.from_pylist(rows), data.line_keys, data.entry_keys)
+    add_pass(
+        score,
+        names,
+        pa.Table.from_pylist(matches, MATCHES),
+        pa.Table.from_pylist(rows, MATCH_ROWS),
+        data.line_keys,
+        data.entry_keys,
+    )
     return score

@@ -72,21 +72,21 @@ def measured(suite: str, rows: int, contenders: list[str], repeat: int, database
 def _whole_job(data: Dataset, folder: Path, database: str, repeat: int) -> Measured:
     """The first pass of a suite from CSV files to stored results."""
     runs = [reconcile(data, folder, database) for _ in range(repeat)]
-    score = runs[-1][2]
+    score = runs[-1].score
     return {
         "measurement": {
             "suite": data.suite,
             "rows": data.rows,
             "engine": "tieout",
             "stage": "total",
-            "seconds": round(statistics.median(seconds for seconds, _, _ in runs), 4),
+            "seconds": round(statistics.median(run.seconds for run in runs), 4),
             "floor_seconds": None,
-            "peak_mib": round(max(peak for _, peak, _ in runs) / 2**20, 1),
+            "peak_mib": round(max(run.peak for run in runs) / 2**20, 1),
             "matches": score.confirmed + score.suggested,
             "precision": round(score.precision, 6),
             "recall": round(score.recall, 6),
         },
-        "notes": [],
+        "notes": [runs[-1].stages],
     }
 
 
