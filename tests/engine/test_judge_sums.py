@@ -1,0 +1,90 @@
+"""Groups without a key: a bounded search may confirm the only sum there is. And reversals within one side."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.engine.judging import Body, outcome, row, taken
+from tests.engine.reference import Books
+
+RULE: Body = {
+    "name": "sum by counterparty",
+    "criteria": [
+        {"field": "amount", "operator": "eq", "allowable_drift": "0.01"},
+        {"field": "counterparty", "operator": "eq"},
+    ],
+}
+LARGEST_GROUP = 5
+
+parties = st.sampled_from(["Ann", "Bea", None])
+amounts = st.sampled_from([100, 101, 200, 250, 300, 350, 700, -50, -100, 0])
+
+
+@st.composite
+def books(draw: st.DrawFn) -> tuple[list[Body], list[Body]]:
+    entries = [row(n, draw(amounts), counterparty=draw(parties)) for n in range(1, draw(st.integers(1, 9)))]
+    lines = [row(n, draw(amounts), counterparty=draw(parties)) for n in range(1, draw(st.integers(2, 4)))]
+    return lines, entries
+
+
+def sums(line: Body, entries: list[Body]) -> list[frozenset[int]]:
+    """Every group that settles the line: same party, no opposite sign, at most a cent away."""
+    pool = [entry for entry in entries if line["counterparty"] and entry["counterparty"] == line["counterparty"]]
+    return [
+        frozenset(entry["id"] for entry in group)
+        for size in range(1, LARGEST_GROUP + 1)
+        for group in combinations(pool, size)
+        if abs(line["units"] - sum(entry["units"] for entry in group)) <= 1
+        and line["units"] * sum(entry["units"] for entry in group) >= 0
+    ]
+
+
+@given(st.lists(books(), min_size=1, max_size=8))
+def test_a_sum_is_confirmed_only_if_there_is_no_other(several: list[tuple[list[Body], list[Body]]]) -> None:
+    worlds = [
+        ([line | {"currency": f"XA{chr(65 + n)}", "id": 100 * n + line["id"]} for line in lines],
+         [entry | {"currency": f"XA{chr(65 + n)}", "id": 100 * n + entry["id"]} for entry in entries])
+        for n, (lines, entries) in enumerate(several)
+    ]  # fmt: skip
+    every_line = [line for lines, _ in worlds for line in lines]
+    every_entry = [entry for _, entries in worlds for entry in entries]
+    found = taken(outcome([RULE], every_line, every_entry, Books(strategy="one_to_many")))
+    states = {next(iter(m.lines))[0]: (m.state, frozenset(entry for entry, _ in m.entries)) for m in found}
+    for lines, entries in worlds:
+        solutions = {line["id"]: sums(line, entries) for line in lines}
+        for line, groups in solutions.items():
+            state, group = states.get(line, ("", frozenset()))
+            assert not group or group in groups
+            if state == "confirmed":
+                assert groups == [group]
+            rivals = [other for rival, others in solutions.items() if rival != line for other in others]
+            if len(groups) == 1 and not any(groups[0] & other for other in rivals):
+                assert (state, group) == ("confirmed", groups[0])
+
+
+def test_too_many_candidates_are_left_alone() -> None:
+    lines = [row(1, 300, counterparty="Ann")]
+    entries = [row(n, 100 + n, counterparty="Ann") for n in range(1, 31)]
+    assert taken(outcome([RULE], lines, entries, Books(strategy="one_to_many"))) == []
+
+
+def test_a_payment_and_its_return_cancel_each_other_as_a_suggestion() -> None:
+    same = {"name": "returned", "criteria": [{"field": "reference", "operator": "eq"}]}
+    lines = [row(1, 500, reference="R1"), row(2, -500, reference="R1"), row(3, -500, reference="R2")]
+    result = outcome([same], lines, [row(1, 500, reference="R1")], Books(strategy="within_statement"))
+    assert [(m.state, sorted(m.lines), m.entries, m.difference) for m in taken(result)] == [
+        ("suggested", [(1, 0), (2, 0)], frozenset(), 0)
+    ]
+    assert sorted((left["side"], left["id"]) for left in result.unmatched.to_pylist()) == [(0, 3), (1, 1)]
+
+
+def test_entries_of_one_reference_that_net_to_zero_are_suggested() -> None:
+    same = {"name": "reversed", "criteria": [{"field": "currency", "operator": "eq"}]}
+    entries = [row(1, 500, reference="R1"), row(2, -500, reference="R1"), row(3, -500, reference="R2")]
+    books = Books(strategy="within_ledger", grouping=("reference",))
+    assert [(m.state, m.lines, sorted(m.entries)) for m in taken(outcome([same], [], entries, books))] == [
+        ("suggested", frozenset(), [(1, 0), (2, 0)])
+    ]
