@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.test import Client
+
+
+def pytest_configure() -> None:
+    """Passwords of the cast are hashed in no time; a second of it for every test would be most of the suite."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture

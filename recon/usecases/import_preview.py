@@ -83,6 +83,8 @@ def hints_for(account: Account | None, side: Side) -> Hints:
     )
     if account is None:
         return hints
+    if account.is_builtin:
+        return replace(hints, sign="as_given")  # programs say what they mean
     currency = account.currencies[0] if len(account.currencies) == 1 else None
     kind: Literal["asset", "liability"] = "liability" if account.kind == AccountKind.LIABILITY else "asset"
     return replace(hints, account_kind=kind, time_zone=account.time_zone, currency=currency)

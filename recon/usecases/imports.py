@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection, Sequence
 from collections.abc import Mapping as Plain
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -26,7 +26,7 @@ from recon.models import (
     StatementRowError,
     reserve_ids,
 )
-from recon.statements.model import Reading
+from recon.statements.model import Question, Reading
 from recon.usecases.bulk import Progress
 from recon.usecases.duplicates import period
 from recon.usecases.errors import Refused
@@ -50,6 +50,11 @@ __all__ = [
     "store_ledger",
     "store_statement",
 ]
+
+
+AS_THEY_STAND: Final = frozenset({"sign=as_given", "columns.booking_date"})
+"""What rows from a program or a person's hand need not say: plus is money in, and a row may have no date. Rows whose
+signs look turned round are refused all the same: nothing is inverted in silence."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,7 @@ def import_statement(
         mapping=mapping,
         good_rows_only=good_rows_only,
         allow_duplicate=allow_duplicate,
-        accepting={"sign"} if account.is_builtin else accepting,
+        accepting=AS_THEY_STAND if account.is_builtin else accepting,
     )
     return store_statement(by, account, prepared, label=label, progress=progress)
 
@@ -103,9 +108,9 @@ def prepare(
 ) -> Prepared:
     """Read a file for an account, which need not be saved yet, without storing anything.
 
-    `accepting` names questions (what they are about: sign, currency …) whose suggested answer will do. Raises Refused
-    if the file cannot be read, has row errors (unless `good_rows_only`), leaves another question open, or repeats
-    what is there (unless `allow_duplicate`).
+    `accepting` names questions (what they are about: sign, currency …) whose suggested answer will do, or, as
+    "sign=as_given", the one suggestion that will. Raises Refused if the file cannot be read, has row errors (unless
+    `good_rows_only`), leaves another question open, or repeats what is there (unless `allow_duplicate`).
     """
     reading = read_source(source, name, account, side, mapping)
     if reading.errors and not good_rows_only:
@@ -113,12 +118,16 @@ def prepare(
         raise Refused(f"{reading.errors[0].message}{more}", reading.errors)
     if not reading.statements:
         raise Refused("The file holds no statement.", reading.errors)
-    if asked := [question.text for question in reading.questions if question.about not in accepting]:
+    if asked := [question.text for question in reading.questions if not {*_names(question)} & {*accepting}]:
         raise Refused(" ".join(asked))
     sha256 = sha256_of(source)
     if not allow_duplicate and (repeats := examine(reading, account, side, sha256).repeats):
         raise Refused(" ".join(each.text for each in repeats))
     return Prepared(source, name, reading, sha256, mapping)
+
+
+def _names(question: Question) -> tuple[str, str]:
+    return question.about, f"{question.about}={question.suggested}"
 
 
 def store_statement(
@@ -180,7 +189,7 @@ def import_pasted(
         raise Refused(
             f"{reading.lines.num_rows:,} rows were pasted; at most {settings.INSTANT_LIMIT:,} can be: upload a file."
         )
-    return import_statement(by, account, source, name, allow_duplicate=True, accepting={"sign"}, label=label)
+    return import_statement(by, account, source, name, allow_duplicate=True, accepting=AS_THEY_STAND, label=label)
 
 
 def import_ledger(
