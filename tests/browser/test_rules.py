@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import socket
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = [pytest.mark.browser, pytest.mark.server]
 
 PREPARE = """
-import django; django.setup()
 from django.contrib.auth.models import User
 from rules.authoring import OnScreen
 from rules.gallery import seed_examples
@@ -33,45 +26,13 @@ make_statement(account, rows)
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    """A server process on a database of its own, with the three example rules and one statement."""
-    data = tmp_path_factory.mktemp("site")
-    unset = {"DATABASE_URL", "TIEOUT_DATA_DIR"}
-    env = {name: value for name, value in os.environ.items() if name not in unset}
-    env |= {"TIEOUT_DATA_DIR": str(data), "DJANGO_SETTINGS_MODULE": "recon.settings", "PYTHONPATH": str(ROOT)}
-    subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], cwd=ROOT, env=env, check=True)
-    subprocess.run([sys.executable, "-c", PREPARE], cwd=ROOT, env=env, check=True)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--port", str(port), "recon.wsgi:application"]
-    with subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
-        wait_for(port)
-        yield f"http://127.0.0.1:{port}"
-        server.terminate()
+def site(start_site) -> str:
+    """A site with the three example rules and one statement."""
+    return start_site(PREPARE)
 
 
-def wait_for(port: int) -> None:
-    until = time.monotonic() + 60
-    while time.monotonic() < until:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.1)
-    raise TimeoutError("the server did not start")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-def signed_in(browser: Browser, site: str, **settings) -> Page:
-    page = browser.new_context(base_url=site, **settings).new_page()
+def signed_in(chromium: Browser, site: str, **settings) -> Page:
+    page = chromium.new_context(base_url=site, **settings).new_page()
     page.set_default_timeout(20_000)
     page.goto("/login/?next=/rules/")
     page.fill("[name=username]", "alice")
@@ -100,8 +61,8 @@ def numbers(page: Page) -> list[str]:
     return page.locator(".criterion-sentence").all_inner_texts()
 
 
-def test_a_rule_is_built_previewed_reordered_saved_restored_and_exported_with_the_keyboard(browser, site):
-    page = signed_in(browser, site)
+def test_a_rule_is_built_previewed_reordered_saved_restored_and_exported_with_the_keyboard(chromium, site):
+    page = signed_in(chromium, site)
     tab_to(page, "a[href='/rules/new/']")
     page.keyboard.press("Enter")
     page.wait_for_url(f"{site}/rules/new/")
@@ -151,8 +112,8 @@ def test_a_rule_is_built_previewed_reordered_saved_restored_and_exported_with_th
     assert exported["criteria"][0]["allowable_drift"] == 0.01
 
 
-def test_criteria_are_reordered_by_dragging(browser, site):
-    page = signed_in(browser, site)
+def test_criteria_are_reordered_by_dragging(chromium, site):
+    page = signed_in(chromium, site)
     page.get_by_role("link", name="Same amount within two days").click()
     assert [text.split()[1] for text in numbers(page)] == ["amount", "date"]
     grip, target = page.locator("[data-grip]").nth(1), page.locator("[data-criterion]").nth(0)
@@ -168,8 +129,8 @@ def test_criteria_are_reordered_by_dragging(browser, site):
     assert [text.split()[1] for text in numbers(page)] == ["date", "amount"]
 
 
-def test_inputs_follow_field_and_operator_without_a_page_reload(browser, site):
-    page = signed_in(browser, site)
+def test_inputs_follow_field_and_operator_without_a_page_reload(chromium, site):
+    page = signed_in(chromium, site)
     page.goto("/rules/new/")
     page.evaluate("window.samePage = true")
     page.select_option("#c1-field", "description")
@@ -186,8 +147,8 @@ def test_inputs_follow_field_and_operator_without_a_page_reload(browser, site):
     assert page.evaluate("window.samePage") is True
 
 
-def test_a_rule_is_written_without_javascript(browser, site):
-    page = signed_in(browser, site, java_script_enabled=False)
+def test_a_rule_is_written_without_javascript(chromium, site):
+    page = signed_in(chromium, site, java_script_enabled=False)
     page.goto("/rules/new/")
     page.fill("#rule-name", "Without JavaScript")
     page.click("#add-date")

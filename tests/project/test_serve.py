@@ -1,0 +1,111 @@
+"""The supervisor with real processes: both children run, a dead one comes back, a signal stops everything."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import psutil
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.server
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_for(what, seconds: float = 30.0):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if found := what():
+            return found
+        time.sleep(0.1)
+    raise AssertionError(f"{what} did not come about within {seconds} s")
+
+
+def status(port: int) -> int | None:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/login/", timeout=5) as response:
+            return response.status
+    except OSError:
+        return None
+
+
+@pytest.fixture
+def served(tmp_path):
+    """A served product on a database of its own; yields its process and port."""
+    port = free_port()
+    environment = {**os.environ, "TIEOUT_DATA_DIR": str(tmp_path), "DATABASE_URL": f"sqlite:///{tmp_path}/x.sqlite3"}
+    process = subprocess.Popen(
+        [sys.executable, "manage.py", "serve", "--no-demo", "--port", str(port)],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        wait_for(lambda: status(port) == 200)
+        yield process, port
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+
+
+def child(process: subprocess.Popen[str], word: str) -> psutil.Process | None:
+    for candidate in psutil.Process(process.pid).children():
+        try:
+            if word in " ".join(candidate.cmdline()):
+                return candidate
+        except psutil.NoSuchProcess:  # it ended while we looked, or is dead and not yet reaped
+            continue
+    return None
+
+
+@pytest.mark.parametrize("word", ["granian", "worker"])
+def test_a_killed_child_is_started_again(served, word):
+    process, port = served
+    first = wait_for(lambda: child(process, word))
+    for part in [*first.children(recursive=True), first]:
+        part.kill()
+    wait_for(lambda: (again := child(process, word)) and again.pid != first.pid)
+    assert wait_for(lambda: status(port) == 200)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_both_cleanly(served, number):
+    process, port = served
+    wait_for(lambda: child(process, "worker"))
+    family = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert "Traceback" not in err
+    assert f"http://localhost:{port}/" in out
+    assert not [member for member in family if member.is_running() and member.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_a_taken_port_is_said_in_one_line(served, tmp_path):
+    _, port = served
+    result = subprocess.run(
+        [sys.executable, "manage.py", "serve", "--port", str(port)],
+        cwd=ROOT,
+        env={**os.environ, "TIEOUT_DATA_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert result.returncode == 1
+    assert f"cannot listen on 127.0.0.1:{port}" in result.stderr
