@@ -99,6 +99,7 @@ class MatchingRun(models.Model):
     stage = models.CharField(max_length=10, choices=RunStage, default=RunStage.WAITING)
     rows_done = models.BigIntegerField(default=0)  # in the present stage
     rows_total = models.BigIntegerField(default=0)
+    rows_per_second = models.BigIntegerField(default=0)  # in the present stage, so far
     error = models.TextField(blank=True)
     cancel_requested = models.BooleanField(default=False)
     attempts = models.PositiveSmallIntegerField(default=0)
@@ -164,6 +165,11 @@ class MatchingRun(models.Model):
 
     def __str__(self) -> str:
         return self.run_id
+
+    @property
+    def percent_done(self) -> int:
+        """Of the rows of the present stage."""
+        return 100 * self.rows_done // self.rows_total if self.rows_total else 0
 
     @property
     def is_active(self) -> bool:

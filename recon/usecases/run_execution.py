@@ -19,7 +19,7 @@ from recon.usecases.events import Actor, record
 from recon.usecases.open_items import open_what_a_run_left, resolve_claimed
 from recon.usecases.run_application import competing, read_application
 from recon.usecases.run_input import RunInput, read_input
-from recon.usecases.run_lease import Heartbeat, StoppedError, shutting_down, take_lease
+from recon.usecases.run_lease import NOTHING_COUNTED, Heartbeat, StoppedError, shutting_down, take_lease
 from recon.usecases.run_results import Results
 
 logger = logging.getLogger(__name__)
@@ -73,6 +73,7 @@ def _match_once(run: MatchingRun, heartbeat: Heartbeat) -> None:
         rows, outcome = _take_over(run, run.applied_from, heartbeat, laps)
     version_ids = list(run.run_rules.values_list("version_id", flat=True))
     results = run_results.prepare(run, rows, outcome, version_ids)
+    heartbeat.counts = results.counts
     run_results.load(results, lambda done, total: _storing(heartbeat, done, total))
     run.explanation |= {"rows": rows.explanation, "next_entry": rows.next_entry}
     complete(run, heartbeat, results, laps)
@@ -82,6 +83,7 @@ def _match(run: MatchingRun, heartbeat: Heartbeat, laps: Laps) -> tuple[RunInput
     rows = read_input(run)
     heartbeat.check()
     laps.end("reading")
+    heartbeat.counts = {"lines_total": rows.statement.num_rows}
     heartbeat.report(RunStage.MATCHING, 0, rows.statement.num_rows + rows.ledger.num_rows)
     outcome = match(rules_of(run), rows.statement, rows.ledger, engine_options(run, heartbeat))
     heartbeat.check()
@@ -174,7 +176,9 @@ def _end(run: MatchingRun, state: RunState, error: str) -> None:
     run_results.discard(run.number)
     with transaction.atomic():
         still_ours = MatchingRun.objects.filter(pk=run.pk, lease_holder=run.lease_holder, state=RunState.RUNNING)
-        if still_ours.update(state=state, error=error, completed_at=timezone.now(), applied_from=None):
+        if still_ours.update(
+            state=state, error=error, completed_at=timezone.now(), applied_from=None, **NOTHING_COUNTED
+        ):
             after = {"error": error} if error else None
             record(_itself(run), f"run {state}", "run", run.run_id, account_id=run.account_id, after=after)
 

@@ -12,7 +12,7 @@ import threading
 import time
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 from uuid import uuid4
 
 from django.conf import settings
@@ -35,6 +35,12 @@ class StoppedError(Exception):
     """The run must not go on: it was cancelled, given back, or belongs to somebody else by now."""
 
 
+NOTHING_COUNTED: Final = {
+    f"{side}_{what}": 0 for side in ("lines", "entries") for what in ("total", "matched", "suggested", "unmatched")
+} | {"matches_confirmed": 0, "matches_suggested": 0}
+"""A run without results: one that starts again, and one that was cut off."""
+
+
 def lease_end() -> datetime:
     """When a lease taken now runs out."""
     return timezone.now() + timedelta(seconds=settings.RUN_LEASE_SECONDS)
@@ -54,6 +60,8 @@ def take_lease(run_id: str) -> MatchingRun | None:
         started_at=now,
         rows_done=0,
         rows_total=0,
+        rows_per_second=0,
+        **NOTHING_COUNTED,
     )
     return MatchingRun.objects.get(run_id=run_id) if taken else None
 
@@ -67,6 +75,8 @@ class Heartbeat:
     def __init__(self, run: MatchingRun) -> None:
         self.run_id, self.holder = run.run_id, run.lease_holder
         self.progress: dict[str, Any] = {"stage": run.stage, "rows_done": 0, "rows_total": 0}
+        self.counts: dict[str, int] = {}  # what is known of the outcome before it is stored
+        self._stage_began = time.monotonic()
         self.cancelled = self.lost = False
         self._written: dict[str, Any] = {}
         self._last_beat = time.monotonic()
@@ -87,7 +97,10 @@ class Heartbeat:
 
     def report(self, stage: RunStage, done: int = 0, total: int = 0) -> None:
         """Say where the work is: written with the next beat, so that reporting costs nothing."""
-        self.progress = {"stage": stage, "rows_done": done, "rows_total": total}
+        if stage != self.progress["stage"]:
+            self._stage_began = time.monotonic()
+        rate = int(done / max(time.monotonic() - self._stage_began, 0.001))
+        self.progress = {"stage": stage, "rows_done": done, "rows_total": total, "rows_per_second": rate}
 
     def must_stop(self) -> bool:
         return self.cancelled or self.lost or shutting_down.is_set()
@@ -118,7 +131,7 @@ class Heartbeat:
             self.lost = time.monotonic() - self._last_beat > settings.RUN_LEASE_SECONDS
 
     def _beat(self) -> None:
-        progress, since = self.progress, time.monotonic() - self._last_beat
+        progress, since = self.progress | self.counts, time.monotonic() - self._last_beat
         if progress == self._written and since < settings.RUN_LEASE_SECONDS / 4:
             cancelled = self.ours().values_list("cancel_requested", flat=True).first()
             self.lost, self.cancelled = cancelled is None, bool(cancelled)

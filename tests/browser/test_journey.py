@@ -44,6 +44,7 @@ def build_a_rule(page: Page) -> None:
     page.locator("#rule-name").fill("Amount, reference and date")
     page.locator("#c1-allowable_drift").fill("0.01")
     page.locator("#add-reference").click()
+    expect(page.locator("#c2-operator")).to_be_visible()
     page.locator("#add-date").click()
     page.locator("#c3-operator").select_option("within_range")
     page.locator("#c3-value").fill("2d")

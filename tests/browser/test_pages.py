@@ -76,16 +76,7 @@ def go(page, where: str) -> None:
 
 
 # In the dark only the colours are other ones, and these pages show all of them.
-DARK = {
-    "overview",
-    "a statement",
-    "new reconciliation",
-    "ledger",
-    "a run",
-    "its unmatched rows",
-    "a rule",
-    "not found",
-}
+DARK = ("overview", "a statement", "new reconciliation", "ledger", "a run", "its unmatched rows", "a rule")
 
 
 def serious(page, **options) -> list[tuple[str, list[str]]]:
