@@ -19,6 +19,8 @@ from django.db import connection, models, transaction
 from psycopg.conninfo import make_conninfo
 
 CHUNK: Final = 100_000
+STATISTICS_FROM: Final = 10_000
+"""Rows that change a table enough for the planner to be told."""
 """Rows per transaction on SQLite: heartbeats, cancels and other small writes get in between."""
 
 Progress = Callable[[int], None]
@@ -58,6 +60,24 @@ def load_rows(
     table = _with_defaults(model, table)
     load = _copy_in if connection.vendor == "postgresql" else _insert_many
     load(model._meta.db_table, table, chunk, progress or _unheard)
+    if table.num_rows >= STATISTICS_FROM:
+        refresh_statistics(model)
+
+
+def refresh_statistics(model: type[models.Model]) -> None:
+    """Have PostgreSQL look at a table that has just grown, once the present transaction is over.
+
+    Until its own look a minute later the planner would take the table for empty and join it row by row: reading what
+    is open beside 20,000 fresh claims took half a minute instead of a moment. Not inside the transaction, whose lock
+    on the table would make loads wait for each other.
+    """
+    if connection.vendor == "postgresql":
+        transaction.on_commit(lambda: _analyze(model._meta.db_table))
+
+
+def _analyze(table: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"ANALYZE {connection.ops.quote_name(table)}")
 
 
 def _unheard(rows: int) -> None:

@@ -136,6 +136,6 @@ def _found_by(
     params = (json.dumps(sorted(references)), json.dumps(triples))
     most = max(lines * ENTRIES_PER_LINE, LARGE // 10)
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT count(*) FROM (SELECT id FROM ({sql}) AS found LIMIT {most + 1}) AS some", params)  # noqa: S608
+        cursor.execute(f"SELECT count(*) FROM (SELECT id FROM ({sql}) AS found LIMIT {most + 1}) AS counted", params)  # noqa: S608
         (found,) = cursor.fetchone() or (0,)
     return entries.filter(pk__in=RawSQL(sql, params)) if found <= most else None  # noqa: S611  our own text

@@ -10,8 +10,9 @@ from django.db.models import F
 from django.utils import timezone
 
 from recon.engine import Cancelled, EngineError, Outcome, match
-from recon.models import LoadState, MatchingRun, RunRule, RunStage, RunState, Statement, Via
+from recon.models import Claim, LoadState, MatchingRun, RunRule, RunStage, RunState, Statement, Via
 from recon.usecases import run_results
+from recon.usecases.bulk import STATISTICS_FROM, refresh_statistics
 from recon.usecases.claims import ClaimedError, claim_run, withdraw_suggestions
 from recon.usecases.engine_options import engine_options, explained, rules_of
 from recon.usecases.errors import Refused
@@ -135,6 +136,8 @@ def complete(run: MatchingRun, heartbeat: Heartbeat, results: Results, laps: Lap
         _refuse_vanished_statement(run)
         if not run.is_dry_run:
             claim_run(run.number)
+            if results.rows >= STATISTICS_FROM:
+                refresh_statistics(Claim)
             withdraw_suggestions(run.account_id)
             open_what_a_run_left(run.account, run.number, results.rows)
             resolve_claimed(run.account)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import psycopg
@@ -74,8 +75,7 @@ def environment(data: Path, databases: list[str]) -> dict[str, str]:
         with psycopg.connect(url, autocommit=True) as server:
             server.execute(f'CREATE DATABASE "{name}"')
         databases.append(name)
-        start, _, rest = url.rpartition("/postgres")
-        env["DATABASE_URL"] = f"{start}/{name}{rest}"
+        env["DATABASE_URL"] = urlsplit(url)._replace(path=f"/{name}").geturl()
     return env
 
 
