@@ -46,6 +46,7 @@ def build_a_rule(page: Page) -> None:
     page.locator("#add-reference").click()
     expect(page.locator("#c2-operator")).to_be_visible()
     page.locator("#add-date").click()
+    page.wait_for_load_state("networkidle")  # a person reads before going on
     page.locator("#c3-operator").select_option("within_range")
     page.locator("#c3-value").fill("2d")
     page.get_by_role("button", name="Create rule").click()
