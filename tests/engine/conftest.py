@@ -6,6 +6,6 @@ import os
 
 from hypothesis import HealthCheck, settings
 
-settings.register_profile("everyday", deadline=None, max_examples=16, derandomize=True, database=None)
+settings.register_profile("everyday", deadline=None, max_examples=10, derandomize=True, database=None)
 settings.register_profile("thorough", deadline=None, max_examples=1600, suppress_health_check=list(HealthCheck))
 settings.load_profile(os.environ.get("TIEOUT_HYPOTHESIS", "everyday"))

@@ -24,7 +24,7 @@ def careful(text: str):
 
 
 @given(ROWS, st.sampled_from(["\n", "\r\n"]), st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_a_table_written_by_any_program_is_the_same_table_both_ways(rows, line_end, quoting):
     out = io.StringIO()
     writer = csv.writer(out, lineterminator=line_end, quoting=quoting)
@@ -33,7 +33,7 @@ def test_a_table_written_by_any_program_is_the_same_table_both_ways(rows, line_e
 
 
 @given(st.text(st.sampled_from('ab1 ,"\n'), max_size=40))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_a_text_with_every_quoting_fault_is_the_same_table_both_ways(text):
     assert_same("x,y,z\n" + text)
 
@@ -67,7 +67,7 @@ def quick_from_the_first_byte(monkeypatch):
         max_size=20,
     )
 )
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)
 def test_the_reading_is_the_same_both_ways(monkeypatch, rows):
     out = io.StringIO()
     writer = csv.writer(out)

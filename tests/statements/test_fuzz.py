@@ -53,7 +53,7 @@ def mutated(draw: st.DrawFn, name: str) -> bytes:
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_a_mutated_file_is_read_or_refused_with_messages(name):
-    @settings(max_examples=60, deadline=5000, derandomize=True, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=25, deadline=5000, derandomize=True, suppress_health_check=list(HealthCheck))
     @given(mutated(name))
     def check(data: bytes) -> None:
         outcome = read_or_refused(data, f"a.{name}")

@@ -47,7 +47,7 @@ def test_a_damaged_file_is_read_or_refused(name, mutations):
         assert reading.lines["position"].to_pylist() == list(range(1, reading.lines.num_rows + 1))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.text(st.sampled_from('adtemounr0159.-/,;"\t\n {}[]:€年'), max_size=80))
 def test_any_text_is_read_or_refused(text):
     try:
