@@ -46,9 +46,17 @@ def describe_exit(code: int) -> str:
     return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
 
-def supervise(commands: Mapping[str, Sequence[str]], *, say: Callable[[str], None], tick: float = 0.2) -> None:
-    """Run `commands` (name -> argument list) until SIGINT or SIGTERM; then stop them and return."""
-    children = [Child(name, command) for name, command in commands.items()]
+def supervise(
+    commands: Mapping[str, Sequence[str]], *, say: Callable[[str], None], apart: float = 1.0, tick: float = 0.2
+) -> None:
+    """Run `commands` (name -> argument list) until SIGINT or SIGTERM; then stop them and return.
+
+    They start `apart` seconds after each other, so that the first one has the processors to itself while it loads.
+    """
+    now = time.monotonic()
+    children = [
+        Child(name, command, due=now + place * apart) for place, (name, command) in enumerate(commands.items())
+    ]
     stopping = False
 
     def stop(signum: int, frame: FrameType | None) -> None:
