@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import os
+
+import hypothesis
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.test import Client
+
+# How hard the tests marked random try: enough for every day, or thousands of examples.
+hypothesis.settings.register_profile("everyday", deadline=None, max_examples=10, derandomize=True, database=None)
+hypothesis.settings.register_profile(
+    "thorough", deadline=None, max_examples=1600, suppress_health_check=list(hypothesis.HealthCheck)
+)
+hypothesis.settings.load_profile(os.environ.get("TIEOUT_HYPOTHESIS", "everyday"))
 
 
 def pytest_configure() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,6 +12,8 @@ from tests.engine.judging import Body, outcome, sayable, taken
 from tests.engine.reference import Books, Taken, judge
 from tests.engine.rulebook import rules
 from tests.engine.worlds import ZONE, World, worlds
+
+pytestmark = pytest.mark.random
 
 
 def judged(ruleset: list[Body], given_worlds: list[World], books: Books) -> list[Taken]:

@@ -6,6 +6,7 @@ import random
 from decimal import Decimal
 
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +15,8 @@ from tests.engine.judging import Body, outcome, row
 from tests.engine.reference import Books
 from tests.engine.rulebook import rules
 from tests.engine.worlds import ZONE, World, worlds
+
+pytestmark = pytest.mark.random
 
 SEVERAL = st.lists(rules(), min_size=1, max_size=2)
 

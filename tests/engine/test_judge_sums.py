@@ -5,11 +5,14 @@ from __future__ import annotations
 from decimal import Decimal
 from itertools import combinations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.engine.judging import Body, outcome, row, taken
 from tests.engine.reference import Books
+
+pytestmark = pytest.mark.random
 
 RULE: Body = {
     "name": "sum by counterparty",
