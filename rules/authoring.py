@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from django.contrib.auth.models import User
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError
 
 from rules.bodies import read_body, read_json, write_json
 from rules.criteria import Problem, Rule, RuleError, parse_rule
-from rules.models import MatchingRule, RuleStatus, RuleVersion
+from rules.models import MatchingRule, RuleStatus, RuleVersion, new_rule_id
 from rules.signals import rule_changed
 
 
@@ -50,26 +50,38 @@ def parsed(version: RuleVersion) -> Rule:
     return parse_rule(read_body(version.body))
 
 
-def create_rule(by: Author, text: str | bytes) -> MatchingRule:
-    """A new, enabled rule from its JSON text. Raises RuleError."""
-    return _create(by, read_body(text), _as_text(text), "rule created")
+def create_rule(by: Author, text: str | bytes, rule_id: str = "") -> MatchingRule:
+    """A new, enabled rule from its JSON text. Raises RuleError.
+
+    ``rule_id``: an id that the author drew beforehand, so that a form sent twice makes one rule. If that id is taken
+    by a rule that says something else, this one gets another.
+    """
+    body = read_body(text)
+    try:
+        return _create(by, body, _as_text(text), "rule created", rule_id or new_rule_id())
+    except IntegrityError:
+        there = MatchingRule.objects.filter(pk=rule_id).first()
+        if there is not None and read_body(there.current.body) == body:
+            return there
+    return _create(by, body, _as_text(text), "rule created", new_rule_id())
 
 
 def save_version(by: Author, rule_id: str, text: str | bytes, based_on: int | None = None) -> MatchingRule:
     """Make the text the rule's next version; a text that says the same as the current version makes none.
 
-    ``based_on`` is the number of the version the author started from: if it is no longer the current one,
-    ChangedMeanwhile is raised instead of overwriting. None means "whatever it is now" (a program's PUT).
+    ``based_on`` is the number of the version the author started from: if it is no longer the current one and says
+    something else, ChangedMeanwhile is raised instead of overwriting. None means "whatever it is now" (a program's
+    PUT).
     """
     body = read_body(text)
     rule_said = parse_rule(body)
     with transaction.atomic():
         rule = MatchingRule.objects.select_for_update().get(pk=rule_id)
         current = rule.current
+        if read_body(current.body) == body:
+            return rule  # also when a form is sent twice
         if based_on is not None and based_on != current.number:
             raise ChangedMeanwhile(current)
-        if read_body(current.body) == body:
-            return rule
         _add_version(by, rule, rule_said, _as_text(text))
         _tell(by, "rule changed", rule, {"version": current.number, **read_body(current.body)}, body)
     return rule
@@ -125,7 +137,7 @@ def import_rules(by: Author, text: str | bytes) -> list[MatchingRule]:
         raise RuleError([Problem(None, None, "expected at least one rule, found an empty list")])
     _refuse_bad(bodies)
     with transaction.atomic():
-        return [_create(by, body, write_json(body), "rule imported") for body in bodies]
+        return [_create(by, body, write_json(body), "rule imported", new_rule_id()) for body in bodies]
 
 
 def export_rules(rules: Sequence[MatchingRule]) -> str:
@@ -151,10 +163,10 @@ def plain(value: Any) -> Any:
     return value if value is None or isinstance(value, str | bool | int) else str(value)
 
 
-def _create(by: Author, body: dict[str, Any], text: str, verb: str) -> MatchingRule:
-    rule_said = parse_rule(body)
+def _create(by: Author, body: dict[str, Any], text: str, verb: str, rule_id: str) -> MatchingRule:
+    said = parse_rule(body)
     with transaction.atomic():
-        rule = MatchingRule.objects.create(name=rule_said.name, description=rule_said.description)
+        rule = MatchingRule.objects.create(pk=rule_id, name=said.name, description=said.description)
         RuleVersion.objects.create(rule=rule, number=rule.version, body=text, author=by.user)
         _tell(by, verb, rule, None, body)
     return rule

@@ -123,13 +123,17 @@ class Draft:
         return body
 
     def after(self, step: str) -> Draft:
-        """The draft after add:FIELD, remove:KEY, duplicate:KEY, up:KEY, down:KEY, preset:KEY:VALUE or refresh."""
+        """The draft after one step: add:FIELD, remove:KEY, duplicate:KEY, up:KEY, down:KEY, preset:KEY:VALUE,
+        order:KEY,KEY,… or refresh."""
         verb, _, rest = step.partition(":")
         key, _, value = rest.partition(":")
         criteria = [each.tidied() for each in self.criteria]
         place = next((number for number, each in enumerate(criteria) if each.key == key), None)
         if verb == "add":
             criteria.append(DraftCriterion(self._new_key(), {"field": key}, key).tidied())
+        elif verb == "order":
+            places = {key: number for number, key in enumerate(rest.split(","))}
+            criteria.sort(key=lambda each: places.get(each.key, len(places)))
         elif place is not None:
             _change(criteria, place, verb, value, self._new_key())
         return replace(self, criteria=tuple(criteria))

@@ -45,8 +45,8 @@ UNIT_LABELS = {"absolute": "in currency", "percent": "percent", "seconds": "seco
 DRIFT_UNITS_FIRST = {"date": "days"}  # people think in days; the vocabulary's own default, seconds, is Blnk's
 DIFFERENCE_LABELS = {"fx": "exchange rate", "write_off": "write-off"}
 APPLIES_TO = (("statement", "the statement"), ("ledger", "the ledger"), ("both", "both sides"))
-EXTRA_KEYS = ("loose", "substring", "pattern", "expected")
-"""Options behind "More": seldom needed, shown open when one of them says something."""
+EXTRA_KEYS = ("substring", "pattern", "expected")
+"""Options behind "More options": seldom needed, shown open when one of them says something."""
 
 
 @dataclass(frozen=True)
@@ -153,8 +153,12 @@ class CriterionForm:
         return [Choice(value, label, value == chosen) for value, label in APPLIES_TO]
 
     @property
+    def has_loose(self) -> bool:
+        return "loose" in self.draft.inputs.options
+
+    @property
     def extras(self) -> list[str]:
-        """The options that this operator offers behind "More"."""
+        """The options that this operator offers behind "More options"."""
         return [key for key in EXTRA_KEYS if key in self.draft.inputs.options and self._extra_means_something(key)]
 
     @property
@@ -172,6 +176,7 @@ class CriterionForm:
             "drift_unit",
             "ledger_field",
             "applies_to",
+            "loose",
             *self.extras,
         }
         return [

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
+from uuid import uuid4
 
 from django.contrib import messages
 from django.contrib.auth.models import User
@@ -18,7 +20,7 @@ from rules.differences import changes
 from rules.drafts import Draft, DraftCriterion, draft_from_form, draft_of
 from rules.forms import rule_form
 from rules.gallery import GALLERY
-from rules.models import MatchingRule, RuleStatus, RuleVersion
+from rules.models import MatchingRule, RuleStatus, RuleVersion, new_rule_id
 
 MAX_IMPORT = 2_000_000
 """Bytes of an import file; a thousand rules take about half of it."""
@@ -45,7 +47,7 @@ def rule_new(request: Request) -> HttpResponse:
     if (step := request.POST.get("do", "save")) not in {"save", "save_new"}:
         return _editor(request, None, draft.after(step), step=step)
     try:
-        rule = authoring.create_rule(authoring.OnScreen(request.user), write_json(draft.body()))
+        rule = authoring.create_rule(authoring.OnScreen(request.user), write_json(draft.body()), _drawn_id(request))
     except RuleError as error:
         return _editor(request, None, draft, error.problems, status=422)
     messages.success(request, f"Rule “{rule.name}” created.")
@@ -54,11 +56,15 @@ def rule_new(request: Request) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def rule(request: Request, rule_id: str) -> HttpResponse:
-    found = get_object_or_404(MatchingRule, pk=rule_id)
+    found = MatchingRule.objects.filter(pk=rule_id).first()
     if request.method != "POST":
+        if found is None:
+            raise Http404
         return _editor(request, found, draft_of(read_body(found.current.body)))
     draft = draft_from_form(request.POST)
     step = request.POST.get("do", "save")
+    if found is None:
+        return _deleted_meanwhile(request, draft, step)
     if step == "save_new":
         return _save_as_new(request, found, draft)
     if step != "save":
@@ -168,16 +174,33 @@ def _save(request: Request, found: MatchingRule, draft: Draft) -> HttpResponse:
     return redirect("rule", found.pk)
 
 
+def _deleted_meanwhile(request: Request, draft: Draft, step: str) -> HttpResponse:
+    """What somebody was writing is not lost with the rule that somebody else deleted."""
+    if step not in {"save", "save_new"}:
+        return _editor(request, None, draft.after(step), step=step)
+    messages.warning(
+        request,
+        "This rule was deleted while you were editing. What you wrote is below; create it as a new rule, if you like.",
+    )
+    return _editor(request, None, draft, status=409)
+
+
 def _save_as_new(request: Request, found: MatchingRule, draft: Draft) -> HttpResponse:
     body = draft.body(read_body(found.current.body))
     if body["name"] == found.name:
         body["name"] = f"{found.name} (copy)"
     try:
-        made = authoring.create_rule(authoring.OnScreen(request.user), write_json(body))
+        made = authoring.create_rule(authoring.OnScreen(request.user), write_json(body), _drawn_id(request))
     except RuleError as error:
         return _editor(request, found, draft, error.problems, status=422)
     messages.success(request, f"Saved as the new rule “{made.name}”.")
     return redirect("rule", made.pk)
+
+
+def _drawn_id(request: Request) -> str:
+    """The id that the form drew for a new rule, if it looks like one of ours."""
+    drawn = request.POST.get("new_id", "")
+    return drawn if re.fullmatch("rule_[0-9a-f-]{36}", drawn) else ""
 
 
 def _conflict(started_from: RuleVersion, current: RuleVersion, mine: dict[str, Any]) -> dict[str, Any]:
@@ -204,6 +227,8 @@ def _editor(
         "rule": found,
         "form": rule_form(draft, problems),
         "based_on": conflict["current"].number if conflict else based_on,
+        "new_id": _drawn_id(request) or new_rule_id(),
+        "page_id": request.POST.get("page_id") or uuid4().hex,
         "conflict": conflict,
         "focus": _focus_after(step, draft),
     }
@@ -227,11 +252,16 @@ def _focus_after(step: str, draft: Draft) -> str:
 
 
 def _starting_draft(request: Request) -> Draft:
-    """A new rule starts from the gallery, from another rule, or with one criterion to fill in."""
+    """A new rule starts from the gallery, from a body given as JSON, or with one criterion to fill in."""
     if slug := request.GET.get("gallery"):
         if slug not in GALLERY:
             raise Http404
         return draft_of(GALLERY[slug].body)
+    if text := request.GET.get("body"):
+        try:
+            return draft_of(read_body(text))
+        except RuleError as error:
+            raise Http404 from error
     return Draft({}, (DraftCriterion("c1", {"field": "amount"}).tidied(),))
 
 

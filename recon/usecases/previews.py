@@ -6,14 +6,15 @@ somebody who writes a rule wants to know what it says, not what earlier runs lef
 
 from __future__ import annotations
 
-import itertools
+import hashlib
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
-from typing import cast
+from typing import Self, cast
+from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -72,24 +73,34 @@ class Superseded(Exception):  # noqa: N818 - what happened, not a fault
 
 
 class Watch:
-    """Says when a preview should stop: somebody typed on, or it takes too long. Per process; a preview that another
-    process supersedes runs into its time limit."""
+    """Says when a preview should stop: the same page has asked again (somebody typed on), or it takes too long.
 
-    _latest: dict[int, int] = {}
-    _numbers = itertools.count(1)
-    _lock = threading.Lock()
+    The latest request of a page stands in a small file, because any server process may get the next one.
+    """
 
-    def __init__(self, person: int | None = None) -> None:
-        self.person = person
+    def __init__(self, page: str = "") -> None:
         self.until = time.monotonic() + SECONDS
-        with self._lock:
-            self.number = next(self._numbers)
-            if person is not None:
-                self._latest[person] = self.number
+        self.number = uuid4().hex
+        name = hashlib.sha256(page.encode()).hexdigest()[:32]
+        self.latest = settings.DATA_DIR / "previews" / name if page else None
+        if self.latest:
+            self.latest.parent.mkdir(exist_ok=True)
+            self.latest.write_text(self.number)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.latest and not self.superseded:
+            self.latest.unlink(missing_ok=True)
 
     @property
     def superseded(self) -> bool:
-        return self.person is not None and self._latest.get(self.person) != self.number
+        """Whether a newer one has begun; one that has ended already took the file with it."""
+        try:
+            return self.latest is not None and self.latest.read_text() != self.number
+        except FileNotFoundError:
+            return True
 
     def must_stop(self) -> bool:
         return self.superseded or time.monotonic() > self.until

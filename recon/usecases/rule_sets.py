@@ -98,6 +98,32 @@ def addable_rules(account: Account) -> list[MatchingRule]:
     return list(MatchingRule.objects.enabled().exclude(account_places__account=account).order_by("name"))
 
 
+def change_rules(by: Actor, account: Account, step: str) -> None:
+    """One step on the account's rules as they are stored: add:ID, remove:ID, pause:ID, resume:ID, up:ID, down:ID, or
+    order:ID,ID,… Two people at work do not undo each other. Raises Refused as `arrange_rules` does."""
+    with transaction.atomic():
+        Account.objects.select_for_update().get(pk=account.pk)
+        places = list(account.rule_places.order_by("position", "pk").values_list("rule_id", "enabled"))
+        arrange_rules(by, account, _after(places, step))
+
+
+def _after(places: list[tuple[str, bool]], step: str) -> list[tuple[str, bool]]:
+    verb, _, rest = step.partition(":")
+    place = next((number for number, each in enumerate(places) if each[0] == rest), None)
+    if verb == "add" and rest and place is None:
+        places.append((rest, True))
+    elif verb == "order":
+        order = {rule_id: number for number, rule_id in enumerate(rest.split(","))}
+        places.sort(key=lambda each: order.get(each[0], len(order)))
+    elif place is not None and verb in {"pause", "resume"}:
+        places[place] = (rest, verb == "resume")
+    elif place is not None and verb == "remove":
+        del places[place]
+    elif place is not None and verb in {"up", "down"}:
+        places.insert(max(0, place + (-1 if verb == "up" else 1)), places.pop(place))
+    return places
+
+
 def arrange_rules(by: Actor, account: Account, places: Places) -> None:
     """Give the account these rules in this order. Raises Refused for a rule that does not exist or is archived."""
     wanted = list(dict(places).items())

@@ -13,6 +13,7 @@ from recon.partials import Request, page_or_fragment
 from recon.usecases import previews
 from recon.usecases.accounts import builtin_account
 from recon.usecases.pair_trial import FIELD_NAMES, Trial, TypedRow, row_in_words, try_pair, typed_row
+from recon.usecases.pasted_rows import pasted_row
 from recon.usecases.pattern_samples import Extract, pattern_samples
 from rules.criteria import Rule, RuleError, parse_rule
 from rules.criteria.parsing import parse_criterion
@@ -30,7 +31,8 @@ def rule_preview(request: Request) -> HttpResponse:
     rule = _rule(request)
     if rule is not None and statement is not None:
         try:
-            context["preview"] = previews.preview_rule(rule, statement, previews.Watch(request.user.pk))
+            with previews.Watch(_page_of(request)) as watch:
+                context["preview"] = previews.preview_rule(rule, statement, watch)
         except previews.Superseded:
             return HttpResponse(status=204)
     if statement is not None:
@@ -40,7 +42,7 @@ def rule_preview(request: Request) -> HttpResponse:
 
 @require_POST
 def rule_try(request: Request) -> HttpResponse:
-    """One line and one entry against the rule: as typed, or picked from the preview by ``pair`` = "LINE ENTRY"."""
+    """One line and one entry against the rule: typed, pasted, or picked by ``pair`` = "LINE ENTRY"."""
     line, entry = (typed_row(_said(request, side)) for side in ("line", "entry"))
     if picked := request.POST.get("pair"):
         line, entry = _picked(picked)
@@ -49,6 +51,12 @@ def rule_try(request: Request) -> HttpResponse:
     trial = try_pair(_rule(request), line, entry, previews.preview_options(account, previews.Watch()))
     fragments = {"rule-try": "rules/_rule_try.html", "try-verdicts": "rules/_try_verdicts.html"}
     return page_or_fragment(request, "rules/rule_try.html", fragments, {"trial": trial, "sides": _sides(trial)})
+
+
+def _page_of(request: Request) -> str:
+    """What tells one open editor from another, also of the same person in two tabs."""
+    page_id = request.POST.get("page_id", "")
+    return f"{request.user.pk} {page_id}" if page_id else ""
 
 
 def _sides(trial: Trial) -> list[tuple[str, str, list[tuple[str, str, str]]]]:
@@ -67,6 +75,8 @@ def _sides(trial: Trial) -> list[tuple[str, str, list[tuple[str, str, str]]]]:
 
 
 def _said(request: Request, side: str) -> dict[str, str]:
+    if pasted := request.POST.get(f"try-{side}-pasted", "").strip():
+        return pasted_row(pasted)
     return {name: request.POST.get(f"try-{side}-{name}", "") for name in FIELD_NAMES}
 
 
@@ -84,11 +94,11 @@ def _statement(request: Request) -> Statement | None:
     return chosen.first() or previews.latest_statement()
 
 
-def _pattern_samples(request: Request, statement: Statement) -> list[tuple[int, list[Extract]]]:
+def _pattern_samples(request: Request, statement: Statement) -> list[tuple[int, str, list[Extract]]]:
     """What each criterion's pattern takes, also while the rest of the rule is unfinished."""
     drafts = draft_from_form(request.POST).criteria
-    criteria = [parse_criterion(number, draft.given())[0] for number, draft in enumerate(drafts, 1)]
-    return [(each.number, pattern_samples(statement, each)) for each in criteria if each and each.pattern]
+    criteria = [(draft.key, parse_criterion(number, draft.given())[0]) for number, draft in enumerate(drafts, 1)]
+    return [(each.number, key, pattern_samples(statement, each)) for key, each in criteria if each and each.pattern]
 
 
 def _rule(request: Request) -> Rule | None:

@@ -24,11 +24,11 @@ def rule_sets(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def rule_set(request: Request, account_id: int) -> HttpResponse:
-    """The rules in their order; every button acts at once, dragging sends the new order."""
+    """The rules in their order; every button acts at once on what is stored, dragging sends the new order."""
     account = get_object_or_404(Account, pk=account_id)
     if request.method == "POST":
         try:
-            sets.arrange_rules(on_screen(request), account, _after_step(request))
+            sets.change_rules(on_screen(request), account, _step(request))
         except Refused as refused:
             messages.error(request, refused.message)
         if request.headers.get("HX-Target") != "rule-set":
@@ -57,20 +57,6 @@ def rule_overlaps(request: Request, account_id: int) -> HttpResponse:
     )
 
 
-def _after_step(request: HttpRequest) -> list[tuple[str, bool]]:
-    """The posted order after the pressed button: up:ID, down:ID, remove:ID, pause:ID, resume:ID, add, or arrange."""
-    paused = set(request.POST.getlist("paused"))
-    places = [(rule_id, rule_id not in paused) for rule_id in request.POST.getlist("rule")]
-    step, _, rule_id = request.POST.get("do", "arrange").partition(":")
-    place = next((number for number, each in enumerate(places) if each[0] == rule_id), None)
-    if step == "add" and request.POST.get("add_rule"):
-        places.append((request.POST["add_rule"], True))
-    elif place is not None and step in {"pause", "resume"}:
-        places[place] = (rule_id, step == "resume")
-    elif place is not None and step == "remove":
-        del places[place]
-    elif place is not None and step in {"up", "down"}:
-        other = place - 1 if step == "up" else place + 1
-        if 0 <= other < len(places):
-            places[place], places[other] = places[other], places[place]
-    return places
+def _step(request: HttpRequest) -> str:
+    step = request.POST.get("do", "")
+    return f"add:{request.POST.get('add_rule', '')}" if step == "add" else step

@@ -116,7 +116,7 @@ def test_criteria_are_reordered_by_dragging(chromium, site):
     page = signed_in(chromium, site)
     page.get_by_role("link", name="Same amount within two days").click()
     assert [text.split()[1] for text in numbers(page)] == ["amount", "date"]
-    grip, target = page.locator("[data-grip]").nth(1), page.locator("[data-criterion]").nth(0)
+    grip, target = page.locator("[data-grip]").nth(1), page.locator("[data-item]").nth(0)
     grip.hover()
     page.mouse.down()
     box = target.bounding_box()
@@ -141,10 +141,35 @@ def test_inputs_follow_field_and_operator_without_a_page_reload(chromium, site):
     page.fill("#c1-value", "INV-")
     expect(page.locator("#c1-sentence")).to_have_text("Statement description contains “INV-”")
     page.get_by_role("button", name="Duplicate criterion 1").click()
-    expect(page.locator("[data-criterion]")).to_have_count(2)
+    expect(page.locator("[data-item]")).to_have_count(2)
     page.get_by_role("button", name="Remove criterion 1").click()
-    expect(page.locator("[data-criterion]")).to_have_count(1)
+    expect(page.locator("[data-item]")).to_have_count(1)
     assert page.evaluate("window.samePage") is True
+
+
+def test_nothing_is_lost_by_clicking_and_typing_faster_than_the_server_answers(chromium, site):
+    page = signed_in(chromium, site)
+    page.goto("/rules/new/")
+    page.fill("#rule-name", "In a hurry")
+    page.evaluate("document.getElementById('c1-allowable_drift').focus()")
+    page.route("**/rules/new/", lambda route: (page.wait_for_timeout(300), route.continue_()))
+    page.evaluate(
+        """() => {
+            for (const field of ["date", "reference", "currency"]) document.getElementById(`add-${field}`).click();
+        }"""
+    )
+    page.locator("#c1-allowable_drift").press_sequentially("0.05")  # while the first answer is awaited
+    expect(page.locator("[data-item]")).to_have_count(4)
+    expect(page.locator("#c1-allowable_drift")).to_have_value("0.05")
+    page.locator("#c4-operator").focus()
+    for key in ("Alt+ArrowUp", "Alt+ArrowUp"):  # a second press before the answer to the first
+        page.keyboard.press(key)
+    page.keyboard.press("Control+s")  # and saved before the answer to the second
+    page.keyboard.press("Control+s")
+    page.wait_for_url("**/rules/rule_*/")
+    assert [text.split()[1] for text in numbers(page)] == ["amount", "currency", "date", "reference"]
+    page.goto("/rules/?q=hurry")
+    expect(page.locator("tbody tr")).to_have_count(1)
 
 
 def test_a_rule_is_written_without_javascript(chromium, site):

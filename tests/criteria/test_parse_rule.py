@@ -161,7 +161,7 @@ def test_empty_values_of_clients_say_nothing():
         ),
         (
             {"field": "date", "operator": "within_range", "value": "-1d..3d", "expected": "1d"},
-            "Statement *date* minus ledger *date* is from -1 to 3 days, usually 1 day later",
+            "Statement *date* is between 1 day before and 3 days after ledger *date*, usually 1 day later",
         ),
         ({"field": "date", "operator": "after", "value": "2026-01-31"}, "Statement *date* is after 2026-01-31"),
         (

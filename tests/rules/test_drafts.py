@@ -76,7 +76,7 @@ def test_the_form_has_an_input_for_all_that_any_operator_takes():
                 inputs = operator.inputs(field)
                 assert inputs.value == "none" or inputs.value in VALUE_LABELS
                 assert set(inputs.drift_units) <= set(UNIT_LABELS)
-                assert inputs.options <= {*EXTRA_KEYS, "ledger_field", "applies_to"}
+                assert inputs.options <= {*EXTRA_KEYS, "loose", "ledger_field", "applies_to"}
     assert [value for value, _ in APPLIES_TO] == ["statement", "ledger", "both"]
 
 
@@ -101,6 +101,7 @@ def order(given: Draft) -> list[str]:
         ("remove:c1", ["date", "reference"]),
         ("duplicate:c1", ["amount", "amount", "date", "reference"]),
         ("add:currency", ["amount", "date", "reference", "currency"]),
+        ("order:c3,c1", ["reference", "amount", "date"]),  # who is not named comes last
         ("remove:c9", ["amount", "date", "reference"]),  # nobody has that key
         ("dance:c1", ["amount", "date", "reference"]),
         ("", ["amount", "date", "reference"]),

@@ -7,6 +7,7 @@ from django.urls import reverse
 
 from recon.engine import Options
 from recon.usecases.pair_trial import try_pair, typed_row
+from recon.usecases.pasted_rows import pasted_row
 from recon.usecases.previews import preview_rule
 from rules.criteria import parse_rule
 from rules.drafts import draft_of
@@ -99,6 +100,31 @@ def test_a_pair_is_picked_from_the_preview(client):
     assert "These two do not match" in page
     assert client.post(reverse("rule_try"), {"pair": "1 or 2"}).status_code == 404
     assert client.post(reverse("rule_try"), {"pair": "999 999"}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("pasted", "row"),
+    [
+        (  # copied from a spreadsheet
+            "02.03.2026\tINV-42\tPayment for an order\t1.234,50\tEUR\tACME",
+            ("1234.50", "EUR", "2026-03-02", "INV-42", "Payment for an order", "ACME"),
+        ),
+        ("7;2026-03-02;-5.00;fee", ("-5.00", "", "2026-03-02", "7", "fee", "")),
+        ('"1,000.00",USD,"Order, paid",03/31/2026', ("1000.00", "USD", "2026-03-31", "", "Order, paid", "")),
+        ('{"amount": 10.10, "currency": "EUR", "id": 3}', ("10.10", "EUR", "", "", "", "")),  # from the API
+        ('{"amount": ', ("", "", "", "", '{"amount":', "")),
+        ("just words", ("", "", "", "", "just words", "")),
+    ],
+)
+def test_a_pasted_row_falls_into_its_fields(pasted, row):
+    names = ("amount", "currency", "date", "reference", "description", "counterparty")
+    assert tuple(pasted_row(pasted).get(name, "") for name in names) == row
+
+
+def test_a_row_is_pasted_into_the_form(client):
+    page = post(client, "rule-try", **{"try-line-pasted": "2026-03-02\t10.00\tEUR\tA-1"})
+    assert 'value="10.00"' in page
+    assert 'value="2026-03-02"' in page
 
 
 def test_a_preview_gives_reasons_for_matches_and_near_misses(client):

@@ -165,6 +165,38 @@ def test_the_second_of_two_editors_sees_the_difference_and_can_still_save(client
     assert (rule.version, rule.name) == (3, "Exact")
 
 
+def test_a_form_that_is_sent_twice_makes_one_rule_and_one_version(client, rule):
+    new, url = reverse("rule_new"), reverse("rule", args=[rule.pk])
+    form = {**form_of(client.get(new)), "name": ["Twice"]}
+    assert client.post(new, form).headers["Location"] == client.post(new, form).headers["Location"]
+    assert MatchingRule.objects.filter(name="Twice").count() == 1
+    client.post(new, {**form, "name": ["Another"]})  # gone back, and changed: that is another rule
+    assert MatchingRule.objects.filter(name="Another").count() == 1
+    form = {**form_of(client.get(url)), "c1-allowable_drift": "0.02"}
+    assert [client.post(url, form).status_code for _ in range(2)] == [302, 302]
+    rule.refresh_from_db()
+    assert rule.version == 2
+
+
+def test_what_somebody_writes_outlives_a_rule_that_is_deleted_meanwhile(client, rule):
+    url = reverse("rule", args=[rule.pk])
+    form = {**form_of(client.get(url)), "c1-allowable_drift": "0.02"}
+    client.post(reverse("rule_delete", args=[rule.pk]))
+    assert client.post(url, {**form, "do": "add:date"}).status_code == 200
+    response = client.post(url, form)
+    assert response.status_code == 409
+    assert "was deleted while you were editing" in response.content.decode()
+    client.post(reverse("rule_new"), form_of(response))
+    assert read_body(MatchingRule.objects.get().current.body)["criteria"][0]["allowable_drift"] == Decimal("0.02")
+
+
+def test_a_rule_is_archived_and_taken_out_on_its_own_page(client, rule):
+    url = reverse("rule", args=[rule.pk])
+    for status, offered in (("archived", "Take this rule out of the archive"), ("enabled", "Archive this rule")):
+        client.post(reverse("rule_status", args=[rule.pk]), {"status": status, "next": rule.pk})
+        assert offered in client.get(url).content.decode()
+
+
 def test_the_list_says_each_rule_in_words_in_a_fixed_number_of_queries(client, alice, django_assert_max_num_queries):
     for _ in range(20):
         authoring.create_rule(authoring.OnScreen(alice), BODY)
@@ -249,6 +281,13 @@ def test_a_new_rule_starts_from_the_gallery(client):
     client.post(new, form)
     assert read_body(MatchingRule.objects.get().current.body)["difference_type"] == "fee"
     assert client.get(reverse("rule_new"), {"gallery": "unheard-of"}).status_code == 404
+
+
+def test_a_new_rule_starts_from_a_body_in_the_address(client):
+    assert form_of(client.get(reverse("rule_new"), {"body": BODY}))["criterion"] == ["c1", "c2"]
+    odd = '{"name": ["x"], "criteria": [{"field": "size", "operator": 7, "magic": {}}, 3]}'
+    assert client.get(reverse("rule_new"), {"body": odd}).status_code == 200  # to be put right in the form
+    assert client.get(reverse("rule_new"), {"body": "[1]"}).status_code == 404
 
 
 def test_an_empty_list_says_what_to_do_next(client):

@@ -176,17 +176,18 @@ def shown_constant(constant: Constant | None) -> str:
     return f"“{constant}”"
 
 
-def shown_window(window: Window) -> str:
-    """A tolerance in words: ``2 days``, ``0.50``, ``1%``, ``from -1 to 3 days``."""
-    if -window.low == window.high:
-        return _shown_length(window.high, window)
-    return f"from {window.low:f} to {_shown_length(window.high, window)}"
+def shown_length(size: Decimal, unit: Unit) -> str:
+    """A tolerance in words: ``2 days``, ``0.50``, ``1%``, ``30 minutes``."""
+    if unit == "absolute":
+        return f"{size:f}"
+    if unit == "percent":
+        return f"{size.normalize():f}%"
+    count, word = (size, "days") if unit == "days" else _in_longest_unit(size)
+    return f"{count.normalize():f} {word.removesuffix('s') if count == 1 else word}"
 
 
-def _shown_length(size: Decimal, window: Window) -> str:
-    text = f"{size.normalize():f}" if window.unit == "percent" else f"{size:f}"
-    if window.unit == "percent":
-        return text + "%"
-    return (
-        text if window.unit == "absolute" else f"{text} {window.unit.removesuffix('s') if size == 1 else window.unit}"
-    )
+def _in_longest_unit(seconds: Decimal) -> tuple[Decimal, str]:
+    for length, word in ((3600, "hours"), (60, "minutes")):
+        if seconds and seconds % length == 0:
+            return seconds / length, word
+    return seconds, "seconds"

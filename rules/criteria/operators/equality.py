@@ -16,7 +16,7 @@ from rules.criteria.operators.base import (
     ValueInput,
     is_given,
     read_drift,
-    shown_window,
+    shown_length,
 )
 from rules.criteria.problems import ExpectedError
 from rules.criteria.scope import (
@@ -117,7 +117,7 @@ class Equals(Operator):
         if window is None or window.exact:
             return ""
         of = " of the ledger amount" if window.unit == "percent" and not criterion.is_constant else ""
-        return f", at most {shown_window(window)}{of} apart"
+        return f", at most {shown_length(window.high, window.unit)}{of} apart"
 
 
 def read_constant(reader: Any, raw: object) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 from rules.criteria.criterion import Criterion
 from rules.criteria.fields import Field
-from rules.criteria.operators.base import Blocking, Inputs, Operator, ValueInput, shown_window
+from rules.criteria.operators.base import Blocking, Inputs, Operator, ValueInput, shown_length
 from rules.criteria.operators.equality import read_constant
 from rules.criteria.scope import (
     ALIAS,
@@ -59,9 +59,12 @@ class WithinRange(Operator):
 
     def expectation(self, criterion: Criterion, other: str) -> str:
         window = _window_of(criterion)
-        if -window.low != window.high:
-            return f"minus {other} is {shown_window(window)}"
-        return f"is within {shown_window(window)} of {other}"
+        if -window.low == window.high:
+            if window.exact:
+                return f"is on the same day as {other}" if criterion.field.kind == "date" else f"equals {other}"
+            return f"is within {shown_length(window.high, window.unit)} of {other}"
+        less, more = ("before", "after") if criterion.field.kind == "date" else ("below", "above")
+        return f"is {_shown_reach(window, less, more)} {other}"
 
 
 class Between(Operator):
@@ -88,6 +91,18 @@ class Between(Operator):
         if not isinstance(span, AmountSpan):
             raise TypeError("between reads a range of amounts or dates")
         return f"{alias}.amt BETWEEN {units_up(span.low, scope.scale)} AND {units_down(span.high, scope.scale)}"
+
+
+def _shown_reach(window: Window, less: str, more: str) -> str:
+    """``0 to 3 days after``, ``between 1.00 below and 0.25 above``."""
+    if window.low < 0 < window.high:
+        low, high = shown_length(-window.low, window.unit), shown_length(window.high, window.unit)
+        return f"between {low} {less} and {high} {more}"
+    near, far = sorted((abs(window.low), abs(window.high)))
+    reach, side = shown_length(far, window.unit), more if window.high > 0 else less
+    if near == far:
+        return f"{reach} {side}"
+    return f"{shown_length(near, window.unit) if near and window.unit == 'seconds' else f'{near:f}'} to {reach} {side}"
 
 
 def _window_of(criterion: Criterion) -> Window:
