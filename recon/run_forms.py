@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 
 from recon.forms import DateInput, select, text_input
 from recon.models import Account, DifferenceType, ItemState, MatchingRun, RunState
+from recon.usecases.open_item_lists import account_to_work
 
 RUN_KINDS = [("", "All"), ("real", "Real runs"), ("dry", "Dry runs")]
 
@@ -68,10 +69,16 @@ class ReviewFilterForm(forms.Form):
     owner = forms.ChoiceField(choices=[("", "Anybody"), ("me", "Mine")], required=False, widget=select())
 
     def account(self) -> Account | None:
-        """The chosen account, else the first one."""
+        """The chosen account, else the first one with something open, else the first one."""
         self.full_clean()
         chosen: Account | None = self.cleaned_data.get("account_id")
-        return chosen or Account.objects.for_people().first()
+        if chosen is None:
+            chosen = account_to_work()
+            self.data = {
+                **{name: self.data[name] for name in self.data},
+                "account_id": chosen and chosen.pk,
+            }  # so that the page shows it as chosen
+        return chosen
 
     def state(self) -> str:
         return str(self.cleaned_data.get("item_state") or "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-from django.db.models import F, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from recon.models import Account, ItemNote, Match, MatchingRun, OpenItem, RunState, Side
@@ -26,6 +26,13 @@ class ItemView:
     def key(self) -> str:
         """The row part as forms name it."""
         return f"{self.item.row_id}.{self.item.part}"
+
+
+def account_to_work() -> Account | None:
+    """The first account in which something is open, else the first one."""
+    accounts = Account.objects.for_people()
+    unresolved = OpenItem.objects.unresolved().filter(account_id=OuterRef("pk"))
+    return accounts.filter(Exists(unresolved)).first() or accounts.first()
 
 
 def open_items(account: Account, side: Side, *, state: str = "", owner_id: int | None = None) -> QuerySet[OpenItem]:

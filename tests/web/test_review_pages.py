@@ -58,6 +58,13 @@ def test_what_is_open_is_shown_with_its_suggestions(client, account):
     assert "other candidates would do as well" in text
 
 
+def test_the_account_with_work_is_shown_where_none_is_chosen(client, account):
+    make_account("A account without work")
+    response = client.get(reverse("review"))
+    assert response.context["account"] == account
+    assert f'<option value="{account.pk}" selected>' in text_of(response)
+
+
 def test_an_empty_installation_says_what_to_do_next(client):
     assert "There is no account yet" in text_of(client.get(reverse("review")))
 
