@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Request, Route, expect
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = [pytest.mark.browser, pytest.mark.server]
@@ -55,6 +55,11 @@ def replace_text(page: Page, selector: str, text: str) -> None:
     tab_to(page, selector)
     page.keyboard.press("Control+a")
     page.keyboard.type(text)
+
+
+def answer_late(route: Route, request: Request) -> None:
+    request.frame.page.wait_for_timeout(300)
+    route.continue_()
 
 
 def numbers(page: Page) -> list[str]:
@@ -152,7 +157,7 @@ def test_nothing_is_lost_by_clicking_and_typing_faster_than_the_server_answers(c
     page.goto("/rules/new/")
     page.fill("#rule-name", "In a hurry")
     page.evaluate("document.getElementById('c1-allowable_drift').focus()")
-    page.route("**/rules/new/", lambda route: (page.wait_for_timeout(300), route.continue_()))
+    page.route("**/rules/new/", answer_late)
     page.evaluate(
         """() => {
             for (const field of ["date", "reference", "currency"]) document.getElementById(`add-${field}`).click();

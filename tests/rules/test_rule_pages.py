@@ -172,7 +172,7 @@ def test_a_form_that_is_sent_twice_makes_one_rule_and_one_version(client, rule):
     assert MatchingRule.objects.filter(name="Twice").count() == 1
     client.post(new, {**form, "name": ["Another"]})  # gone back, and changed: that is another rule
     assert MatchingRule.objects.filter(name="Another").count() == 1
-    form = {**form_of(client.get(url)), "c1-allowable_drift": "0.02"}
+    form = {**form_of(client.get(url)), "c1-allowable_drift": ["0.02"]}
     assert [client.post(url, form).status_code for _ in range(2)] == [302, 302]
     rule.refresh_from_db()
     assert rule.version == 2
