@@ -221,10 +221,12 @@ INSTANT_RUNS_AT_ONCE = env_number("TIEOUT_INSTANT_RUNS_AT_ONCE", 4, least=1)
 RUN_LEASE_SECONDS = env_number("TIEOUT_RUN_LEASE_SECONDS", 30, least=2)
 
 # --- API --------------------------------------------------------------------------------------------------------
+API_REQUESTS_PER_MINUTE = env_number("TIEOUT_API_REQUESTS_PER_MINUTE", 60_000)  # of one key; 0: as many as it likes
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_THROTTLE_CLASSES": ["recon.api.throttle.KeyThrottle"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
 }
 SPECTACULAR_SETTINGS = {

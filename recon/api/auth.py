@@ -12,6 +12,7 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from recon.api.idempotency import request_id
 from recon.models import ApiKey, Via
 from recon.usecases.events import Actor
 from recon.usecases.keys import find_key
@@ -56,7 +57,7 @@ class HasScope(BasePermission):
 def actor(request: Request) -> Actor:
     """On whose behalf a request acts."""
     via = Via.KEY if isinstance(request.auth, ApiKey) else Via.SCREEN
-    return Actor(request.user if request.user.is_authenticated else None, via)
+    return Actor(request.user if request.user.is_authenticated else None, via, request_id(request))
 
 
 class KeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]

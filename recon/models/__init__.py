@@ -6,6 +6,7 @@ from recon.models.fields import IdBlock, Side, reserve_ids
 from recon.models.items import ItemNote, ItemState, OpenItem, RowPart
 from recon.models.keys import ApiKey, KeyScope
 from recon.models.ledger import FINAL_STATUSES, LedgerEntry, LedgerImport
+from recon.models.requests import ApiRequest
 from recon.models.runs import (
     Claim,
     DifferenceType,
@@ -37,6 +38,7 @@ __all__ = [
     "AccountKind",
     "AccountRule",
     "ApiKey",
+    "ApiRequest",
     "Claim",
     "DifferenceType",
     "Event",

@@ -36,12 +36,16 @@ class Event(models.Model):
     before = models.JSONField(null=True)
     after = models.JSONField(null=True)
     why = models.TextField(blank=True)
+    request_id = models.BigIntegerField(
+        null=True
+    )  # the `ApiRequest` it was done for, if that came with a key of its own
 
     class Meta:
         ordering = ("-id",)
         indexes = [
             models.Index(fields=["kind", "object_id", "-id"], name="event_object"),
             models.Index(fields=["account_id", "-id"], name="event_account"),
+            models.Index(fields=["request_id"], name="event_request", condition=models.Q(request_id__isnull=False)),
         ]
         constraints = [one_of("via", Via, "event_via_known")]
 

@@ -13,10 +13,14 @@ from recon.models import Event, Via
 
 @dataclass(frozen=True)
 class Actor:
-    """On whose behalf a use case acts, and through what. No user: a command, or an API key of no person."""
+    """On whose behalf a use case acts, and through what. No user: a command, or an API key of no person.
+
+    `request_id` marks what is done for an API request that may be sent again (see `recon.usecases.idempotency`).
+    """
 
     user: User | None
     via: Via
+    request_id: int | None = None
 
     @classmethod
     def command(cls) -> Actor:
@@ -52,4 +56,5 @@ def record(
         before=before,
         after=after,
         why=why,
+        request_id=by.request_id,
     )

@@ -17,7 +17,8 @@ from rules.signals import rule_changed
 @receiver(rule_changed)
 def record_rule_change(*, by: Author, verb: str, rule_id: str, before: Any, after: Any, **_: Any) -> None:
     """One event per change of a rule, with what it said before and after."""
-    record(Actor(by.user, Via(by.via)), verb, "rule", rule_id, before=before, after=after)
+    who = by if isinstance(by, Actor) else Actor(by.user, Via(by.via))
+    record(who, verb, "rule", rule_id, before=before, after=after)
 
 
 def seed_rules(by: Actor) -> list[MatchingRule]:

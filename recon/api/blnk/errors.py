@@ -8,6 +8,8 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
+from recon.api.idempotency import IdempotencyKeyReused, RequestInWork
+
 STATUS: Final = {
     "AUTH_MISSING_API_KEY": 401,
     "AUTH_INVALID_API_KEY": 401,
@@ -75,7 +77,12 @@ def described(error: Exception, status: int) -> tuple[str, str, Any]:
         exceptions.ParseError: "GEN_MALFORMED_REQUEST",
         exceptions.UnsupportedMediaType: "GEN_MALFORMED_REQUEST",
         exceptions.Throttled: "GEN_RATE_LIMITED",
+        exceptions.ValidationError: "GEN_VALIDATION_ERROR",
+        IdempotencyKeyReused: "GEN_CONFLICT",
+        RequestInWork: "GEN_CONFLICT",
     }
     detail = getattr(error, "detail", None)
+    if isinstance(detail, list):
+        detail = " ".join(map(str, detail))
     message = str(detail) if detail is not None else str(error) or "not found"
     return codes.get(type(error), "GEN_NOT_FOUND" if status == 404 else "GEN_BAD_REQUEST"), message, None

@@ -13,6 +13,7 @@ from rest_framework.response import Response
 from recon.api.auth import actor
 from recon.api.blnk.base import BlnkView, flag_of, json_object, text_of
 from recon.api.blnk.errors import BlnkError
+from recon.api.idempotency import done_earlier, idempotent
 from recon.api.json import dumps
 from recon.models import MatchingRun, RunKind, RunState, Statement, Strategy
 from recon.usecases.accounts import builtin_account
@@ -36,7 +37,10 @@ STATUS: Final = {
 class Upload(BlnkView):
     scopes = {"POST": "upload"}
 
+    @idempotent(in_steps=True)
     def post(self, request: Request) -> Response:
+        if stored := done_earlier(request, "statement"):
+            return Response(uploaded(Statement.objects.get(pk=stored)))
         file = request.FILES.get("file")
         if file is None:
             raise BlnkError("RECON_UPLOAD_FAILED", "File upload failed")
@@ -52,12 +56,13 @@ class Upload(BlnkView):
             )
         except Refused as refused:
             raise BlnkError("RECON_UPLOAD_FAILED", refused.message, row_errors(refused)) from refused
-        return Response({"upload_id": statement.upload_id, "record_count": statement.record_count, "source": source})
+        return Response(uploaded(statement))
 
 
 class Start(BlnkView):
     scopes = {"POST": "run"}
 
+    @idempotent()
     def post(self, request: Request) -> Response:
         body = json_object(request)
         versions = chosen_rules(body)
@@ -71,7 +76,10 @@ class Start(BlnkView):
 class StartInstant(BlnkView):
     scopes = {"POST": "run"}
 
+    @idempotent(in_steps=True)
     def post(self, request: Request) -> Response:
+        if run_id := done_earlier(request, "run"):
+            return Response({"reconciliation_id": run_id})
         body = json_object(request)
         rows = body.get("external_transactions")
         if rows is None or rows == []:
@@ -83,13 +91,19 @@ class StartInstant(BlnkView):
             raise BlnkError("GEN_VALIDATION_ERROR", message)
         versions = chosen_rules(body)
         check_strategy(body)
-        try:
-            statement = import_statement(
-                actor(request), builtin_account(), dumps(rows).encode(), "instant.json", allow_duplicate=True
-            )
-        except Refused as refused:
-            raise BlnkError("GEN_VALIDATION_ERROR", refused.message, row_errors(refused)) from refused
+        statement = instant_statement(request, rows)
         return started(request, body, statement, versions, RunKind.INSTANT)
+
+
+def instant_statement(request: Request, rows: list[Any]) -> Statement:
+    if stored := done_earlier(request, "statement"):
+        return Statement.objects.get(pk=stored)
+    try:
+        return import_statement(
+            actor(request), builtin_account(), dumps(rows).encode(), "instant.json", allow_duplicate=True
+        )
+    except Refused as refused:
+        raise BlnkError("GEN_VALIDATION_ERROR", refused.message, row_errors(refused)) from refused
 
 
 class Reconciliations(BlnkView):
@@ -100,6 +114,10 @@ class Reconciliations(BlnkView):
 class Reconciliation(BlnkView):
     def get(self, request: Request, reconciliation_id: str) -> Response:
         return Response(shown(found(reconciliation_id)))
+
+
+def uploaded(statement: Statement) -> dict[str, Any]:
+    return {"upload_id": statement.upload_id, "record_count": statement.record_count, "source": statement.source}
 
 
 def runs() -> QuerySet[MatchingRun]:

@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from recon.api.auth import actor
 from recon.api.blnk.base import BlnkView, json_object
 from recon.api.blnk.errors import BlnkError
+from recon.api.idempotency import idempotent
 from recon.api.json import dumps
 from rules import authoring
 from rules.bodies import read_body
@@ -25,6 +26,7 @@ class Rules(BlnkView):
         rules = list(MatchingRule.objects.listed())
         return Response([shown(version) for version in authoring.current_versions(rules)])
 
+    @idempotent()
     def post(self, request: Request) -> Response:
         text = dumps(json_object(request))
         rule = or_refused(lambda: authoring.create_rule(actor(request), text))

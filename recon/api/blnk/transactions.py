@@ -13,6 +13,7 @@ from rest_framework.response import Response
 from recon.api.auth import actor
 from recon.api.blnk.base import BlnkView, flag_of, json_object
 from recon.api.blnk.errors import BlnkError
+from recon.api.idempotency import idempotent
 from recon.models import Account, Claim, LedgerEntry, Match, MatchRow, Side, StatementLine
 from recon.models.runs import MatchingRun
 from recon.usecases.transactions import (
@@ -29,6 +30,7 @@ BULK_LIMIT: Final = 10_000
 class Transactions(BlnkView):
     scopes = {"POST": "upload"}
 
+    @idempotent()
     def post(self, request: Request) -> Response:
         try:
             entry = create_transaction(actor(request), json_object(request))
@@ -40,6 +42,7 @@ class Transactions(BlnkView):
 class BulkTransactions(BlnkView):
     scopes = {"POST": "upload"}
 
+    @idempotent()
     def post(self, request: Request) -> Response:
         body = json_object(request)
         items = body.get("transactions")
