@@ -67,6 +67,9 @@ REASONS = {
     "difference_over_limit": "Difference over the limit",
     "suggested": "Waits for a decision",
     "reopened": "Its match was undone",
+    "arrived_late": "Came after the run",
+    "superseded": "Replaced by a new issue",
+    "taken_back": "Its import was taken back",
 }
 
 DECISIONS = {

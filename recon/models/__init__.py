@@ -1,6 +1,15 @@
 """Records by concept: accounts, ledger, statements, runs, open items, events."""
 
-from recon.models.accounts import Account, AccountKind, AccountRule, ImportProfile, Sign, Strategy
+from recon.models.accounts import (
+    Account,
+    AccountKind,
+    AccountRule,
+    AmountColumn,
+    ImportProfile,
+    Sign,
+    Strategy,
+)
+from recon.models.discrepancies import Discrepancy, DiscrepancyKind
 from recon.models.events import Event, Via
 from recon.models.fields import IdBlock, Side, reserve_ids
 from recon.models.items import ItemNote, ItemState, OpenItem, RowPart
@@ -37,10 +46,13 @@ __all__ = [
     "Account",
     "AccountKind",
     "AccountRule",
+    "AmountColumn",
     "ApiKey",
     "ApiRequest",
     "Claim",
     "DifferenceType",
+    "Discrepancy",
+    "DiscrepancyKind",
     "Event",
     "IdBlock",
     "ImportProfile",

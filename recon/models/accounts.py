@@ -31,6 +31,12 @@ class Strategy(models.TextChoices):
     WITHIN_LEDGER = "within_ledger", "Reversals within the ledger"
 
 
+class AmountColumn(models.TextChoices):
+    AS_FILE = "", "as the file says: gross if it has both"
+    GROSS = "gross", "gross: what the customer paid"
+    NET = "net", "net: what is left after fees"
+
+
 class ImportProfile(models.Model):
     """How the columns of a file are read; remembered for an account, or shared by name."""
 
@@ -68,6 +74,8 @@ class Account(models.Model):
     strategy = models.CharField(max_length=20, choices=Strategy, default=Strategy.ONE_TO_ONE)
     grouping = models.CharField(max_length=200, blank=True)  # field names, comma separated
     sign = models.CharField(max_length=10, choices=Sign, default=Sign.AS_GIVEN)
+    split_batches = models.BooleanField(default=False)  # a booked batch entry becomes its transactions, if they add up
+    amount_column = models.CharField(max_length=5, choices=AmountColumn, blank=True)  # of files with gross and net
     # Above this absolute difference a match is suggested, never confirmed. Null: no limit of the account's own.
     tolerance_units = models.BigIntegerField(null=True, blank=True)
     tolerance_scale = models.SmallIntegerField(default=2)
@@ -85,6 +93,7 @@ class Account(models.Model):
             one_of("kind", AccountKind, "account_kind_known"),
             one_of("sign", Sign, "account_sign_known"),
             one_of("strategy", Strategy, "account_strategy_known"),
+            one_of("amount_column", AmountColumn, "account_amount_column_known"),
             models.UniqueConstraint(
                 fields=["is_builtin"], condition=models.Q(is_builtin=True), name="account_one_builtin"
             ),

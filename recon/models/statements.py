@@ -61,6 +61,10 @@ class Statement(models.Model):
     state = models.CharField(max_length=12, choices=LoadState, default=LoadState.LOADING)
     supersedes = models.OneToOneField("self", on_delete=models.PROTECT, null=True, related_name="superseded_by")
     record_count = models.BigIntegerField(default=0)
+    # What the balance check rests on, per statement in the file and currency; see `usecases/statement_facts.py`.
+    sections = models.JSONField(null=True)
+    # Lines of the file that were there already and left out: {"lines": 3, "net": {"EUR": "12.50"}}
+    skipped = models.JSONField(null=True)
     uploaded_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -111,7 +115,10 @@ class StatementLine(Row):
 
 
 class StatementRowError(models.Model):
-    """A row that could not be read: kept with its raw text for repair. Never stored as 0.00."""
+    """A row that could not be read: kept with its raw text for repair. Never stored as 0.00.
+
+    It is settled once somebody has repaired it, which makes it a line of the statement, or said that it is none.
+    """
 
     statement = models.ForeignKey(Statement, on_delete=models.CASCADE, related_name="row_errors")
     line = models.BigIntegerField(null=True)
@@ -120,9 +127,20 @@ class StatementRowError(models.Model):
     expected = models.TextField()
     message = models.TextField()
     raw = models.TextField(blank=True)
+    cells = models.JSONField(null=True)  # {column: text} as read, for files that are tables
+    line_position = models.BigIntegerField(null=True)  # the line it became
+    settled_at = models.DateTimeField(null=True)
+    settled_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+    settled_why = models.TextField(blank=True)
 
     class Meta:
         ordering = ("id",)
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(line_position__isnull=True) | models.Q(settled_at__isnull=False),
+                name="row_error_repaired_is_settled",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.message

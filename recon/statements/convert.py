@@ -19,7 +19,7 @@ from recon.statements.dates import DateError, DateOrder, Moment, instant, parse_
 from recon.statements.extras import extras_of
 from recon.statements.leftovers import Verdicts, left_out_by_rule, left_out_for_want
 from recon.statements.mapping import JOINED_ROLES, Mapping, Role
-from recon.statements.model import Hints, LeftOut, Question, RowError, Statement
+from recon.statements.model import MORE_ROWS, Hints, LeftOut, Question, RowError, Statement
 from recon.statements.tables import Table
 
 
@@ -188,10 +188,11 @@ def _errors(table: Table, failures: Failures, hints: Hints) -> tuple[RowError, .
         line = table.lines[row].as_py()
         what = f"found {found!r}" if found else "it is empty"
         message = f"Line {line}, column {column}: {what}, expected {expected}."
-        errors.append(RowError(line, column, found, expected, message, table.raw(row)))
+        cells = dict(zip(table.header, table.cells(row), strict=True))
+        errors.append(RowError(line, column, found, expected, message, table.raw(row), cells))
     if len(failures.by_row) > limit:
         rest = len(failures.by_row) - limit
-        errors.append(RowError(None, None, None, "rows that can be read", f"And {rest:,} more rows cannot be read."))
+        errors.append(RowError(None, None, None, MORE_ROWS, f"And {rest:,} more rows cannot be read."))
     return tuple(errors)
 
 

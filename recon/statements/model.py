@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -52,7 +52,10 @@ class Hints:
 
 @dataclass(frozen=True)
 class RowError:
-    """One thing that could not be read: where it stands, what was found and what was expected there."""
+    """One thing that could not be read: where it stands, what was found and what was expected there.
+
+    ``cells`` is the whole row of a table, by column, so that it can be put right and read again.
+    """
 
     line: int | None
     column: str | None
@@ -60,6 +63,11 @@ class RowError:
     expected: str
     message: str
     raw: str | None = None
+    cells: dict[str, str] | None = None
+
+
+MORE_ROWS: Final = "rows that can be read"
+"""What is expected in the one error that stands for all rows beyond ``Limits.max_errors``."""
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,9 @@
-"""What a new file repeats of what the account already has: announced, never merged in silence."""
+"""What a new file repeats of what is already there: announced, never merged in silence."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
-from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import duckdb
 import pyarrow as pa
@@ -19,15 +17,16 @@ from recon.models import (
     LoadState,
     Side,
     Statement,
-    StatementBalance,
 )
-from recon.rows import amount
-from recon.statements.model import Reading
 from recon.usecases.accounts import lines_in_scope, unfinished_imports
 from recon.usecases.bulk import read_queryset
+from recon.usecases.continuity import Span, overlapping
 
-Kind = Literal["same_file", "same_rows", "same_period", "gap", "balance_differs", "left_out", "not_final", "account"]
-REPEATS: tuple[Kind, ...] = ("same_file", "same_rows")
+Kind = Literal[
+    "same_file", "same_number", "same_rows", "alike", "changed", "same_period", "follows", "gap", "balance_differs",
+    "left_out", "not_final", "account", "currency",
+]  # fmt: skip
+REPEATS: tuple[Kind, ...] = ("same_file", "same_number", "same_rows", "alike", "changed")
 """The announcements that need a decision before the file is imported."""
 
 
@@ -38,6 +37,17 @@ class Announcement:
     kind: Kind
     text: str
     rows: int = 0
+
+
+@dataclass(frozen=True)
+class Known:
+    """The positions of rows that are there already, and how many more only look like a row that is there."""
+
+    positions: pa.Array
+    alike: int = 0
+
+
+NOTHING_KNOWN: Final = Known(pa.array([], pa.int64()))
 
 
 def repeated_file(account: Account | None, side: Side, sha256: str) -> Announcement | None:
@@ -54,44 +64,88 @@ def repeated_file(account: Account | None, side: Side, sha256: str) -> Announcem
     return Announcement("same_file", text, seen.record_count)
 
 
-def repeated_rows(account: Account | None, side: Side, rows: pa.Table) -> Announcement | None:
-    """Counts the rows that are already there: by the bank's own id, or by date, amount and reference.
+def repeated_number(account: Account, span: Span) -> Announcement | None:
+    """Says when the account has a statement of the bank's same number for days of the same period."""
+    if not span.number:
+        return None
+    seen = next((each for each in overlapping(account, span) if each.statement_number == span.number), None)
+    if seen is None:
+        return None
+    text = f"Statement no. {span.number} is there already, as {seen.name}: this may be its re-issue."
+    return Announcement("same_number", text, seen.record_count)
 
-    The n-th identical row of a file repeats the n-th identical row that is stored, so two real twins stay two.
+
+def known_rows(account: Account | None, side: Side, rows: pa.Table) -> Known:
+    """Which of the keyed `rows` are stored already: with the bank's own id, day and amount; or, where not both have an
+    id, with the same day, amount and texts.
+
+    The n-th such row of a file repeats the n-th one that is stored, so two real twins stay two. A row that agrees with
+    a stored one in everything but an id of its own is only alike.
     """
     stored = _stored(account, side, rows)
     if not rows.num_rows or not stored.num_rows:
-        return None
+        return NOTHING_KNOWN
     with duckdb.connect() as con:
-        con.register("fresh_rows", rows.select(_COMPARED))
+        con.register("fresh_rows", rows.select(["position", *_COMPARED]))
         con.register("stored_rows", stored)
-        repeated = int(con.execute(_COUNT_REPEATED).fetchall()[0][0])
-    if not repeated:
-        return None
+        found = con.execute(_FIND_KNOWN).to_arrow_table()
+    is_known = found["is_known"]
+    alike = found.num_rows - int(pc.sum(is_known).as_py() or 0)
+    return Known(found["position"].filter(is_known).combine_chunks().cast(pa.int64()), alike)
+
+
+def repeated_rows(side: Side, rows: pa.Table, known: Known) -> list[Announcement]:
+    """How many rows are there already, and how many only look so."""
     what = "lines" if side == Side.STATEMENT else "entries"
-    text = f"{repeated:,} of {rows.num_rows:,} {what} are already there: same id, or same day, amount and reference."
-    return Announcement("same_rows", text, repeated)
+    found = []
+    if count := len(known.positions):
+        text = f"{count:,} of {rows.num_rows:,} {what} are already there: same id, or same day, amount and texts."
+        found.append(Announcement("same_rows", text, count))
+    if known.alike:
+        text = (
+            f"{known.alike:,} of {rows.num_rows:,} {what} have the day, amount and texts of one that is there, under"
+            " another id: they may be the same."
+        )
+        found.append(Announcement("alike", text, known.alike))
+    return found
 
 
-# Amounts of different scale compare equal: both are raised to nine decimal places.
-_MONEY = "units::HUGEINT * [1000000000, 100000000, 10000000, 1000000, 100000, 10000, 1000, 100, 10, 1][scale + 1]"
-_COUNT_REPEATED = f"""
-    WITH fresh AS (SELECT *, {_MONEY} AS money FROM fresh_rows),
-    stored AS (SELECT *, {_MONEY} AS money FROM stored_rows),
+MONEY: Final = (
+    "units::HUGEINT * [1000000000, 100000000, 10000000, 1000000, 100000, 10000, 1000, 100, 10, 1][scale + 1]"
+)
+"""DuckDB's text for an amount of any scale: raised to nine decimal places."""
+
+_COMPARED = (
+    "external_id", "booking_date", "units", "scale", "currency", "reference_key", "description_key",
+    "counterparty_key",
+)  # fmt: skip
+_TEXTS = "booking_date, money, currency, reference_key, description_key, counterparty_key"
+_SAME_TEXTS = " AND ".join(f"h.{name.strip()} IS NOT DISTINCT FROM f.{name.strip()}" for name in _TEXTS.split(","))
+_FIND_KNOWN = f"""
+    WITH fresh AS (SELECT *, {MONEY} AS money FROM fresh_rows),
+    stored AS (SELECT *, {MONEY} AS money FROM stored_rows),
+    by_id AS (
+        SELECT external_id, booking_date, money, currency, count(*) AS held
+        FROM stored WHERE external_id IS NOT NULL GROUP BY ALL),
+    marked AS (
+        SELECT f.*, h.held IS NOT NULL AND row_number() OVER (
+            PARTITION BY f.external_id, f.booking_date, f.money, f.currency ORDER BY f.position) <= h.held AS has_id
+        FROM fresh f LEFT JOIN by_id h ON h.external_id = f.external_id AND h.money = f.money
+            AND h.currency = f.currency AND h.booking_date IS NOT DISTINCT FROM f.booking_date),
+    nameless AS (SELECT {_TEXTS}, count(*) AS held, count(*) FILTER (external_id IS NULL) AS without_id
+                 FROM stored GROUP BY ALL),
     numbered AS (
-        SELECT *, row_number() OVER (PARTITION BY booking_date, money, currency, reference_key) AS n FROM fresh),
-    held AS (
-        SELECT booking_date, money, currency, reference_key, count(*) AS held FROM stored GROUP BY ALL),
-    known AS (SELECT DISTINCT external_id, booking_date, money, currency FROM stored WHERE external_id IS NOT NULL)
-    SELECT count(*)
-    FROM numbered f
-    LEFT JOIN held h ON h.booking_date IS NOT DISTINCT FROM f.booking_date AND h.money = f.money
-        AND h.currency = f.currency AND h.reference_key IS NOT DISTINCT FROM f.reference_key
-    LEFT JOIN known k ON k.external_id = f.external_id AND k.money = f.money AND k.currency = f.currency
-        AND k.booking_date IS NOT DISTINCT FROM f.booking_date
-    WHERE f.n <= h.held OR k.external_id IS NOT NULL
+        SELECT *, row_number() OVER (PARTITION BY {_TEXTS} ORDER BY has_id DESC, position) AS n,
+               row_number() OVER (PARTITION BY {_TEXTS}, has_id ORDER BY position) AS nth_unknown
+        FROM marked),
+    looked_up AS (
+        SELECT f.position, f.n <= h.held AS is_alike,
+               f.n <= h.held AND (f.external_id IS NULL OR f.nth_unknown <= h.without_id) AS is_known
+        FROM numbered f JOIN nameless h ON {_SAME_TEXTS} WHERE NOT f.has_id)
+    SELECT position, true AS is_known FROM marked WHERE has_id
+    UNION ALL SELECT position, is_known FROM looked_up WHERE is_known OR is_alike
+    ORDER BY position
 """  # noqa: S608 - constants of ours
-_COMPARED = ("external_id", "booking_date", "units", "scale", "currency", "reference_key")
 
 
 def _stored(account: Account | None, side: Side, rows: pa.Table) -> pa.Table:
@@ -107,48 +161,3 @@ def _stored(account: Account | None, side: Side, rows: pa.Table) -> pa.Table:
     if days["min"] is not None:
         dated |= Q(booking_date__range=(days["min"], days["max"]))
     return read_queryset(held.filter(dated).order_by(), _COMPARED)
-
-
-def statement_neighbours(account: Account, reading: Reading) -> list[Announcement]:
-    """How the file's period and balances join those of the account's other statements."""
-    start, end = period(reading)
-    if start is None or end is None:
-        return []
-    ready = Statement.objects.ready().filter(account=account)
-    found = []
-    overlapping = ready.filter(period_start__lte=end, period_end__gte=start).first()
-    if overlapping:
-        days = f"{overlapping.period_start} to {overlapping.period_end}"
-        text = f"The period {start} to {end} overlaps that of {overlapping.name} ({days})."
-        found.append(Announcement("same_period", text, overlapping.record_count))
-    before = ready.filter(period_end__lt=start).order_by("-period_end", "-number").first()
-    return found + (_gaps(before, reading) if before and not overlapping else [])
-
-
-def _gaps(before: Statement, reading: Reading) -> list[Announcement]:
-    """Closing balances of the statement before that are not the opening balances of this one."""
-    closing = _closing_balances(before)
-    found = []
-    for statement in reading.statements[:1]:
-        for balance in statement.balances:
-            was = closing.get(balance.currency)
-            if balance.kind == "opening" and was is not None and was != balance.amount:
-                text = (
-                    f"The opening balance is {balance.amount} {balance.currency}, but {before.name} closed with {was}:"
-                    " a statement in between may be missing."
-                )
-                found.append(Announcement("gap", text))
-    return found
-
-
-def _closing_balances(statement: Statement) -> dict[str, Decimal]:
-    rows = StatementBalance.objects.filter(statement=statement, kind="closing").order_by("id")
-    return {row.currency: amount(row.units, row.scale) for row in rows}
-
-
-def period(reading: Reading) -> tuple[date | None, date | None]:
-    """First and last day a file covers: what it states, else the days of its lines."""
-    days = pc.min_max(reading.lines["booking_date"]).as_py()
-    starts = [each.period_start for each in reading.statements if each.period_start] or [days["min"]]
-    ends = [each.period_end for each in reading.statements if each.period_end] or [days["max"]]
-    return min(starts), max(ends)

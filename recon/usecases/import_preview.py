@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from collections.abc import Mapping as Plain
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from django.conf import settings
 
-from recon.models import FINAL_STATUSES, Account, AccountKind, Side
+from recon.models import FINAL_STATUSES, Account, AccountKind, ImportProfile, Side, Statement
 from recon.statements import read
+from recon.statements.currencies import UNKNOWN
 from recon.statements.mapping import Mapping, MappingError
 from recon.statements.model import Hints, Limits, Reading, StatementError, line_totals
-from recon.usecases.duplicates import REPEATS, Announcement, repeated_file, repeated_rows, statement_neighbours
+from recon.usecases.continuity import Joint, joint, overlapping, span_of_reading
+from recon.usecases.discrepancies import bare_number, difference, other_account
+from recon.usecases.duplicates import (
+    NOTHING_KNOWN,
+    REPEATS,
+    Announcement,
+    Known,
+    known_rows,
+    repeated_file,
+    repeated_number,
+    repeated_rows,
+)
 from recon.usecases.errors import Refused
 from recon.usecases.files import Source, content, sha256_of
+from recon.usecases.import_profiles import profile_of
 from recon.usecases.import_rows import final_status, keyed
+from recon.usecases.ledger_changes import LedgerChanges, ledger_changes
+from recon.usecases.statement_facts import reading_facts
+
+BANK_FORMATS = ("mt940", "mt942", "camt", "bai2")
+"""What only banks write: on the ledger's side such a file is in the wrong place."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +46,12 @@ class Preview:
     reading: Reading
     announcements: tuple[Announcement, ...]
     totals: tuple[str, ...]
+    rows: pa.Table  # the lines of the reading with the comparable form of their texts
+    known: Known = NOTHING_KNOWN  # rows that are there already
+    changes: LedgerChanges = field(default_factory=LedgerChanges)
+    joint: Joint | None = None
+    replaceable: tuple[Statement, ...] = ()  # statements of which this may be a new issue, the likeliest first
+    profile: ImportProfile | None = None  # the saved one it was read by
 
     @property
     def repeats(self) -> tuple[Announcement, ...]:
@@ -38,42 +63,78 @@ def preview(
     source: Source, name: str, account: Account | None, side: Side, mapping: Plain[str, Any] | None = None
 ) -> Preview:
     """Read a file as `import_statement` or `import_ledger` would. Raises Refused for a file that cannot be read."""
-    reading = read_source(source, name, account, side, mapping)
-    return examine(reading, account, side, sha256_of(source))
+    reading, profile = read_by_profile(source, name, account, side, mapping)
+    return replace(examine(reading, account, side, sha256_of(source)), profile=profile)
 
 
 def examine(reading: Reading, account: Account | None, side: Side, sha256: str) -> Preview:
     """What there is to know about a reading before it is stored."""
     rows = keyed(reading.lines)
-    found = [repeated_file(account, side, sha256), repeated_rows(account, side, rows), _left_out(reading)]
+    changes = ledger_changes(account, rows) if side == Side.LEDGER else LedgerChanges()
+    known = known_rows(account, side, _without(rows, changes.positions))
+    found = [repeated_file(account, side, sha256), *repeated_rows(side, rows, known), _left_out(reading)]
+    made = Preview(reading, (), totals_in_words(reading, side), rows, known, changes)
     if side == Side.LEDGER:
-        found.append(_not_final(reading))
+        found += [*_of_ledger(changes), _not_final(reading), _wrong_place(reading)]
     elif account is not None:
-        found += [*statement_neighbours(account, reading), *_balances_that_differ(reading)]
-    return Preview(reading, tuple(each for each in found if each), totals_in_words(reading, side))
+        span = span_of_reading(reading)
+        joined = joint(account, span)
+        found += [repeated_number(account, span), _neighbour(joined), *_balances_that_differ(reading)]
+        made = replace(made, joint=joined, replaceable=tuple(overlapping(account, span)))
+    if account is not None and not account.is_builtin:
+        found += [*_of_other_account(account, reading), *_other_currencies(account, reading)]
+    return replace(made, announcements=tuple(each for each in found if each))
+
+
+def _without(rows: pa.Table, positions: pa.Array) -> pa.Table:
+    return rows.filter(pc.invert(pc.is_in(rows["position"], positions))) if len(positions) else rows
 
 
 def read_source(
     source: Source, name: str, account: Account | None, side: Side, mapping: Plain[str, Any] | None = None
 ) -> Reading:
-    """The rows of a file that are the account's. Raises Refused, with row errors where it has a place to name.
+    """The rows of a file that are the account's, as `read_by_profile` gives them."""
+    return read_by_profile(source, name, account, side, mapping)[0]
+
+
+def read_by_profile(
+    source: Source, name: str, account: Account | None, side: Side, mapping: Plain[str, Any] | None = None
+) -> tuple[Reading, ImportProfile | None]:
+    """The rows of a file that are the account's, and the saved profile they were read by, if it was one.
 
     A mapping that is given must fit; one remembered for the account is tried first and gives way to the file itself.
+    Raises Refused, with row errors where it has a place to name.
     """
     hints = hints_for(account, side)
-    remembered = None if mapping is not None else _remembered(account, side)
+    profile = None if mapping is not None else profile_of(account, side)
     try:
-        if remembered is not None:
+        for remembered in _ways(profile, account):
             try:
-                return _of_account(read(content(source), name, replace(hints, mapping=remembered)), account)
+                return _of_account(read(content(source), name, replace(hints, mapping=remembered)), account), profile
             except (StatementError, MappingError):
-                pass  # the bank has changed its layout: read the file as if it were the first
+                continue  # the bank has changed its layout: read the file as if it were the first
         given = None if mapping is None else Mapping.from_dict(dict(mapping))
-        return _of_account(read(content(source), name, replace(hints, mapping=given)), account)
+        return _of_account(read(content(source), name, replace(hints, mapping=given)), account), None
     except StatementError as error:
         raise Refused(str(error), error.errors) from error
     except MappingError as error:
         raise Refused(f"The mapping cannot be used: {error}.") from error
+
+
+def _ways(profile: ImportProfile | None, account: Account | None) -> Iterator[Mapping]:
+    """A remembered mapping as it was, then without what differs from file to file: where the header stands, how the
+    text is encoded."""
+    if profile is None:
+        return
+    try:
+        mapping = Mapping.from_dict(profile.mapping)
+    except MappingError:
+        return
+    if account is not None and account.amount_column and mapping.column("gross") and mapping.column("net"):
+        mapping = replace(mapping, amount_column=_amount_column(account))
+    yield mapping
+    if mapping.header_row or mapping.encoding:
+        yield replace(mapping, header_row=mapping.header_row if mapping.header_row == 0 else None, encoding=None)
 
 
 def hints_for(account: Account | None, side: Side) -> Hints:
@@ -87,30 +148,31 @@ def hints_for(account: Account | None, side: Side) -> Hints:
         return replace(hints, sign="as_given")  # programs say what they mean
     currency = account.currencies[0] if len(account.currencies) == 1 else None
     kind: Literal["asset", "liability"] = "liability" if account.kind == AccountKind.LIABILITY else "asset"
-    return replace(hints, account_kind=kind, time_zone=account.time_zone, currency=currency)
+    return replace(
+        hints,
+        account_kind=kind,
+        time_zone=account.time_zone,
+        currency=currency,
+        split_batches=account.split_batches,
+        amount_column=_amount_column(account),
+    )
 
 
-def _remembered(account: Account | None, side: Side) -> Mapping | None:
-    if account is None:
-        return None
-    profile = account.statement_profile if side == Side.STATEMENT else account.ledger_profile
-    return Mapping.from_dict(profile.mapping) if profile else None
+def _amount_column(account: Account) -> Literal["gross", "net"] | None:
+    return "gross" if account.amount_column == "gross" else "net" if account.amount_column == "net" else None
 
 
 def _of_account(reading: Reading, account: Account | None) -> Reading:
     """Only the statements of the account's own number; a file of several others is nothing to guess about."""
-    numbers = {_bare(each.account): each.account for each in reading.statements if each.account}
+    numbers = {bare_number(each.account): each.account for each in reading.statements if each.account}
     if len(numbers) < 2:
         return reading
-    own = _bare(account.number) if account else ""
+    own = bare_number(account.number) if account else ""
     if own in numbers:
-        return replace(reading, statements=tuple(each for each in reading.statements if _bare(each.account) == own))
+        mine = tuple(each for each in reading.statements if bare_number(each.account) == own)
+        return replace(reading, statements=mine)
     named = ", ".join(str(number) for number in numbers.values())
     raise Refused(f"The file holds statements of several accounts ({named}); give the account one of these numbers.")
-
-
-def _bare(number: str | None) -> str:
-    return "".join((number or "").split()).upper()
 
 
 def totals_in_words(reading: Reading, side: Side) -> tuple[str, ...]:
@@ -143,12 +205,52 @@ def _not_final(reading: Reading) -> Announcement | None:
 
 def _balances_that_differ(reading: Reading) -> list[Announcement]:
     return [
-        Announcement(
-            "balance_differs",
-            f"The balance does not add up in {check.currency}: opening {check.opening} and movements"
-            f" {check.movements:+} make {(check.opening or 0) + check.movements}, but it closes with {check.closing}.",
-        )
-        for statement in reading.statements
-        for check in statement.balance_checks()
-        if check.verdict == "differs"
+        Announcement("balance_differs", difference(facts))
+        for facts in reading_facts(reading)
+        if facts.verdict == "differs"
     ]
+
+
+def _neighbour(joined: Joint) -> Announcement | None:
+    """How the file joins the account's other statements, where there is something to say."""
+    if joined.verdict in {"overlap", "touches"}:
+        return Announcement("same_period", joined.text, joined.neighbour.record_count if joined.neighbour else 0)
+    return Announcement("gap", joined.text) if joined.verdict == "gap" else None
+
+
+def _of_ledger(changes: LedgerChanges) -> list[Announcement]:
+    """What of a ledger file is there already, by the entries' own ids."""
+    found = []
+    if same := len(changes.same):
+        text = f"{same:,} entries are there already, unchanged, and are left out."
+        found.append(Announcement("left_out", text, same))
+    if unsettled := len(changes.unsettled):
+        text = f"{unsettled:,} entries that are there say something else in this file: update them, or leave them?"
+        found.append(Announcement("changed", text, unsettled))
+    if settled := len(changes.settled):
+        text = f"{settled:,} entries that changed are matched: they stay as they are, and somebody is asked to look."
+        found.append(Announcement("account", text, settled))
+    return found
+
+
+def _wrong_place(reading: Reading) -> Announcement | None:
+    if not reading.format.startswith(BANK_FORMATS):
+        return None
+    text = f"This is a bank statement ({reading.format.upper()}), not a ledger: was it meant for Statements?"
+    return Announcement("account", text)
+
+
+def _of_other_account(account: Account, reading: Reading) -> list[Announcement]:
+    """A file whose account number is not the account's."""
+    numbers = dict.fromkeys(each.account for each in reading.statements if each.account)
+    return [Announcement("account", text) for number in numbers if (text := other_account(account, number))]
+
+
+def _other_currencies(account: Account, reading: Reading) -> list[Announcement]:
+    """Currencies that the account does not have."""
+    found = pc.unique(reading.lines["currency"]).to_pylist()
+    strange = [code for code in sorted(found) if account.currencies and code not in (*account.currencies, UNKNOWN)]
+    if not strange:
+        return []
+    has = ", ".join(account.currencies)
+    return [Announcement("currency", f"There are lines in {', '.join(strange)}; {account.name} is kept in {has}.")]

@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Sequence
 from collections.abc import Mapping as Plain
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from django.conf import settings
+from django.db import transaction
+from django.db.models import Count, Max
 from django.utils import timezone
 
 from recon.models import (
     Account,
-    ImportProfile,
     LedgerEntry,
     LedgerImport,
     LoadState,
@@ -26,19 +27,28 @@ from recon.models import (
     StatementRowError,
     reserve_ids,
 )
-from recon.statements.model import Question, Reading
+from recon.statements.model import MORE_ROWS, Question, Reading, line_totals
+from recon.usecases.accounts import builtin_account
 from recon.usecases.bulk import Progress
-from recon.usecases.duplicates import period
+from recon.usecases.continuity import period
+from recon.usecases.discrepancies import check_statement
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor, record
 from recon.usecases.files import Source, keep, sha256_of, stage_file
 from recon.usecases.import_preview import Preview, examine, preview, read_source, totals_in_words
+from recon.usecases.import_profiles import remember
 from recon.usecases.import_rows import entry_rows, keyed, line_rows, load_unseen
+from recon.usecases.ledger_changes import LedgerChanges, apply_changes
+from recon.usecases.open_items import open_late_lines
+from recon.usecases.reissues import Comparison, compare, refuse_if_busy, take_the_place
+from recon.usecases.statement_facts import reading_facts
 from recon.usecases.taking_back import discard_statement, reverse_ledger_import
 
 __all__ = [
+    "NothingNew",
     "Prepared",
     "Preview",
+    "Repeats",
     "discard_statement",
     "import_ledger",
     "import_pasted",
@@ -56,6 +66,15 @@ AS_THEY_STAND: Final = frozenset({"sign=as_given", "columns.booking_date"})
 """What rows from a program or a person's hand need not say: plus is money in, and a row may have no date. Rows whose
 signs look turned round are refused all the same: nothing is inverted in silence."""
 
+Repeats = Literal["ask", "skip", "import", "replace", "update"]
+"""What to do about rows that are there already: refuse and say so; leave them out; import them once more; take the
+file for a new issue of a statement; or, for ledger entries that changed, bring those up to date, leaving out the rest.
+"""
+
+
+class NothingNew(Refused):
+    """Everything in the file is there already, and was to be left out; the event says so."""
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -66,6 +85,22 @@ class Prepared:
     reading: Reading
     sha256: str
     mapping: Plain[str, Any] | None = None  # if somebody chose one: it will be remembered
+    repeats: Repeats = "ask"
+    found: Preview | None = None  # what was known of its rows when that was decided; None: nobody looked
+    replaces: Comparison | None = None
+    arrived: tuple[int, int] = (0, 0)  # which imports there were then, see `_arrivals`
+    left_out: pa.Array = field(default_factory=lambda: pa.array([], pa.int64()))  # positions that are not stored
+
+    @property
+    def rows(self) -> pa.Table:
+        """What is stored, with the comparable form of its texts."""
+        rows = self.found.rows if self.found else keyed(self.reading.lines)
+        return rows.filter(pc.invert(pc.is_in(rows["position"], self.left_out))) if len(self.left_out) else rows
+
+    @property
+    def row_count(self) -> int:
+        """How many rows are stored."""
+        return int(self.reading.lines.num_rows) - len(self.left_out)
 
 
 def import_statement(
@@ -76,7 +111,8 @@ def import_statement(
     *,
     mapping: Plain[str, Any] | None = None,
     good_rows_only: bool = False,
-    allow_duplicate: bool = False,
+    repeats: Repeats = "ask",
+    replaces: Statement | None = None,
     accepting: Collection[str] = (),
     label: str = "",
     progress: Progress | None = None,
@@ -89,7 +125,8 @@ def import_statement(
         name,
         mapping=mapping,
         good_rows_only=good_rows_only,
-        allow_duplicate=allow_duplicate,
+        repeats=repeats,
+        replaces=replaces,
         accepting=AS_THEY_STAND if account.is_builtin else accepting,
     )
     return store_statement(by, account, prepared, label=label, progress=progress)
@@ -103,31 +140,116 @@ def prepare(
     *,
     mapping: Plain[str, Any] | None = None,
     good_rows_only: bool = False,
-    allow_duplicate: bool = False,
+    repeats: Repeats = "ask",
+    replaces: Statement | None = None,
     accepting: Collection[str] = (),
 ) -> Prepared:
     """Read a file for an account, which need not be saved yet, without storing anything.
 
     `accepting` names questions (what they are about: sign, currency …) whose suggested answer will do, or, as
-    "sign=as_given", the one suggestion that will. Raises Refused if the file cannot be read, has row errors (unless
-    `good_rows_only`), leaves another question open, or repeats what is there (unless `allow_duplicate`).
+    "sign=as_given", the one suggestion that will. `replaces` is the statement that this one is a new issue of, with
+    `repeats="replace"`. Raises Refused if the file cannot be read, has row errors (unless `good_rows_only`), leaves
+    another question open, or repeats what is there (unless `repeats` says what to do about it).
     """
+    arrived = _arrivals(account, side)
     reading = read_source(source, name, account, side, mapping)
-    if reading.errors and not good_rows_only:
-        more = f" (and {len(reading.errors) - 1:,} more)" if len(reading.errors) > 1 else ""
-        raise Refused(f"{reading.errors[0].message}{more}", reading.errors)
+    _refuse_errors(reading, good_rows_only)
     if not reading.statements:
         raise Refused("The file holds no statement.", reading.errors)
     if asked := [question.text for question in reading.questions if not {*_names(question)} & {*accepting}]:
         raise Refused(" ".join(asked))
     sha256 = sha256_of(source)
-    if not allow_duplicate and (repeats := examine(reading, account, side, sha256).repeats):
-        raise Refused(" ".join(each.text for each in repeats))
-    return Prepared(source, name, reading, sha256, mapping)
+    found = None if repeats == "import" else examine(reading, account, side, sha256)
+    if found and repeats == "ask" and found.repeats:
+        raise Refused(" ".join(each.text for each in found.repeats))
+    comparison = _compared(account, found, replaces) if repeats == "replace" else None
+    left_out = _left_out(found, comparison)
+    return Prepared(source, name, reading, sha256, mapping, repeats, found, comparison, arrived, left_out)
+
+
+def _refuse_errors(reading: Reading, good_rows_only: bool) -> None:
+    if not reading.errors:
+        return
+    if not good_rows_only:
+        more = f" (and {len(reading.errors) - 1:,} more)" if len(reading.errors) > 1 else ""
+        raise Refused(f"{reading.errors[0].message}{more}", reading.errors)
+    if any(error.expected == MORE_ROWS for error in reading.errors):
+        # Not every bad row has an error of its own, so that some would be lost.
+        raise Refused("Too many rows cannot be read to keep them for repair: correct the mapping or the file first.")
 
 
 def _names(question: Question) -> tuple[str, str]:
     return question.about, f"{question.about}={question.suggested}"
+
+
+def _compared(account: Account | None, found: Preview | None, replaces: Statement | None) -> Comparison:
+    if replaces is None or account is None or found is None:
+        raise Refused("Choose the statement that this file replaces.")
+    if replaces.account_id != account.pk:
+        raise Refused(f"{replaces.name} is a statement of another account.")
+    if replaces.state != LoadState.READY:
+        raise Refused(f"{replaces.name} is {replaces.state} and cannot be replaced.")
+    refuse_if_busy(account)
+    comparison = compare(replaces, found.rows)
+    if comparison.is_identical:
+        raise Refused(f"The file says exactly what {replaces.name} says: there is nothing to replace.")
+    return comparison
+
+
+def _left_out(found: Preview | None, comparison: Comparison | None) -> pa.Array:
+    """The positions of rows that are not stored as new ones."""
+    if comparison is not None:
+        return comparison.of_kind("same")["position"].combine_chunks()
+    if found is None:
+        return pa.array([], pa.int64())
+    return pa.concat_arrays([found.changes.positions, found.known.positions.cast(pa.int64())])
+
+
+def _arrivals(account: Account | None, side: Side) -> tuple[int, int]:
+    """How many imports the account has, and the number of the latest: another import in between changes it."""
+    if account is not None and (account.pk is None or account.is_builtin):
+        return (0, 0)
+    kept: Any = Statement if side == Side.STATEMENT else LedgerImport
+    imports = kept.objects.exclude(state=LoadState.LOADING).filter(account=account)
+    counted = imports.aggregate(count=Count("pk"), latest=Max("number"))
+    return counted["count"], counted["latest"] or 0
+
+
+def _still_so(account: Account | None, side: Side, prepared: Prepared) -> None:
+    """Hold other imports of the account off, and make sure that none came in between with the same rows.
+
+    In the transaction that makes the import ready. Raises Refused: somebody must look again.
+    """
+    if account is not None and account.is_builtin:
+        return  # programs import side by side, and say themselves what is a repetition
+    Account.objects.select_for_update().get(pk=account.pk if account else builtin_account().pk)
+    if _arrivals(account, side) == prepared.arrived:
+        return
+    now = examine(prepared.reading, account, side, prepared.sha256).repeats
+    before = prepared.found.repeats if prepared.found else ()
+    if prepared.repeats == "import":
+        now = tuple(each for each in now if each.kind == "same_file" and _arrived_since(account, side, prepared))
+    if now != before:
+        said = " ".join(each.text for each in now)
+        raise Refused(f"Another file was imported while this one was on its way. {said} Look at the preview again.")
+
+
+def _arrived_since(account: Account | None, side: Side, prepared: Prepared) -> bool:
+    kept: Any = Statement if side == Side.STATEMENT else LedgerImport
+    fresh = kept.objects.filter(account=account, sha256=prepared.sha256, number__gt=prepared.arrived[1])
+    return bool(fresh.exclude(state__in=(LoadState.LOADING, LoadState.DISCARDED)).exists())
+
+
+def _nothing_new(by: Actor, account: Account | None, side: Side, prepared: Prepared) -> NothingNew:
+    """The answer to a file all of which is to be left out, recorded."""
+    rows = prepared.reading.lines.num_rows
+    what = "lines" if side == Side.STATEMENT else "entries"
+    with transaction.atomic():
+        record(
+            by, f"{side.label} skipped", side.label, prepared.sha256,
+            account_id=account.pk if account else None, after={"name": prepared.name, "rows": rows},
+        )  # fmt: skip
+    return NothingNew(f"All {rows:,} {what} of {prepared.name} are there already; nothing was imported.")
 
 
 def store_statement(
@@ -135,9 +257,12 @@ def store_statement(
 ) -> Statement:
     """Store lines, balances, row errors and the original. All or nothing, also when killed half-way.
 
-    `label` is the source named with the upload; lines that name none get it.
+    `label` is the source named with the upload; lines that name none get it. Raises NothingNew if every line is there
+    already and was to be left out, Refused if the account changed in between so that somebody must look again.
     """
     reading, sha256 = prepared.reading, prepared.sha256
+    if prepared.replaces is None and len(prepared.left_out) and not prepared.row_count:
+        raise _nothing_new(by, account, Side.STATEMENT, prepared)
     start, end = period(reading)
     first = reading.statements[0]
     statement = Statement(
@@ -154,23 +279,45 @@ def store_statement(
         statement_number=(first.number or "")[:64],
         period_start=start,
         period_end=end,
-        record_count=reading.lines.num_rows,
+        sections=[facts.to_dict() for facts in reading_facts(reading)],
+        skipped=_skipped(prepared),
+        record_count=reading.lines.num_rows if prepared.replaces else prepared.row_count,
         uploaded_by=by.user,
     )
+    ids: list[int] = []
 
     def rows() -> pa.Table:
-        lines = _labelled(keyed(reading.lines), label)
-        return line_rows(lines, statement_number=statement.number, account_id=account.pk)
+        lines = _labelled(prepared.rows, label)
+        made = line_rows(lines, statement_number=statement.number, account_id=account.pk)
+        ids.extend((made["id"][0].as_py(), made["id"][-1].as_py()) if made.num_rows else ())
+        return made
 
     def reveal() -> None:
+        _still_so(account, Side.STATEMENT, prepared)
         _store_around(statement, reading)
-        _remember(account, Side.STATEMENT, prepared.mapping)
+        remember(by, account, Side.STATEMENT, prepared.mapping)
+        if prepared.replaces is not None:
+            take_the_place(by, prepared.replaces, statement)
         Statement.objects.filter(pk=statement.pk).update(state=LoadState.READY)
+        statement.state = LoadState.READY
         _record_import(by, "statement", statement, account, reading)
+        check_statement(by, statement)
+        if prepared.replaces is not None:
+            check_statement(by, Statement.objects.get(pk=prepared.replaces.old.pk))
+            open_late_lines(account, prepared.replaces.old, ids)
 
     load_unseen(StatementLine, rows, announce=lambda: _insert(statement), reveal=reveal, progress=progress)
     statement.refresh_from_db()
     return statement
+
+
+def _skipped(prepared: Prepared) -> dict[str, Any] | None:
+    """What was left out because it is there already, as the statement remembers it."""
+    if prepared.replaces is not None or not len(prepared.left_out):
+        return None
+    lines = prepared.reading.lines
+    out = lines.filter(pc.is_in(lines["position"], prepared.left_out))
+    return {"lines": out.num_rows, "net": {total.currency: str(total.net) for total in line_totals(out)}}
 
 
 def import_pasted(
@@ -189,7 +336,7 @@ def import_pasted(
         raise Refused(
             f"{reading.lines.num_rows:,} rows were pasted; at most {settings.INSTANT_LIMIT:,} can be: upload a file."
         )
-    return import_statement(by, account, source, name, allow_duplicate=True, accepting=AS_THEY_STAND, label=label)
+    return import_statement(by, account, source, name, repeats="import", accepting=AS_THEY_STAND, label=label)
 
 
 def import_ledger(
@@ -199,22 +346,27 @@ def import_ledger(
     name: str,
     *,
     mapping: Plain[str, Any] | None = None,
-    allow_duplicate: bool = False,
+    repeats: Repeats = "ask",
     accepting: Collection[str] = (),
     progress: Progress | None = None,
 ) -> LedgerImport:
     """Store a file of ledger entries: `prepare` and `store_ledger`. One with row errors is never stored in part."""
-    prepared = prepare(
-        account, Side.LEDGER, source, name, mapping=mapping, allow_duplicate=allow_duplicate, accepting=accepting
-    )
+    prepared = prepare(account, Side.LEDGER, source, name, mapping=mapping, repeats=repeats, accepting=accepting)
     return store_ledger(by, account, prepared, progress=progress)
 
 
 def store_ledger(
     by: Actor, account: Account | None, prepared: Prepared, *, progress: Progress | None = None
 ) -> LedgerImport:
-    """Store ledger entries, owned by the account or anybody's if none is given. All or nothing, also when killed."""
+    """Store ledger entries, owned by the account or anybody's if none is given. All or nothing, also when killed.
+
+    Entries that are there already, unchanged, are left out; what becomes of changed ones `apply_changes` says. Raises
+    NothingNew if that leaves nothing to do.
+    """
     reading, owner = prepared.reading, account.pk if account else None
+    changes = prepared.found.changes if prepared.found else LedgerChanges()
+    if len(prepared.left_out) and not prepared.row_count and not changes.changed:
+        raise _nothing_new(by, account, Side.LEDGER, prepared)
     imported = LedgerImport(
         number=reserve_ids(LedgerImport, 1),
         account=account,
@@ -223,19 +375,20 @@ def store_ledger(
         file=keep(prepared.source, prepared.sha256),
         format=reading.format,
         mapping=reading.mapping.to_dict() if reading.mapping else None,
-        record_count=reading.lines.num_rows,
+        record_count=prepared.row_count,
         imported_by=by.user,
     )
 
     def rows() -> pa.Table:
-        entries = keyed(reading.lines)
-        return entry_rows(entries, import_number=imported.number, account_id=owner, created_at=timezone.now())
+        return entry_rows(prepared.rows, import_number=imported.number, account_id=owner, created_at=timezone.now())
 
     def reveal() -> None:
+        _still_so(account, Side.LEDGER, prepared)
         if account is not None:
-            _remember(account, Side.LEDGER, prepared.mapping)
+            remember(by, account, Side.LEDGER, prepared.mapping)
         LedgerImport.objects.filter(pk=imported.pk).update(state=LoadState.READY)
-        _record_import(by, "ledger", imported, account, reading)
+        applied = apply_changes(by, imported, changes, update=prepared.repeats == "update")
+        _record_import(by, "ledger", imported, account, reading, **{key: n for key, n in applied.items() if n})
 
     load_unseen(LedgerEntry, rows, announce=lambda: _insert(imported), reveal=reveal, progress=progress)
     imported.refresh_from_db()
@@ -276,24 +429,14 @@ def _store_around(statement: Statement, reading: Reading) -> None:
             expected=error.expected,
             message=error.message,
             raw=error.raw or "",
+            cells=error.cells,
         )
         for error in reading.errors
     )
 
 
-def _remember(account: Account, side: Side, mapping: Plain[str, Any] | None) -> None:
-    """A mapping that somebody chose becomes the account's import profile."""
-    if mapping is None or account.is_builtin:
-        return
-    name = f"{account.name[:170]}: {side.label} files"
-    profile, _ = ImportProfile.objects.update_or_create(name=name, defaults={"mapping": dict(mapping)})
-    field = "statement_profile" if side == Side.STATEMENT else "ledger_profile"
-    setattr(account, field, profile)
-    account.save(update_fields=[field])
-
-
 def _record_import(
-    by: Actor, kind: str, imported: Statement | LedgerImport, account: Account | None, reading: Reading
+    by: Actor, kind: str, imported: Statement | LedgerImport, account: Account | None, reading: Reading, **more: int
 ) -> None:
     side = Side.STATEMENT if kind == "statement" else Side.LEDGER
     after = {
@@ -302,5 +445,8 @@ def _record_import(
         "rows": imported.record_count,
         "row_errors": len(reading.errors),
         "totals": list(totals_in_words(reading, side)),
+        **more,
     }
+    if isinstance(imported, Statement) and imported.skipped:
+        after["left_out_as_known"] = imported.skipped["lines"]
     record(by, f"{kind} imported", kind, imported.pk, account_id=account.pk if account else None, after=after)

@@ -232,6 +232,48 @@ _COUNTS: Final = (
     _rows_arrived("ledgerimport", "import_id", "recon_ledgerentry", "import_number"),
 )  # fmt: skip
 
+_REISSUES: Final = (
+    Check(
+        "a superseded line belongs to a superseded statement, and the other way round",
+        """
+        SELECT 'statement line ' || l.id, CASE WHEN l.superseded THEN 'is superseded, but its statement is '
+            ELSE 'is in force, but its statement is ' END || s.state
+        FROM recon_statementline l JOIN recon_statement s ON s.number = l.statement_number
+        WHERE (l.superseded AND s.state NOT IN ('superseded', 'discarded'))
+           OR (NOT l.superseded AND s.state = 'superseded')
+        """,
+    ),
+    Check(
+        "a superseded line is neither matched nor an open item",
+        """
+        SELECT 'statement line ' || l.id, 'is superseded, but ' || CASE WHEN c.row_id IS NULL
+            THEN 'open item ' || i.id || ' is about it' ELSE 'match ' || c.match_id || ' holds it' END
+        FROM recon_statementline l
+        LEFT JOIN recon_claim c ON c.account_id = l.account_id AND c.side = 0 AND c.row_id = l.id
+        LEFT JOIN recon_openitem i ON i.account_id = l.account_id AND i.side = 0 AND i.row_id = l.id
+            AND i.state <> 'resolved'
+        WHERE l.superseded AND (c.row_id IS NOT NULL OR i.id IS NOT NULL)
+        """,
+    ),
+    Check(
+        "a superseded statement has a successor",
+        """
+        SELECT 'statement ' || s.upload_id, 'is superseded by none'
+        FROM recon_statement s LEFT JOIN recon_statement n ON n.supersedes_id = s.upload_id
+        WHERE s.state = 'superseded' AND n.upload_id IS NULL
+        """,
+    ),
+    Check(
+        "a repaired row is a line of its statement",
+        """
+        SELECT 'row error ' || e.id, 'says it became line ' || e.line_position || ', which is not there'
+        FROM recon_statementrowerror e JOIN recon_statement s ON s.upload_id = e.statement_id
+        LEFT JOIN recon_statementline l ON l.statement_number = s.number AND l.position = e.line_position
+        WHERE e.line_position IS NOT NULL AND s.state = 'ready' AND l.id IS NULL
+        """,
+    ),
+)
+
 _ITEMS: Final = (
     Check(
         "a claimed row part is no open item",
@@ -276,7 +318,7 @@ _ITEMS: Final = (
     ),
 )
 
-CHECKS: Final = (*_IDS, *_CLAIMS, *_SUMS, *_COUNTS, *_ITEMS)
+CHECKS: Final = (*_IDS, *_CLAIMS, *_SUMS, *_COUNTS, *_REISSUES, *_ITEMS)
 """Everything that must hold."""
 
 _BATCH: Final = 1_000

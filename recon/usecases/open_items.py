@@ -5,13 +5,14 @@ An item exists once per open row part; everything here may be repeated without h
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from django.db import connection
 from django.utils import timezone
 
-from recon.models import Account, Match, OpenItem, Side, reserve_ids
+from recon.models import Account, Match, MatchingRun, OpenItem, RunState, Side, Statement, reserve_ids
 
 UPSERT = """
     INSERT INTO recon_openitem
@@ -47,6 +48,11 @@ FREED_BY_UNDOING = """
     SELECT r.row_id, r.part, 'reopened' AS reason FROM recon_match m JOIN recon_matchrow r ON r.match_id = m.id
     WHERE m.id >= %(from_id)s AND m.id <= %(to_id)s AND m.account_id = %(account)s AND m.state = 'undone'
       AND m.state_changed_at = %(undone_at)s AND r.side = %(side)s
+"""
+
+ARRIVED_LATE = """
+    SELECT id AS row_id, 0 AS part, 'arrived_late' AS reason FROM recon_statementline
+    WHERE id >= %(from_id)s AND id <= %(to_id)s AND %(side)s = 0
 """
 
 RESOLVE_CLAIMED = """
@@ -97,6 +103,17 @@ def reopen(account: Account, match_ids: tuple[int, int], undone_at: datetime, ro
         _upsert(
             account, side, FREED_BY_UNDOING, rows_at_most, from_id=from_id, to_id=to_id, undone_at=in_sql(undone_at)
         )
+
+
+def open_late_lines(account: Account, statement: Statement, line_ids: Sequence[int]) -> None:
+    """Open lines from the first to the last id that came into a statement after a real run had taken it up: by repair
+    or by a new issue. Without such a run they become open items with the first one."""
+    if not line_ids:
+        return
+    real = MatchingRun.objects.filter(statement=statement, is_dry_run=False, state=RunState.COMPLETED)
+    if real.exists():
+        first, last = min(line_ids), max(line_ids)
+        _upsert(account, Side.STATEMENT, ARRIVED_LATE, last - first + 1, from_id=first, to_id=last)
 
 
 def in_sql(instant: datetime) -> Any:

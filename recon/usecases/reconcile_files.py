@@ -120,7 +120,7 @@ def _prepare(job: Job, account: Account, side: Side, path: Path, mapping: Mappin
             path,
             path.name,
             mapping=mapping,
-            allow_duplicate=job.again or job.account is None,
+            repeats="import" if job.again or job.account is None else "ask",
             accepting=ASSUMED,
         )
     except Refused as refused:

@@ -23,6 +23,7 @@ from recon.models import (
     StatementLine,
     UnmatchedItem,
 )
+from recon.usecases.discrepancies import check_statement
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor, record
 
@@ -50,7 +51,7 @@ def _take_back(by: Actor, imported: Statement | LedgerImport, side: Side, rows: 
     of_row = {"side": side, "row_id": OuterRef("pk")}
     if claimed := rows.filter(Exists(Claim.objects.filter(**of_row))).count():
         raise Refused(f"{claimed:,} rows of {imported.name} are matched; unmatch them first.")
-    _withdraw_suggestions(side, rows)
+    withdraw_suggestions_on(side, rows)
     now = timezone.now()
     items = OpenItem.objects.filter(side=side, row_id__in=rows.values("pk")).unresolved()
     items.update(state=ItemState.RESOLVED, resolved_at=now, hold_until=None, reason="taken_back")
@@ -61,9 +62,12 @@ def _take_back(by: Actor, imported: Statement | LedgerImport, side: Side, rows: 
     verb = "statement discarded" if side == Side.STATEMENT else "ledger import reversed"
     before = {"name": imported.name, "rows": imported.record_count}
     record(by, verb, kind, imported.pk, account_id=imported.account_id, before=before, why=why)
+    if isinstance(locked, Statement):
+        check_statement(by, locked)
 
 
-def _withdraw_suggestions(side: Side, rows: QuerySet[Any]) -> None:
+def withdraw_suggestions_on(side: Side, rows: QuerySet[Any]) -> None:
+    """Withdraw what was suggested, or proposed by a dry run, for rows that change or go."""
     matches = MatchRow.objects.filter(side=side, row_id__in=rows.values("pk")).values("match_id")
     Match.objects.filter(pk__in=matches, state__in=(MatchState.SUGGESTED, MatchState.PROPOSED)).update(
         state=MatchState.WITHDRAWN, state_changed_at=timezone.now()

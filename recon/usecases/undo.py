@@ -6,7 +6,7 @@ from django.db import connection, transaction
 from django.db.models import Max, Min, Q, QuerySet
 from django.utils import timezone
 
-from recon.models import Account, Match, MatchingRun, MatchRow, MatchState, Origin, RunState
+from recon.models import Account, Event, Match, MatchingRun, MatchRow, MatchState, Origin, RunState
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor, record
 from recon.usecases.open_items import in_sql, reopen
@@ -59,6 +59,24 @@ def reverse_run(by: Actor, run: MatchingRun, include_manual: bool = False, why: 
         after = {"undone": undone, "suggestions_withdrawn": withdrawn, "kept_because_of_people": kept}
         record(by, "run reversed", "run", run.run_id, account_id=run.account_id, after=after, why=why)
     return run
+
+
+def undo_matches(by: Actor, account: Account, matches: QuerySet[Match], why: str) -> int:
+    """Undo confirmed matches of an account that lost a row, each with an event that says why; returns how many."""
+    ids = list(matches.values_list("pk", flat=True))
+    undone = _undo(account, matches)
+    before, after = {"state": MatchState.CONFIRMED}, {"state": MatchState.UNDONE}
+    Event.objects.bulk_create(
+        (
+            Event(
+                actor=by.user, via=by.via, verb="match undone", kind="match", object_id=str(pk), account_id=account.pk,
+                before=before, after=after, why=why,
+            )
+            for pk in ids
+        ),
+        batch_size=1_000,
+    )  # fmt: skip
+    return undone
 
 
 def confirmed_by_people(run: MatchingRun) -> QuerySet[Match]:

@@ -18,7 +18,7 @@ from recon.partials import page_or_fragment
 from recon.usecases.errors import Refused
 from recon.usecases.files import drop_staged, stage_file
 from recon.usecases.finding import page_of
-from recon.usecases.imports import discard_statement, import_ledger, import_statement, reverse_ledger_import
+from recon.usecases.imports import Repeats, discard_statement, import_ledger, import_statement, reverse_ledger_import
 from recon.views.import_preview import preview_context
 from recon.views.people import on_screen
 
@@ -71,9 +71,9 @@ def import_file(request: HttpRequest, side: Side, token: str) -> HttpResponse:
 def stored(request: HttpRequest, side: Side, staged: StagedFile, account: Account | None) -> HttpResponse:
     """Import the staged file and show what came of it. Raises Refused."""
     by, mapping = on_screen(request), posted_mapping(request.POST)
-    allow_duplicate = bool(request.POST.get("allow_duplicate"))
+    repeats: Repeats = "import" if request.POST.get("allow_duplicate") else "ask"
     if side == Side.LEDGER:
-        made = import_ledger(by, account, staged, staged.name, mapping=mapping, allow_duplicate=allow_duplicate)
+        made = import_ledger(by, account, staged, staged.name, mapping=mapping, repeats=repeats)
         drop_staged(staged)
         messages.success(request, f"{made.record_count:,} entries of {made.name} are in the ledger.")
         return redirect("ledger_imports")
@@ -83,7 +83,7 @@ def stored(request: HttpRequest, side: Side, staged: StagedFile, account: Accoun
         by, account, staged, staged.name,
         mapping=mapping,
         good_rows_only=request.POST["action"] == "import_good_rows",
-        allow_duplicate=allow_duplicate,
+        repeats=repeats,
     )  # fmt: skip
     drop_staged(staged)
     messages.success(request, f"{statement.record_count:,} lines of {statement.name} are imported.")

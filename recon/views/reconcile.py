@@ -174,7 +174,7 @@ def statement_of(request: HttpRequest, order: Order, account: Account) -> Statem
         by, account, order.staged, order.staged.name,
         mapping=posted_mapping(request.POST),
         good_rows_only=bool(request.POST.get("good_rows_only")),
-        allow_duplicate=bool(request.POST.get("allow_duplicate")),
+        repeats="import" if request.POST.get("allow_duplicate") else "ask",
     )  # fmt: skip
     drop_staged(order.staged)
     messages.success(request, f"{statement.record_count:,} lines of {statement.name} are imported.")

@@ -169,6 +169,26 @@ BREAKS = {
         "unmatched lines is",
     ),
     "a statement with rows lost": ("UPDATE recon_statement SET record_count = 11", "says 11 rows, has 10"),
+    "a superseded line of a statement in force": (
+        "UPDATE recon_statementline SET superseded = true WHERE position = 10",
+        "is superseded, but its statement is ready",
+    ),
+    "a superseded line that is matched": (
+        "UPDATE recon_statementline SET superseded = true WHERE external_id = 'ext_001'",
+        "holds it",
+    ),
+    "a superseded statement without a successor": (
+        "UPDATE recon_statement SET state = 'superseded'",
+        "is superseded by none",
+    ),
+    "a repaired row that is no line": (
+        (
+            "INSERT INTO recon_statementrowerror"
+            ' (statement_id, line_position, settled_at, "column", found, expected, message, raw, settled_why)'
+            " SELECT upload_id, 99, '2026-01-01', '', '', '', '', '', '' FROM recon_statement"
+        ),
+        "says it became line 99",
+    ),
     "an import with rows lost": ("UPDATE recon_ledgerimport SET record_count = 11", "says 11 rows, has 10"),
     "a claimed row that is an open item": (
         (

@@ -84,7 +84,7 @@ def test_a_statement_file_becomes_lines(by, account):
 
 def test_the_original_is_kept_once(by, account, files):
     first = import_statement(by, account, BLNK, "a.csv")
-    second = import_statement(by, account, BLNK, "b.csv", allow_duplicate=True)
+    second = import_statement(by, account, BLNK, "b.csv", repeats="import")
     assert first.file.name == second.file.name
     assert Path(first.file.path).read_bytes() == BLNK
     assert sum(path.is_file() for path in files.rglob("*")) == 1
@@ -141,7 +141,7 @@ def test_the_same_file_twice_needs_a_decision(by, account):
     with pytest.raises(Refused, match=r"imported before, as january\.csv"):
         import_statement(by, account, BLNK, "again.csv")
     assert Statement.objects.count() == 1
-    import_statement(by, account, BLNK, "again.csv", allow_duplicate=True)
+    import_statement(by, account, BLNK, "again.csv", repeats="import")
     assert StatementLine.objects.count() == 6
 
 

@@ -86,7 +86,7 @@ def test_a_file_of_another_layout_is_read_and_its_mapping_is_remembered(client, 
     columns = {f"column_{role}": name for role, name in mapping["columns"].items()}
     client.post(url, {"action": "import", "account": account.pk, "mapping": json.dumps(mapping), **columns})
     assert sorted(StatementLine.objects.values_list("units", flat=True)) == [-2000, 115275]
-    assert ImportProfile.objects.get().mapping["columns"]["amount"] == ["Umsatz"]
+    assert ImportProfile.objects.get().mapping["columns"]["amount"] == "Umsatz"
 
 
 def test_a_changed_mapping_is_previewed_as_a_fragment(client, uploaded, account):

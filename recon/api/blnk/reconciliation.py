@@ -52,7 +52,7 @@ class Upload(BlnkView):
                 file.read(),
                 file.name or "upload",
                 label=source,
-                allow_duplicate=True,
+                repeats="import",
             )
         except Refused as refused:
             raise BlnkError("RECON_UPLOAD_FAILED", refused.message, row_errors(refused)) from refused
@@ -100,7 +100,7 @@ def instant_statement(request: Request, rows: list[Any]) -> Statement:
         return Statement.objects.get(pk=stored)
     try:
         return import_statement(
-            actor(request), builtin_account(), dumps(rows).encode(), "instant.json", allow_duplicate=True
+            actor(request), builtin_account(), dumps(rows).encode(), "instant.json", repeats="import"
         )
     except Refused as refused:
         raise BlnkError("GEN_VALIDATION_ERROR", refused.message, row_errors(refused)) from refused
