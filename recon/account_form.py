@@ -54,6 +54,11 @@ class AccountForm(forms.Form):
         label="Cut-over date", required=False, widget=DateInput(),
         help_text="Ledger entries before this day are not this account's open items.",
     )  # fmt: skip
+    sla_days = forms.IntegerField(
+        label="Overdue after, in days", required=False, min_value=0, max_value=3650,
+        widget=text_input("never", inputmode="numeric"), initial=7,
+        help_text="An item open for longer is overdue; webhooks can be told. Empty: never.",
+    )  # fmt: skip
     tolerance = forms.DecimalField(
         label="Amount tolerance limit", required=False, min_value=Decimal(0), max_digits=18, decimal_places=9,
         widget=text_input("none", inputmode="decimal"),
@@ -82,6 +87,7 @@ class AccountForm(forms.Form):
                 "balances": ", ".join(scope.get("balances", [])),
                 "sources": ", ".join(scope.get("sources", [])),
                 "cut_over": account.cut_over,
+                "sla_days": account.sla_days,
                 "tolerance": account.tolerance_limit,
                 "sign": account.sign,
                 "strategy": account.strategy,
@@ -114,7 +120,10 @@ class AccountForm(forms.Form):
         exponent = tolerance.as_tuple().exponent if tolerance is not None else -2
         scale = max(0, -exponent) if isinstance(exponent, int) else 2
         return {
-            **{name: data[name] for name in ("name", "kind", "number", "time_zone", "currencies", "cut_over")},
+            **{
+                name: data[name]
+                for name in ("name", "kind", "number", "time_zone", "currencies", "cut_over", "sla_days")
+            },
             **{name: data[name] for name in ("sign", "strategy", "grouping")},
             "scope": scope_of(data),
             "tolerance_units": None if tolerance is None else int(tolerance.scaleb(scale)),

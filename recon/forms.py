@@ -13,7 +13,7 @@ from recon.usecases.finding import RowFilter
 from recon.usecases.overview import AGES, EXCEPTIONS, SLA_DAYS, age_bounds, aged
 from recon.wording import REASONS
 
-EVENT_KINDS = ("account", "item", "ledger", "match", "rule", "run", "statement")
+EVENT_KINDS = ("account", "item", "ledger", "match", "rule", "run", "statement", "webhook")
 
 
 class DateInput(forms.DateInput):

@@ -22,6 +22,7 @@ from recon.views import (
     runs,
     search,
     statements,
+    webhooks,
 )
 
 urlpatterns = [
@@ -47,6 +48,16 @@ urlpatterns = [
     path("ledger/<int:entry_id>/", ledger.ledger_entry, name="ledger_entry"),
     # settings
     path("settings/", accounts.settings, name="settings"),
+    path("settings/webhooks/", webhooks.webhooks, name="webhooks"),
+    path("settings/webhooks/new/", webhooks.webhook_new, name="webhook_new"),
+    path("settings/webhooks/<int:webhook_id>/", webhooks.webhook, name="webhook"),
+    path("settings/webhooks/<int:webhook_id>/edit/", webhooks.webhook_edit, name="webhook_edit"),
+    path("settings/webhooks/<int:webhook_id>/enable/", webhooks.webhook_enable, name="webhook_enable"),
+    path("settings/webhooks/<int:webhook_id>/test/", webhooks.webhook_test, name="webhook_test"),
+    path("settings/webhooks/<int:webhook_id>/secret/", webhooks.webhook_secret, name="webhook_secret"),
+    path("settings/webhooks/<int:webhook_id>/delete/", webhooks.webhook_delete, name="webhook_delete"),
+    path("settings/webhooks/deliveries/<int:delivery_id>/", webhooks.delivery, name="delivery"),
+    path("settings/webhooks/deliveries/<int:delivery_id>/replay/", webhooks.delivery_replay, name="delivery_replay"),
     path("accounts/new/", accounts.account_new, name="account_new"),
     path("accounts/<int:account_id>/", accounts.account, name="account"),
     # runs

@@ -44,6 +44,11 @@ STATUSES = {
     "enabled": Status("circle-check", "Enabled", "good"),
     "disabled": Status("player-pause", "Disabled", "neutral"),
     "archived": Status("archive", "Archived", "neutral"),
+    # webhooks
+    "pending": Status("hourglass", "Waiting", "busy"),
+    "delivered": Status("circle-check", "Delivered", "good"),
+    "given_up": Status("alert-triangle", "Given up", "bad"),
+    "failing": Status("alert-triangle", "Failing", "warn"),
     # statement balance check
     "ok": Status("scale", "Balances", "good"),
     "differs": Status("alert-triangle", "Does not balance", "bad"),

@@ -40,6 +40,14 @@ from recon.models.statements import (
     StatementLine,
     StatementRowError,
 )
+from recon.models.webhooks import (
+    DeliveryState,
+    HookEvent,
+    WebhookAttempt,
+    WebhookDelivery,
+    WebhookEndpoint,
+    WebhookEvent,
+)
 
 __all__ = [
     "FINAL_STATUSES",
@@ -50,10 +58,12 @@ __all__ = [
     "ApiKey",
     "ApiRequest",
     "Claim",
+    "DeliveryState",
     "DifferenceType",
     "Discrepancy",
     "DiscrepancyKind",
     "Event",
+    "HookEvent",
     "IdBlock",
     "ImportProfile",
     "ItemNote",
@@ -85,5 +95,9 @@ __all__ = [
     "Strategy",
     "UnmatchedItem",
     "Via",
+    "WebhookAttempt",
+    "WebhookDelivery",
+    "WebhookEndpoint",
+    "WebhookEvent",
     "reserve_ids",
 ]

@@ -79,6 +79,7 @@ class Account(models.Model):
     # Above this absolute difference a match is suggested, never confirmed. Null: no limit of the account's own.
     tolerance_units = models.BigIntegerField(null=True, blank=True)
     tolerance_scale = models.SmallIntegerField(default=2)
+    sla_days = models.PositiveSmallIntegerField(null=True, blank=True, default=7)  # null: nothing is ever late
     cut_over = models.DateField(null=True, blank=True)  # ledger entries before it are not this account's open items
     # {"owned": bool, "balances": […], "sources": […], "statuses": […]}; {} = unowned entries, null = not chosen yet
     scope = models.JSONField(null=True, blank=True)

@@ -49,6 +49,7 @@ class OpenItem(Money):
     run_number = models.BigIntegerField(null=True)  # the latest run that reported it
     opened_at = models.DateTimeField()
     resolved_at = models.DateTimeField(null=True)
+    over_sla_at = models.DateTimeField(null=True)  # when it was noticed, and told, that it had become too old
 
     objects = OpenItemQuerySet.as_manager()
 

@@ -22,6 +22,7 @@ from recon.usecases.run_application import competing, read_application
 from recon.usecases.run_input import RunInput, read_input
 from recon.usecases.run_lease import NOTHING_COUNTED, Heartbeat, StoppedError, shutting_down, take_lease
 from recon.usecases.run_results import Results
+from recon.usecases.webhook_outbox import announce_run
 
 logger = logging.getLogger(__name__)
 
@@ -154,6 +155,7 @@ def complete(run: MatchingRun, heartbeat: Heartbeat, results: Results, laps: Lap
             **results.counts,
         )
         record(_itself(run), "run completed", "run", run.run_id, account_id=run.account_id, after=results.counts)
+        announce_run(run.run_id)
 
 
 def _refuse_vanished_statement(run: MatchingRun) -> None:
@@ -184,6 +186,7 @@ def _end(run: MatchingRun, state: RunState, error: str) -> None:
         ):
             after = {"error": error} if error else None
             record(_itself(run), f"run {state}", "run", run.run_id, account_id=run.account_id, after=after)
+            announce_run(run.run_id)
 
 
 def _itself(run: MatchingRun) -> Actor:

@@ -31,6 +31,7 @@ from recon.usecases.events import Actor, record
 from recon.usecases.run_application import read_application
 from recon.usecases.run_execution import execute_run
 from recon.usecases.run_lease import lease_end
+from recon.usecases.webhook_outbox import announce_run
 from rules.models import RuleVersion
 
 GROUPING: dict[str, tuple[str, ...]] = {
@@ -159,6 +160,8 @@ def cancel_run(by: Actor, run: MatchingRun) -> MatchingRun:
         if not at_once and not this.filter(state=RunState.RUNNING).update(cancel_requested=True):
             raise Refused("This run is already over.")
         record(by, "run cancelled" if at_once else "cancel requested", "run", run.run_id, account_id=run.account_id)
+        if at_once:
+            announce_run(run.run_id)
     run.refresh_from_db()
     return run
 

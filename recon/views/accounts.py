@@ -11,7 +11,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
 from recon.account_form import AccountForm
-from recon.models import Account, LoadState
+from recon.models import Account, LoadState, WebhookEndpoint
 from recon.usecases.account_settings import save_account
 from recon.usecases.errors import Refused
 from recon.usecases.rule_choice import default_rules, moved, rule_choices
@@ -25,7 +25,12 @@ def settings(request: HttpRequest) -> HttpResponse:
     accounts = Account.objects.annotate(
         statement_count=Count("statements", filter=ready), latest=Max("statements__period_end", filter=ready)
     )
-    return render(request, "accounts/settings.html", {"accounts": accounts})
+    hooks = WebhookEndpoint.objects.aggregate(
+        webhooks=Count("pk"),
+        webhooks_failing=Count("pk", filter=Q(enabled=True, failing_since__isnull=False)),
+        webhooks_disabled=Count("pk", filter=~Q(disabled_why="")),
+    )
+    return render(request, "accounts/settings.html", {"accounts": accounts, **hooks})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

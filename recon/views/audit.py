@@ -18,6 +18,7 @@ PAGES = {
     "account": "account",
     "match": "match",
     "item": "item",
+    "webhook": "webhook",
 }
 """Kind of record -> URL name of its page."""
 

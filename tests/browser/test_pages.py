@@ -30,6 +30,8 @@ rows = [f"{n},2026-03-{n % 27 + 1:02},{n}.50,EUR,INV-{n:04},Order {n},bank" for 
 import_ledger(by, account, (header + "\\n".join(rows)).encode(), "books.csv")
 lines = [row.replace(".50,", ".49,") if n % 9 == 0 else row for n, row in enumerate(rows)]
 statement = import_pasted(by, account, header + "\\n".join(lines))
+from recon.usecases.webhooks import create_endpoint
+create_endpoint(by, "https://example.com/hooks/tieout", ["period.closed"])
 start_run(by, account, statement, versions_to_run([rule.pk]), kind=RunKind.INSTANT, is_dry_run=False)
 """
 
@@ -55,6 +57,9 @@ PAGES = {
     "settings": "/settings/",
     "an account": "first of /settings/",
     "a new account": "/accounts/new/",
+    "webhooks": "/settings/webhooks/",
+    "a webhook": "first of /settings/webhooks/",
+    "a new webhook": "/settings/webhooks/new/",
     "audit": "/audit/",
     "search": "/search/?q=inv",
     "not found": "/nothing/",

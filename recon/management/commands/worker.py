@@ -1,23 +1,19 @@
-"""The worker: executes queued runs, and takes up those whose worker died."""
+"""The worker: executes queued runs, takes up those whose worker died, and has errands (recon/errands.py)."""
 
 from __future__ import annotations
 
 import argparse
-import logging
 import threading
 from types import FrameType
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import BaseCommand
-from django.db import DatabaseError, connection
 from django.utils.crypto import get_random_string
 from django_tasks_db.management.commands.db_worker import Worker
 
+from recon import errands
 from recon.usecases.run_lease import shutting_down
 from recon.usecases.runs import take_up_stale_runs
-
-logger = logging.getLogger(__name__)
 
 
 class RunWorker(Worker):
@@ -29,7 +25,7 @@ class RunWorker(Worker):
 
 
 class Command(BaseCommand):
-    help = "Execute queued matching runs, and take up those whose worker died."
+    help = "Execute queued matching runs, take up those whose worker died, deliver webhooks."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--once", action="store_true", help="stop when the queue is empty")
@@ -37,8 +33,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, once: bool, **options: Any) -> None:
         take_up_stale_runs()
         over = threading.Event()
-        watch = threading.Thread(target=watch_for_stale_runs, args=(over,), daemon=True)
-        watch.start()
+        threads = errands.start(errands.ERRANDS, over)
         worker = RunWorker(
             queue_names=["default"],
             interval=0.2,  # a person who started a run is looking at the page
@@ -52,17 +47,8 @@ class Command(BaseCommand):
         worker.configure_signals()
         worker.run()
         over.set()
-        watch.join()
-
-
-def watch_for_stale_runs(over: threading.Event) -> None:
-    """Look for runs whose lease ran out, until `over`."""
-    while not over.wait(settings.RUN_LEASE_SECONDS / 4):
-        try:
-            for run_id in take_up_stale_runs():
-                logger.warning("Run %s is taken up again: its worker is gone", run_id)
-        except DatabaseError:
-            # A restarted database is no reason to stop watching.
-            logger.warning("Stale runs could not be looked for", exc_info=True)
-            connection.close()
-    connection.close()
+        for thread in threads:
+            thread.join(timeout=3)  # a delivery that is cut off is made again
+        if once:
+            for errand in errands.ERRANDS:
+                errands.do_once(errand, threading.Event())
