@@ -20,7 +20,6 @@ from typing import Any, TextIO
 from recon.statements import read
 from recon.statements.model import Hints
 
-
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -78,7 +77,7 @@ def write_camt(file: TextIO, rows: int) -> None:
             f" <Sts><Cd>BOOK</Cd></Sts>\n <BookgDt><Dt>{day}</Dt></BookgDt>\n <ValDt><Dt>{day}</Dt></ValDt>\n"
             f" <AcctSvcrRef>BANK{row:08d}</AcctSvcrRef>\n <BkTxCd><Domn><Cd>PMNT</Cd><Fmly><Cd>RCDT</Cd>"
             f"<SubFmlyCd>ESCT</SubFmlyCd></Fmly></Domn></BkTxCd>\n <NtryDtls><TxDtls>\n  <Refs>"
-            f"<EndToEndId>ORDER{row:08d}</EndToEndId></Refs>\n  <Amt Ccy=\"EUR\">{_plain(abs(units))}</Amt>\n"
+            f'<EndToEndId>ORDER{row:08d}</EndToEndId></Refs>\n  <Amt Ccy="EUR">{_plain(abs(units))}</Amt>\n'
             f"  <RltdPties><{party}><Pty><Nm>Kunde {row % 997}</Nm></Pty></{party}>"
             f"<{party}Acct><Id><IBAN>DE89370400440532013000</IBAN></Id></{party}Acct></RltdPties>\n"
             f"  <RmtInf><Ustrd>Rechnung {row} vom Januar und vielen Dank</Ustrd></RmtInf>\n"
@@ -103,7 +102,9 @@ def write_qif(file: TextIO, rows: int) -> None:
     """A bank account's register."""
     file.write("!Type:Bank\n")
     for row in range(rows):
-        file.write(f"D01/{row % 28 + 1:02d}/2026\nT{_plain(_units(row))}\nN{row}\nPCustomer {row % 997}\nMInvoice {row}\n^\n")
+        file.write(
+            f"D01/{row % 28 + 1:02d}/2026\nT{_plain(_units(row))}\nN{row}\nPCustomer {row % 997}\nMInvoice {row}\n^\n"
+        )
 
 
 def write_bai2(file: TextIO, rows: int) -> None:
@@ -113,7 +114,9 @@ def write_bai2(file: TextIO, rows: int) -> None:
     for row in range(rows):
         units = _units(row)
         code = 475 if units < 0 else 195
-        file.write(f"16,{code},{abs(units)},0,BANK{row:08d},ORDER{row:08d},INVOICE {row}\n88,FROM CUSTOMER {row % 997}\n")
+        file.write(
+            f"16,{code},{abs(units)},0,BANK{row:08d},ORDER{row:08d},INVOICE {row}\n88,FROM CUSTOMER {row % 997}\n"
+        )
     file.write(f"49,0,{2 * rows + 2}/\n98,0,1,{2 * rows + 4}/\n99,0,1,{2 * rows + 6}/\n")
 
 
@@ -158,6 +161,7 @@ def _peak_memory() -> int:
     """The most memory this process ever held, in bytes (the kernel counts kilobytes on Linux, bytes on macOS)."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
 
 if __name__ == "__main__":
     print(json.dumps(_timed(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))))

@@ -28,6 +28,7 @@ ROLE_WORDS: dict[Role, str] = {
     "sign": "Direction (debit or credit)",
     "value_date": "Value date",
     "time": "Time of day",
+    "time_zone": "Time zone",
     "balance": "Running balance",
     "type_code": "Type code",
     "status": "Status",

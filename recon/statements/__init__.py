@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final, Protocol
 
-from recon.statements import archives, bai2, camt, csv_format, json_format, mt940, ofx, qif, xlsx_format
+from recon.statements import archives, bai2, camt, csv_format, json_format, markup_format, mt940, ofx, qif, xlsx_format
 from recon.statements.model import Hints, Reading, StatementError
 
 HEAD_BYTES: Final = 64 * 1024
@@ -36,7 +36,7 @@ class Format(Protocol):
         ...
 
 
-FORMATS: Final[tuple[Format, ...]] = (camt, mt940, ofx, qif, bai2, xlsx_format, json_format, csv_format)
+FORMATS: Final[tuple[Format, ...]] = (camt, mt940, ofx, qif, bai2, xlsx_format, markup_format, json_format, csv_format)
 
 
 def read(data: bytes | Path, name: str, hints: Hints | None = None) -> Reading:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 import pyarrow as pa
@@ -52,14 +52,16 @@ def row_amounts(
     else:
         read, texts = _single(table, mapping, hints, failures)
     codes = _codes(currencies, read.symbols, mapping.currency or hints.currency)
+    if mapping.in_cents:
+        read = replace(read, scales=pc.add(read.scales, _exponents(codes)).cast(pa.int16()))
     units, scales, failed = _fitted(read, codes)
     failures.add(amount_column(mapping) or mapping.column("debit") or mapping.column("credit") or "", texts, failed)
-    return RowAmounts(units, scales, codes, or_null(texts), _beside(table, mapping, hints))
+    return RowAmounts(units, scales, codes, or_null(texts), _beside(table, mapping, hints, codes))
 
 
 def _single(table: Table, mapping: Mapping, hints: Hints, failures: FailureList) -> tuple[Amounts, pa.Array]:
     name = amount_column(mapping) or ""
-    texts = table.texts(name)
+    texts = table.first_filled(_amount_columns(mapping, name))
     read = _read(texts, mapping, hints)
     failures.add(name, texts, read.failures)
     if mapping.sign == "column":
@@ -74,9 +76,22 @@ def _single(table: Table, mapping: Mapping, hints: Hints, failures: FailureList)
     ), texts
 
 
+def _amount_columns(mapping: Mapping, first: str) -> tuple[str, ...]:
+    """The columns of the amount that is reconciled; a row without a gross amount (a fee, a payout) has its net."""
+    names = next((names for names in mapping.columns.values() if names[:1] == (first,)), (first,))
+    return names + mapping.columns.get("net", ()) if first == mapping.column("gross") else names
+
+
+def _exponents(codes: pa.Array) -> pa.Array:
+    """Decimal places of every row's currency."""
+    places, indices = mapped(codes, lambda _place, code: exponent(code))
+    return pa.array(places, pa.int16()).take(indices)
+
+
 def _read(texts: pa.Array, mapping: Mapping, hints: Hints) -> Amounts:
-    places = exponent(mapping.currency or hints.currency)
-    return amounts_of(texts, mapping.decimal or ".", places=places, in_cents=bool(mapping.in_cents))
+    """The numbers of a column; in cents they are whole, and become their currency's when that is known."""
+    places = 0 if mapping.in_cents else exponent(mapping.currency or hints.currency)
+    return amounts_of(texts, mapping.decimal or ".", places=places)
 
 
 def _factors(table: Table, mapping: Mapping, failures: FailureList) -> pa.Array:
@@ -104,9 +119,10 @@ def _factors(table: Table, mapping: Mapping, failures: FailureList) -> pa.Array:
 def _apart(table: Table, mapping: Mapping, hints: Hints, failures: FailureList) -> tuple[Amounts, pa.Array]:
     """Out and in from two columns (or only one of them); a row with both is refused."""
     sides = []
-    for role in ("debit", "credit"):
+    roles: tuple[Role, ...] = ("debit", "credit")
+    for role in roles:
         name = mapping.column(role)
-        texts = table.texts(name) if name else pa.array([""] * table.rows, pa.string())
+        texts = table.first_filled(mapping.columns[role]) if name else pa.array([""] * table.rows, pa.string())
         read = _read(texts, mapping, hints)
         if name:
             failures.add(name, texts, read.failures)
@@ -147,8 +163,7 @@ def _codes(stated: pa.Array, symbols: dict[int, str], fallback: str | None) -> p
 
 def _fitted(read: Amounts, codes: pa.Array) -> tuple[pa.Array, pa.Array, dict[int, str]]:
     """Units at the currency's scale (more where the text has more places), and the rows that do not fit 18 digits."""
-    places, indices = mapped(codes, lambda _place, code: exponent(code))
-    at_scale = pc.equal(read.scales, pa.array(places, pa.int16()).take(indices))
+    at_scale = pc.equal(read.scales, _exponents(codes))
     small = pc.less_equal(pc.abs(read.units), pa.scalar(MAX_UNITS, pa.decimal128(38, 0)))
     rest = pc.invert(pc.fill_null(pc.and_(at_scale, small), fill_value=True))
     rows = pc.indices_nonzero(rest).to_pylist()
@@ -169,7 +184,7 @@ def _fitted(read: Amounts, codes: pa.Array) -> tuple[pa.Array, pa.Array, dict[in
     return units, scales, failed
 
 
-def _beside(table: Table, mapping: Mapping, hints: Hints) -> dict[Role, pa.Array]:
+def _beside(table: Table, mapping: Mapping, hints: Hints, codes: pa.Array) -> dict[Role, pa.Array]:
     """Gross, fee, net and balance of each row as plain decimals; null where empty or unreadable."""
     roles: tuple[Role, ...] = ("gross", "fee", "net", "balance")
     beside: dict[Role, pa.Array] = {}
@@ -177,6 +192,8 @@ def _beside(table: Table, mapping: Mapping, hints: Hints) -> dict[Role, pa.Array
         name = mapping.column(role)
         if name:
             read = _read(table.texts(name), mapping, hints)
+            if mapping.in_cents:
+                read = replace(read, scales=pc.add(read.scales, _exponents(codes)).cast(pa.int16()))
             beside[role] = _decimal_texts(read)
     return beside
 

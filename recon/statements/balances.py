@@ -13,11 +13,13 @@ import pyarrow as pa
 from recon.rows import amount
 from recon.statements.cells import Row
 from recon.statements.columns import amounts_of
+from recon.statements.currencies import exponent
 from recon.statements.dates import DateError, parse_date
 from recon.statements.leftovers import Verdicts, balance_word
 from recon.statements.mapping import Mapping
 from recon.statements.model import Balance, BalanceKind
 from recon.statements.numbers import NumberError, fitted, parse_amount
+from recon.statements.proof import PROVEN, agreement, newest_first
 from recon.statements.tables import Table
 from recon.statements.words import PREAMBLE_WORDS, plain
 
@@ -87,20 +89,21 @@ def _running(table: Table, mapping: Mapping, lines: pa.Table, currency: str) -> 
     name = mapping.column("balance")
     if name is None or lines.num_rows == 0:
         return []
-    read = amounts_of(table.texts(name), mapping.decimal or ".", in_cents=bool(mapping.in_cents))
+    more = exponent(currency) if mapping.in_cents else 0
+    read = amounts_of(table.texts(name), mapping.decimal or ".", places=exponent(currency) - more)
     by_line = dict(
         zip(table.lines.to_pylist(), zip(read.units.to_pylist(), read.scales.to_pylist(), strict=True), strict=True)
     )
-    after = [_decimal(by_line[line]) for line in lines["line"].to_pylist()]
+    after = [_decimal(by_line[line], more) for line in lines["line"].to_pylist()]
     if any(each is None for each in after):
         return []
     balances = cast("list[Decimal]", after)
     pairs = zip(lines["units"].to_pylist(), lines["scale"].to_pylist(), strict=True)
     moves = [amount(units, scale) for units, scale in pairs]
     days = lines["booking_date"].to_pylist()
-    if _agreement(balances[::-1], moves[::-1]) > _agreement(balances, moves):
+    if newest_first(moves, balances):
         balances, moves, days = balances[::-1], moves[::-1], days[::-1]
-    if _agreement(balances, moves) < 0.8:
+    if len(moves) > 1 and agreement(moves, balances) < PROVEN:
         return []
     return [
         _balance("opening", currency, days[0], balances[0] - moves[0]),
@@ -108,15 +111,9 @@ def _running(table: Table, mapping: Mapping, lines: pa.Table, currency: str) -> 
     ]
 
 
-def _agreement(balances: list[Decimal], moves: list[Decimal]) -> float:
-    """Share of the steps between neighbouring rows that are right; a single row proves nothing wrong."""
-    steps = [after - before == move for before, after, move in zip(balances, balances[1:], moves[1:], strict=False)]
-    return sum(steps) / len(steps) if steps else 1.0
-
-
-def _decimal(pair: tuple[Decimal | None, int | None]) -> Decimal | None:
+def _decimal(pair: tuple[Decimal | None, int | None], more: int) -> Decimal | None:
     units, scale = pair
-    return None if units is None or scale is None else amount(int(units), scale)
+    return None if units is None or scale is None else amount(int(units), scale + more)
 
 
 def _balance(kind: BalanceKind, currency: str, day: date | None, value: Decimal) -> Balance:

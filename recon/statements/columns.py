@@ -17,6 +17,7 @@ from recon.statements.numbers import Decimals, NumberError, parse_amount
 
 T = TypeVar("T")
 _WIDE: Final = pa.decimal128(38, 0)
+_PLACEHOLDERS: Final = pa.array(["-", "--", "---", "–", "—", "n/a", "N/A", "null", "NULL", "None"])
 _ISO_LENGTH: Final = len("2025-01-31T23:59:59Z")
 
 
@@ -39,14 +40,15 @@ class Dates:
     failures: dict[int, str] = field(default_factory=dict)
 
 
-def amounts_of(texts: pa.Array, decimal: Decimals, *, places: int = 2, in_cents: bool = False) -> Amounts:
+def amounts_of(texts: pa.Array, decimal: Decimals, *, places: int = 2) -> Amounts:
     """Every number of a column, as exact units.
 
     Plain numbers of at most ``places`` decimals are read all at once and come at that scale; the others one by one,
     at the scale they are written with.
     """
-    units, done = (pa.nulls(len(texts), _WIDE), None) if in_cents else _plain_units(texts, decimal, places)
-    rest = pc.not_equal(texts, "") if done is None else pc.and_not(pc.not_equal(texts, ""), done)
+    texts = without_placeholders(texts)
+    units, done = _plain_units(texts, decimal, places)
+    rest = pc.and_not(pc.not_equal(texts, ""), done)
     scales = pa.repeat(pa.scalar(places, pa.int16()), len(texts))
     rows = pc.indices_nonzero(rest).to_pylist()
     if not rows:
@@ -57,7 +59,7 @@ def amounts_of(texts: pa.Array, decimal: Decimals, *, places: int = 2, in_cents:
     for row, text in zip(rows, texts.filter(rest).to_pylist(), strict=True):
         try:
             one = parse_amount(text, decimal)
-            read.append((one.units, one.scale + (2 if in_cents else 0)))
+            read.append((one.units, one.scale))
             if one.currency:
                 symbols[row] = one.currency
         except NumberError as error:
@@ -91,6 +93,7 @@ def dates_of(texts: pa.Array, order: DateOrder, zone: tzinfo) -> Dates:
     """Every date of a column; each different text is read once, ISO instants all at once."""
     if iso := _iso_instants(texts):
         return iso
+    texts = without_placeholders(texts)
     bad: dict[int, str] = {}
 
     def moment(place: int, text: str) -> tuple[date | None, datetime | None]:
@@ -140,6 +143,12 @@ def mapped(texts: pa.Array, function: Callable[[int, str], T]) -> tuple[list[T],
     """A function applied once to each different text, and the index of every row's result."""
     encoded = texts.dictionary_encode()
     return [function(place, text) for place, text in enumerate(encoded.dictionary.to_pylist())], encoded.indices
+
+
+def without_placeholders(texts: pa.Array) -> pa.Array:
+    """Texts with the marks that people set for "nothing here" emptied: an amount or a date of ``-`` is none."""
+    nothing = pc.is_in(texts, value_set=_PLACEHOLDERS)
+    return pc.if_else(nothing, "", texts) if pc.any(nothing).as_py() else texts
 
 
 def or_null(texts: pa.Array) -> pa.Array:

@@ -17,6 +17,7 @@ from typing import Any
 from recon.statements.inspection import inspect_file
 
 TABLES = ("csv", "xlsx")
+REASONS = Path(__file__).with_name("disagreements.toml")
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, time, tzinfo
+from datetime import UTC, datetime, time, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,9 +13,9 @@ import pyarrow.compute as pc
 from recon.rows import ROW_SCHEMA
 from recon.statements.amounts import row_amounts
 from recon.statements.balances import balances_of
-from recon.statements.columns import currencies_of, dates_of, or_null
+from recon.statements.columns import currencies_of, dates_of, mapped, or_null, without_placeholders
 from recon.statements.currencies import UNKNOWN
-from recon.statements.dates import DateError, DateOrder, Moment, instant, parse_date, parse_time
+from recon.statements.dates import DateError, DateOrder, Moment, instant, parse_date, parse_time, zone_named
 from recon.statements.extras import extras_of
 from recon.statements.leftovers import Verdicts, left_out_by_rule, left_out_for_want
 from recon.statements.mapping import JOINED_ROLES, Mapping, Role
@@ -65,8 +65,9 @@ def _currencies(table: Table, mapping: Mapping, hints: Hints, failures: Failures
     name = mapping.column("currency")
     if name is None:
         return pa.nulls(table.rows, pa.string())
-    codes, failed = currencies_of(table.texts(name), hints.currency)
-    failures.add(name, table.texts(name), failed)
+    texts = table.first_filled(mapping.columns["currency"])
+    codes, failed = currencies_of(texts, hints.currency)
+    failures.add(name, texts, failed)
     return codes
 
 
@@ -76,17 +77,21 @@ def _dates(table: Table, mapping: Mapping, zone: tzinfo, failures: Failures) -> 
     empty = pa.nulls(table.rows, pa.date32())
     values, instants = empty, pa.nulls(table.rows, pa.timestamp("us", "UTC"))
     if name := mapping.column("value_date"):
-        read = dates_of(table.texts(name), order, zone)
-        failures.add(name, table.texts(name), read.failures)
+        texts = table.first_filled(mapping.columns["value_date"])
+        read = dates_of(texts, order, zone)
+        failures.add(name, texts, read.failures)
         values = read.days
     name = mapping.column("booking_date")
     if name is None:
         return values, values, instants
-    read = dates_of(table.texts(name), order, zone)
-    failures.add(name, table.texts(name), read.failures)
+    texts = table.first_filled(mapping.columns["booking_date"])
+    read = dates_of(texts, order, zone)
+    failures.add(name, texts, read.failures)
     instants = read.instants if _has_times(read.instants, zone) else instants
     if clock := mapping.column("time"):
-        instants = _with_clock(table.texts(name), table.texts(clock), order, zone)
+        named = mapping.column("time_zone")
+        zones = table.texts(named) if named else pa.array([""] * table.rows, pa.string())
+        instants = _with_clock(texts, table.texts(clock), zones, order, zone)
     return pc.coalesce(read.days, values), values, instants
 
 
@@ -105,17 +110,21 @@ def _some(instants: pa.Array) -> list[Any]:
     return some
 
 
-def _with_clock(days: pa.Array, clocks: pa.Array, order: DateOrder, zone: tzinfo) -> pa.Array:
-    """Instants from a column of dates and one of times; null where a time is missing or no time."""
-    instants = []
-    for day, clock in zip(days.to_pylist(), clocks.to_pylist(), strict=True):
+def _with_clock(days: pa.Array, clocks: pa.Array, zones: pa.Array, order: DateOrder, zone: tzinfo) -> pa.Array:
+    """Instants from columns of dates, times and time zones; null where a time is missing or no time."""
+
+    def at(place: int, text: str) -> datetime | None:
+        day, clock, named = text.split("\t")
         try:
             clock_time, own = parse_time(clock) if clock else (None, None)
             moment = parse_date(day, order) if day and clock_time else None
-        except DateError:
-            moment = None
-        instants.append(instant(Moment(moment.day, clock_time, own), zone) if moment else None)
-    return pa.array(instants, pa.timestamp("us", "UTC"))
+            return instant(Moment(moment.day, clock_time, own), zone_named(named) or zone) if moment else None
+        except (DateError, OverflowError):
+            return None
+
+    spaced = [pc.replace_substring(column, "\t", " ") for column in (days, clocks, zones)]
+    instants, indices = mapped(pc.binary_join_element_wise(*spaced, "\t"), at)
+    return pa.array(instants, pa.timestamp("us", "UTC")).take(indices)
 
 
 def _texts(table: Table, mapping: Mapping) -> dict[str, pa.Array]:
@@ -129,10 +138,17 @@ def _texts(table: Table, mapping: Mapping) -> dict[str, pa.Array]:
 def _text(table: Table, mapping: Mapping, role: Role) -> pa.Array:
     names = mapping.columns[role]
     if len(names) == 1 or role not in JOINED_ROLES:
-        return or_null(table.texts(names[0]))
-    parts = [table.texts(name) for name in names]
+        return or_null(_on_one_line(without_placeholders(table.texts(names[0]))))
+    parts = [_on_one_line(without_placeholders(table.texts(name))) for name in names]
     spaced = [pc.if_else(pc.equal(part, ""), "", pc.binary_join_element_wise(" ", part, "")) for part in parts]
     return or_null(pc.utf8_ltrim_whitespace(pc.binary_join_element_wise(*spaced, "")))
+
+
+def _on_one_line(texts: pa.Array) -> pa.Array:
+    """Line ends inside cells as spaces."""
+    if not pc.any(pc.match_substring(texts, "\n")).as_py():
+        return texts
+    return pc.replace_substring_regex(texts, r"\s*\n\s*", " ")
 
 
 def _kept(rows: int, dropped: set[int]) -> pa.Array | None:
@@ -173,11 +189,16 @@ def _statement(table: Table, mapping: Mapping, hints: Hints, lines: pa.Table, ve
         period_end=facts.end or span["max"],
         balances=balances,
         lines=lines,
-        left_out=tuple(
-            LeftOut(table.lines[row].as_py(), table.raw(row), reason)
-            for row, reason in sorted(verdicts.reasons.items())
-        ),
+        left_out=tuple(_left_out(table, verdicts)),
     )
+
+
+def _left_out(table: Table, verdicts: Verdicts) -> list[LeftOut]:
+    rows = [
+        LeftOut(table.lines[row].as_py(), table.raw(row), reason) for row, reason in sorted(verdicts.reasons.items())
+    ]
+    unlike = [LeftOut(row.line, row.raw, "no line: it has other columns than the rest") for row in table.unlike]
+    return sorted(rows + unlike, key=lambda each: each.line or 0)
 
 
 def _errors(table: Table, failures: Failures, hints: Hints) -> tuple[RowError, ...]:

@@ -12,6 +12,7 @@ from recon.statements.convert import converted, missing_questions
 from recon.statements.csv_encoding import decode, encoding_of, is_text
 from recon.statements.csv_quick import WORTHWHILE, quick_table
 from recon.statements.header import header_of
+from recon.statements.labelled import labelled_rows
 from recon.statements.mapping import Mapping
 from recon.statements.model import Hints, Reading, StatementError
 from recon.statements.sniffing import sniffed
@@ -40,6 +41,8 @@ def read(data: bytes, name: str, hints: Hints) -> Reading:
     if len(data) >= WORTHWHILE and encoding in _UTF8 and (reading := _read_quickly(data, encoding, wanted, hints)):
         return reading
     text = decode(data, encoding)
+    if wanted.delimiter is None and (blocks := labelled_rows(text.lstrip("\ufeff"))):
+        return read_rows(NAME, blocks, replace(wanted, encoding=encoding), hints)
     delimiter = _delimiter(text, wanted)
     rows = list(rows_of(text.lstrip("\ufeff"), delimiter, hints.limits.max_line_length))
     return read_rows(NAME, rows, replace(wanted, delimiter=delimiter, encoding=encoding), hints)

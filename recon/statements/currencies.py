@@ -19,7 +19,8 @@ _EXPONENTS: Final = {
 """ISO 4217 minor units that are not 2."""
 
 _NAMES: Final = {
-    "€": "EUR", "EURO": "EUR", "EUROS": "EUR", "£": "GBP", "US$": "USD", "USD$": "USD", "CA$": "CAD", "C$": "CAD",
+    "€": "EUR", "EURO": "EUR", "EUROS": "EUR", "EUROA": "EUR", "£": "GBP", "US$": "USD", "USD$": "USD",
+    "CA$": "CAD", "C$": "CAD",
     "CDN": "CAD", "CDN$": "CAD", "A$": "AUD", "AU$": "AUD", "NZ$": "NZD", "HK$": "HKD", "S$": "SGD", "R$": "BRL",
     "NT$": "TWD", "MX$": "MXN", "₹": "INR", "RS": "INR", "₽": "RUB", "РУБ": "RUB", "₴": "UAH", "ГРН": "UAH",
     "₺": "TRY", "TL": "TRY", "₪": "ILS", "₩": "KRW", "₫": "VND", "฿": "THB", "₦": "NGN", "₱": "PHP", "₸": "KZT",
@@ -55,6 +56,9 @@ _SHARED_SYMBOLS: Final = {
 }
 """Symbols of several currencies, the commonest first."""
 
+_NAMING: Final = re.compile(
+    r"\b[Ee][Uu][Rr][Oo](?:[SsAa]|\b)|[A-Z]{3}(?![A-Za-z])|[€£₹₽₴₺¥円]|(?<=\()[^()\s]{1,5}(?=\))|人民币"
+)
 _CODE: Final = re.compile(r"[A-Z]{3}")
 _KNOWN_CODES: Final = frozenset(
     """
@@ -96,7 +100,7 @@ def stated_code(text: str, expected: str | None = None) -> str | None:
 
 def named_in(text: str, expected: str | None = None) -> str | None:
     """The currency a header or note names: ``Betrag (EUR)``, ``Amount CZK``, ``金额(元)``, ``Betrag in EUR:``."""
-    for word in re.findall(r"[A-Z]{3}(?![A-Za-z])|[€£₹₽₴₺¥]|(?<=\()[^()\s]{1,5}(?=\))|人民币", text):
+    for word in _NAMING.findall(text):
         code = currency_code(word, expected)
         if code:
             return code

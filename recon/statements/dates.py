@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from typing import Final, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from recon.statements.words import MONTHS
 
@@ -214,6 +215,17 @@ def _time(found: re.Match[str], text: str) -> time:
         return time(hour, int(parts["minute"]), int(parts["second"] or 0), micro)
     except ValueError:
         raise DateError(f"a time that exists, not {text.strip()}") from None
+
+
+def zone_named(text: str) -> tzinfo | None:
+    """The time zone that a column of zones names: ``PDT``, ``GMT+01:00``, ``-0400``, ``Europe/Berlin``; else None."""
+    plain = text.strip()
+    try:
+        if "/" in plain:
+            return ZoneInfo(plain)
+        return _zone(re.sub(r"^(?:GMT|UTC)(?=[+-])", "", plain.upper()) or None)
+    except (DateError, ValueError, ZoneInfoNotFoundError):
+        return None
 
 
 def _zone(text: str | None) -> tzinfo | None:

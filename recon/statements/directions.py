@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from decimal import Decimal
+from typing import Literal
 
 from recon.statements.columns import amounts_of
-from recon.statements.mapping import Mapping
+from recon.statements.mapping import Mapping, Role
 from recon.statements.model import Hints, Question
 from recon.statements.numbers import NumberError, parse_amount
+from recon.statements.proof import PROVEN, agreement
 from recon.statements.tables import Table
-from recon.statements.words import CARD_WORDS, MINUS_WORDS, NEUTRAL_WORDS, PLUS_WORDS, REPAYMENT_WORDS, plain
+from recon.statements.traits import values_of
+from recon.statements.words import (
+    CARD_WORDS,
+    MINUS_WORDS,
+    NEUTRAL_WORDS,
+    PLUS_WORDS,
+    REPAYMENT_WORDS,
+    SHOP_WORDS,
+    plain,
+)
 
+Sign = Literal["as_given", "inverted"]
 _SAMPLE = 2_000
 _BLNK = {"id", "amount", "date", "currency", "reference"}
 
@@ -22,24 +36,48 @@ def with_directions(table: Table, mapping: Mapping, hints: Hints) -> tuple[Mappi
         return _apart(sample, mapping)
     if mapping.sign:
         return (_with_words(sample, mapping) if mapping.sign == "column" else mapping), None
+    if hints.sign:
+        return _signed(mapping, hints.sign), None
     signs = _signs(sample, mapping)
     words = _words(sample, mapping)
-    if hints.sign:
-        return replace(mapping, sign=hints.sign), None
     if words and not any(sign < 0 for sign in signs):
         return _with_words(sample, mapping), None
-    if words and _opposed(signs, words):
-        return replace(mapping, sign="inverted"), _question("inverted")
-    if _charges_are_plus(sample, mapping, signs):
-        return replace(mapping, sign="inverted"), _question("inverted")
+    proven = _proven_by_balance(sample, mapping)
+    if proven and not _is_card(table):
+        return _signed(mapping, proven), _question("inverted") if proven == "inverted" else None
+    if (words and _opposed(signs, words)) or _charges_are_plus(sample, mapping, signs):
+        return _signed(mapping, "inverted"), _question("inverted")
     unsigned = any(signs) and not any(sign < 0 for sign in signs) and not _marked(sample, mapping)
     asked = unsigned and hints.side == "statement" and not {name.casefold() for name in table.header} >= _BLNK
-    if asked and _is_card(table):
-        return replace(mapping, sign="inverted"), _question("inverted")
-    return replace(mapping, sign="as_given"), _question("as_given") if asked else None
+    suggested: Sign = "inverted" if asked and _is_card(table) else "as_given"
+    return _signed(mapping, suggested), _question(suggested) if asked else None
 
 
-def _question(suggested: str) -> Question:
+def _signed(mapping: Mapping, sign: Sign) -> Mapping:
+    """The mapping whose amounts carry their own sign: a column of directions is then one of plain texts."""
+    columns: dict[Role, tuple[str, ...]] = {**mapping.columns}
+    columns.pop("sign", None)
+    return replace(mapping, columns=columns, sign=sign)
+
+
+def _proven_by_balance(table: Table, mapping: Mapping) -> Sign | None:
+    """How the running balance takes the amounts, if there is one and it agrees."""
+    name, amount = mapping.column("balance"), amount_column(mapping)
+    if not name or not amount:
+        return None
+    balances, amounts = (values_of(table.texts(each).to_pylist()) for each in (name, amount))
+    if agreement(amounts, balances) >= PROVEN:
+        return "as_given"
+    if agreement(amounts, balances, before=True) >= PROVEN and any(value and value < 0 for value in amounts):
+        return "as_given"  # a balance before each row, or the opposite sign in the other order: as the signs say
+    return "inverted" if agreement(_negated(amounts), balances) >= PROVEN else None
+
+
+def _negated(values: Sequence[Decimal | None]) -> list[Decimal | None]:
+    return [None if value is None else -value for value in values]
+
+
+def _question(suggested: Sign) -> Question:
     return Question(
         "sign",
         "Are positive amounts money in or money out?",
@@ -59,12 +97,29 @@ def _apart(table: Table, mapping: Mapping) -> tuple[Mapping, Question | None]:
             debit, credit = credit, debit
             mapping = replace(mapping, columns={**mapping.columns, "debit": (debit,), "credit": (credit,)})
         if not mapping.debits and not _negative(out) and not _negative(into):
+            if proven := _out_by_balance(table, mapping, debit, credit):
+                debit, credit = proven
+                columns = {**mapping.columns, "debit": (debit,), "credit": (credit,)}
+                return replace(mapping, columns=columns, debits="positive", sign="as_given"), None
             question = Question(
                 "columns.debit", "Which column is money out?", ((debit, debit), (credit, credit)), debit
             )
     negative = bool(debit) and _negative(_values(table, debit or "", mapping))
     style = mapping.debits or ("negative" if negative else "positive")
     return replace(mapping, debits=style, sign=mapping.sign or "as_given"), question
+
+
+def _out_by_balance(table: Table, mapping: Mapping, first: str, second: str) -> tuple[str, str] | None:
+    """Which of two columns is money out and which is money in, by the running balance; None if it does not say."""
+    name = mapping.column("balance")
+    if not name:
+        return None
+    balances = values_of(table.texts(name).to_pylist())
+    out, into = (values_of(table.texts(each).to_pylist()) for each in (first, second))
+    moves = [(more or Decimal(0)) - (less or Decimal(0)) for less, more in zip(out, into, strict=True)]
+    if agreement(moves, balances) >= PROVEN:
+        return first, second
+    return (second, first) if agreement(_negated(moves), balances) >= PROVEN else None
 
 
 def _values(table: Table, name: str, mapping: Mapping) -> list[int]:
@@ -114,6 +169,8 @@ def _words(table: Table, mapping: Mapping) -> list[int]:
     if name is None:
         return []
     words = [text.casefold() for text in table.texts(name).to_pylist()]
+    if mapping.column("fee") or mapping.column("net"):  # a processor's report for a shop
+        words = ["" if word in SHOP_WORDS else word for word in words]
     return [1 if word in PLUS_WORDS else -1 if word in MINUS_WORDS else 0 for word in words]
 
 

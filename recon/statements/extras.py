@@ -19,7 +19,7 @@ def extras_of(table: Table, mapping: Mapping, numbers: dict[Role, pa.Array]) -> 
     used = {name for names in mapping.columns.values() for name in names}
     rest = {name: table.texts(name) for name in table.header if name not in used}
     named: dict[str, pa.Array] = {**rest, **dict(numbers.items())}
-    for role in ("account", "time"):
+    for role in ("account", "sign", "time", "time_zone"):
         if name := mapping.column(role):
             named[role] = table.texts(name)
     if not named:

@@ -14,6 +14,7 @@ from recon.statements.model import Hints, Reading, StatementError
 from recon.statements.tables import table_of
 
 NAME: Final = "json"
+_MOST_NESTED: Final = 8
 
 
 def detects(head: bytes, name: str) -> int:
@@ -43,6 +44,8 @@ def read(data: bytes, name: str, hints: Hints) -> Reading:
 def _objects(text: str) -> Iterator[dict[str, Any]]:
     try:
         whole = _loads(text)
+    except RecursionError:
+        raise StatementError("The JSON is nested more deeply than any statement is.") from None
     except json.JSONDecodeError as error:
         lines = [line for line in text.splitlines() if line.strip()]
         if len(lines) < 2 or not lines[0].rstrip().endswith("}"):
@@ -64,6 +67,10 @@ def _loads(text: str) -> Any:
 def _parsed_line(line: str, number: int) -> dict[str, Any]:
     try:
         parsed = _loads(line)
+    except RecursionError:
+        raise StatementError.at(
+            f"Line {number} is nested more deeply than any statement is.", line=number, expected="a JSON object"
+        ) from None
     except json.JSONDecodeError as error:
         raise _refusal(error, number) from None
     if not isinstance(parsed, dict):
@@ -94,12 +101,12 @@ def _lists(value: Any, depth: int = 0) -> Iterator[list[Any]]:
         yield from _lists(each, depth + 1)
 
 
-def _flat(value: dict[str, Any], prefix: str = "") -> dict[str, str]:
+def _flat(value: dict[str, Any], prefix: str = "", depth: int = 0) -> dict[str, str]:
     """Nested objects as dotted keys, lists as their JSON, null as empty."""
     flat: dict[str, str] = {}
     for key, each in value.items():
-        if isinstance(each, dict):
-            flat |= _flat(each, f"{prefix}{key}.")
+        if isinstance(each, dict) and depth < _MOST_NESTED:
+            flat |= _flat(each, f"{prefix}{key}.", depth + 1)
         elif isinstance(each, str):
             flat[prefix + key] = each.strip()
         else:

@@ -10,14 +10,15 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Final, Literal, get_args
 
 Role = Literal[
-    "external_id", "booking_date", "value_date", "time", "amount", "gross", "fee", "net", "debit", "credit", "sign",
-    "currency", "balance", "reference", "description", "counterparty", "type_code", "status", "account",
+    "external_id", "booking_date", "value_date", "time", "time_zone", "amount", "gross", "fee", "net", "debit",
+    "credit", "sign", "currency", "balance", "reference", "description", "counterparty", "type_code", "status", "account",
     "source", "destination", "parent_transaction",
 ]  # fmt: skip
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 AMOUNT_ROLES: Final[tuple[Role, ...]] = ("amount", "gross", "fee", "net", "debit", "credit", "balance")
 JOINED_ROLES: Final[tuple[Role, ...]] = ("description", "reference", "counterparty")
-"""Roles that may take several columns; their texts are joined by a space."""
+"""Roles that may take several columns; their texts are joined by a space. Of several columns with another role the
+first that is filled counts, row by row: the net amount of a payout that has no gross."""
 
 
 class MappingError(ValueError):

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from itertools import pairwise
+from itertools import pairwise, permutations
 from typing import Final
 
 from recon.statements.mapping import AMOUNT_ROLES, Role
+from recon.statements.proof import PROVEN, agreement
 from recon.statements.traits import Traits
 from recon.statements.words import fit, plain
 
-_TEXT_ROLES: Final = ("reference", "description", "counterparty", "type_code", "status", "account", "external_id")
+_TEXT_ROLES: Final = (
+    "reference", "description", "counterparty", "type_code", "status", "account", "external_id", "time_zone",
+)  # fmt: skip
 _EXACT: Final = 60
 """A fit from here on is by the whole header, below by a part of it."""
 
@@ -28,11 +31,15 @@ def roles_of(columns: Sequence[Traits], *, headed: bool, ledger: bool = False) -
         roles |= _dates_by_content(free)
     if "sign" not in roles and (direction := _direction(columns)):
         roles["sign"] = (direction,)
-    if "currency" not in roles and (code := _first(free, lambda each: each.currencies > 0.95 and each.distinct < 12)):
+    if "currency" not in roles and (
+        code := _first(free, lambda each: each.known_currencies > 0.95 and each.distinct < 12)
+    ):
         roles["currency"] = (code,)
+    if "status" not in roles and (state := _first(free, lambda each: each.states > 0.95 and each.distinct <= 6)):
+        roles["status"] = (state,)
     if not headed:
         return roles | _texts_by_content([each for each in columns if (each.name,) not in roles.values()])
-    return _joined(roles, columns)
+    return _joined(_described(roles), columns)
 
 
 def _by_header(columns: Sequence[Traits], *, ledger: bool) -> dict[Role, tuple[str, ...]]:
@@ -45,6 +52,7 @@ def _by_header(columns: Sequence[Traits], *, ledger: bool) -> dict[Role, tuple[s
         for place, each in enumerate(columns)
         for role in _roles_for(each, ledger=ledger)
         if (score := fit(role, each.name)) >= (_EXACT if role == "account" or (each.empty and some) else 1)
+        and not _names_both_directions(role, each.name)
         and not (role == "currency" and score < _EXACT and _FOREIGN & set(plain(each.name).split()))
     ]
     for _score, _place, role, each in sorted(offers, key=lambda offer: offer[:2], reverse=True):
@@ -54,6 +62,11 @@ def _by_header(columns: Sequence[Traits], *, ledger: bool) -> dict[Role, tuple[s
         if role != "sign":
             taken.add(each.name)
     return roles
+
+
+def _names_both_directions(role: Role, name: str) -> bool:
+    """``Credit/Debit Amount`` is one signed column, neither money out nor money in."""
+    return role in {"debit", "credit"} and 0 < fit("debit", name) < _EXACT and 0 < fit("credit", name) < _EXACT
 
 
 def _content_bonus(role: Role, each: Traits) -> float:
@@ -114,10 +127,25 @@ def _amounts_by_content(free: Sequence[Traits]) -> dict[Role, tuple[str, ...]]:
     for first, second in pairwise(numbers):
         if _complement(first, second):
             return {"debit": (first.name,), "credit": (second.name,), **_balance(numbers, {first.name, second.name})}
+    if proven := _proven_by_balance(free):
+        return proven
     full = [each for each in numbers if each.filled > 0.8] or numbers
     if not full:
         return {}
-    return {"amount": (full[0].name,), **_balance(full, {full[0].name})}
+    signed = [each for each in full if any(value is not None and value < 0 for value in each.values)]
+    best = (signed or full)[0]
+    return {"amount": (best.name,), **_balance(full, {best.name})}
+
+
+def _proven_by_balance(free: Sequence[Traits]) -> dict[Role, tuple[str, ...]]:
+    """The two columns of which one is the running balance of the other, if there are such."""
+    numbers = [each for each in free if each.amounts >= 0.9 and each.dates < 0.5 and each.filled > 0.8]
+    telling = [each for each in numbers if len(set(each.values)) > 1]  # rows that are counted add up as well
+    for before in (False, True):
+        for amount, balance in permutations([each for each in telling if each.decimals >= 0.5] or telling, 2):
+            if agreement(amount.values, balance.values, before=before) >= PROVEN:
+                return {"amount": (amount.name,), **({} if before else {"balance": (balance.name,)})}
+    return {}
 
 
 def _complement(first: Traits, second: Traits) -> bool:
@@ -138,7 +166,15 @@ def _dates_by_content(free: Sequence[Traits]) -> dict[Role, tuple[str, ...]]:
 
 
 def _direction(columns: Sequence[Traits]) -> str | None:
-    return _first(columns, lambda each: each.directions >= 0.95 and each.filled >= 0.9 and each.distinct <= 6)
+    return _first(
+        columns,
+        lambda each: (
+            each.directions >= 0.95
+            and each.filled >= 0.9
+            and each.distinct <= 6
+            and fit("external_id", each.name) < _EXACT
+        ),
+    )
 
 
 def _texts_by_content(free: Sequence[Traits]) -> dict[Role, tuple[str, ...]]:
@@ -146,6 +182,14 @@ def _texts_by_content(free: Sequence[Traits]) -> dict[Role, tuple[str, ...]]:
     texts = [each for each in free if max(each.dates, each.amounts, each.currencies, each.directions) < 0.8]
     best = max(texts, key=lambda each: each.distinct * each.filled, default=None)
     return {"description": (best.name,)} if best and best.filled else {}
+
+
+def _described(roles: dict[Role, tuple[str, ...]]) -> dict[Role, tuple[str, ...]]:
+    """Without another text, the column that was taken for a type is the description if its header may name one."""
+    kind = roles.get("type_code", ("",))[0]
+    if "description" in roles or not kind or not fit("description", kind):
+        return roles
+    return {**{role: names for role, names in roles.items() if role != "type_code"}, "description": (kind,)}
 
 
 def _joined(roles: dict[Role, tuple[str, ...]], columns: Sequence[Traits]) -> dict[Role, tuple[str, ...]]:

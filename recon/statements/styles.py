@@ -28,7 +28,8 @@ def decimal_of(table: Table, mapping: Mapping) -> tuple[Decimals, Question | Non
         point, comma, either = decimal_votes(_matching(table, names, r"\d[.,]\d"))
     if point or comma or not either:
         return ("," if comma > point else "."), None
-    suggested: Decimals = "." if mapping.delimiter in (";", "\t") else ","
+    commas = any("," in text for text in _some(table, names))  # three digits behind a mark are likelier thousands
+    suggested: Decimals = "." if commas else ","
     question = Question(
         "decimal",
         "Is the mark in numbers like 1.234 a decimal mark or does it part thousands?",
@@ -65,7 +66,7 @@ def date_order_of(table: Table, mapping: Mapping, hints: Hints) -> tuple[DateOrd
 
 def currency_of(table: Table, mapping: Mapping, hints: Hints) -> str | None:
     """The currency of rows that name none: by the amount's header, its symbols, the lines above, then the account."""
-    names = [name for role in ("amount", "debit", "credit", "gross", "net") for name in mapping.columns.get(role, ())]
+    names = [name for role in AMOUNT_ROLES for name in mapping.columns.get(role, ())]
     stated = next((code for name in names if (code := named_in(name, hints.currency))), None)
     if stated or (stated := _only_code(table, mapping.column("currency"))):
         return stated

@@ -5,13 +5,16 @@ CSV, spreadsheets and JSON all become this before anything is given a meaning.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from recon.statements.cells import Row
+from recon.statements.columns import without_placeholders
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,7 @@ class Table:
     lines: pa.Array  # int64, the 1-based physical line of each row
     above: tuple[Row, ...] = ()  # what stood before the header or the first row
     header_line: int | None = None  # None: nothing names the columns; 0: the format itself does (JSON's keys)
+    unlike: tuple[Row, ...] = ()  # without a header: first and last rows of another width, which are no lines
 
     @property
     def rows(self) -> int:
@@ -37,6 +41,14 @@ class Table:
     def texts(self, name: str) -> pa.Array:
         """The column of that name; KeyError if there is none."""
         return self.columns[self.places[name]]
+
+    def first_filled(self, names: Sequence[str]) -> pa.Array:
+        """Per row the text of the first of some columns that has one; empty where none has."""
+        texts = self.texts(names[0])
+        for name in names[1:]:
+            texts = without_placeholders(texts)
+            texts = pc.if_else(pc.equal(texts, ""), self.texts(name), texts)
+        return texts
 
     def cells(self, row: int) -> tuple[str, ...]:
         """One row, by its place from 0."""
@@ -54,12 +66,15 @@ class Table:
             self.lines.slice(0, rows),
             self.above,
             self.header_line,
+            self.unlike,
         )
 
 
 def table_of(rows: Sequence[Row], header: Row | None) -> Table:
     """Rows after their header, or all rows under invented names when there is none. Blank rows are dropped."""
     body = [row for row in rows if not row.blank and (header is None or row.line > header.line)]
+    unlike = [] if header else _unlike(body)
+    body = [row for row in body if row not in unlike] if unlike else body
     width = max((len(row.cells) for row in body), default=0)
     names = unique_names(header.cells if header else (), max(width, len(header.cells) if header else 0))
     columns = tuple(
@@ -68,7 +83,16 @@ def table_of(rows: Sequence[Row], header: Row | None) -> Table:
     )
     above = tuple(row for row in rows if header and row.line < header.line and not row.blank)
     lines = pa.array([row.line for row in body], pa.int64())
-    return Table(names, columns, lines, above, header.line if header else None)
+    return Table(names, columns, lines, above, header.line if header else None, tuple(unlike))
+
+
+def _unlike(rows: Sequence[Row]) -> list[Row]:
+    """The first and the last row, where they have another number of cells than most: an account, a balance."""
+    widths = Counter(len(row.cells) for row in rows)
+    usual, count = max(widths.items(), key=lambda each: each[1], default=(0, 0))
+    if count < 2 or len(widths) == 1:
+        return []
+    return [row for row in (rows[0], rows[-1]) if len(row.cells) != usual]
 
 
 def unique_names(header: Sequence[str], width: int) -> tuple[str, ...]:

@@ -14,6 +14,10 @@ from tests.statements.golden import DATA, GOLDEN, summary, table_files
 with (DATA / "tables.expected.csv").open(encoding="utf-8") as _file:
     EXPECTED = list(csv.DictReader(_file))
 
+COUNTED_AS_BOOKED = {
+    # Others count the line that is marked as pending (Umsatz vorgemerkt); ours is left out with that reason.
+    "omarkohl__ofxstatement-sparkasse-freiburg__simple1.csv": ("1", "123", "0"),
+}
 OTHER_DATES = {
     # Others took the day of the purchase; ours is the day the bank booked it (银行记账日).
     "deb-sig__double-entry-generator__example-boc-records.csv": ("2024-12-14", "2024-12-31"),
@@ -26,10 +30,12 @@ def test_the_untouched_sniffed_mapping_gives_the_count_sums_and_dates_found_by_o
     reading = read(path, path.name)
     (statement,) = reading.statements
     assert not reading.errors
-    assert statement.lines.num_rows == int(expected["lines"])
+    figures = (expected["lines"], expected["credits"], expected["debits"])
+    lines, into, out = COUNTED_AS_BOOKED.get(path.name, figures)
+    assert statement.lines.num_rows == int(lines)
     totals = statement.totals()
-    assert sum(total.credits for total in totals) == Decimal(expected["credits"])
-    assert sum(total.debits for total in totals) == Decimal(expected["debits"])
+    assert sum(total.credits for total in totals) == Decimal(into)
+    assert sum(total.debits for total in totals) == Decimal(out)
     days = statement.lines["booking_date"].to_pylist()
     other = OTHER_DATES.get(path.name, (expected["first_date"], expected["last_date"]))
     assert (str(min(days)), str(max(days))) == other

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from recon.statements.conformance import TABLES, Outcome, outcomes
+from recon.statements.conformance import REASONS, TABLES, Outcome, outcomes
 
 GOALS = {"fixed formats": 97, "tables": 80}  # percent of the files with expected values
 
@@ -23,12 +23,17 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("directory", type=Path)
-        parser.add_argument("--reasons", type=Path, help="TOML: for each file that disagrees, who is right and why")
+        parser.add_argument(
+            "--reasons",
+            type=Path,
+            default=REASONS,
+            help="TOML: for each file that disagrees, who is right and why (those of the public samples)",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not (options["directory"] / "EXPECTED.csv").is_file():
             raise CommandError(f"{options['directory']} has no EXPECTED.csv")
-        reasons = tomllib.loads(options["reasons"].read_text()) if options["reasons"] else {}
+        reasons = tomllib.loads(options["reasons"].read_text(encoding="utf-8"))
         found = list(outcomes(options["directory"]))
         for outcome in found:
             if not outcome.agrees:
