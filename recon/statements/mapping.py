@@ -11,8 +11,8 @@ from typing import Any, Final, Literal, get_args
 
 Role = Literal[
     "external_id", "booking_date", "value_date", "time", "time_zone", "amount", "gross", "fee", "net", "debit",
-    "credit", "sign", "currency", "balance", "reference", "description", "counterparty", "type_code", "status", "account",
-    "source", "destination", "parent_transaction",
+    "credit", "sign", "currency", "balance", "reference", "description", "counterparty", "type_code", "status",
+    "account", "source", "destination", "parent_transaction",
 ]  # fmt: skip
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 AMOUNT_ROLES: Final[tuple[Role, ...]] = ("amount", "gross", "fee", "net", "debit", "credit", "balance")
