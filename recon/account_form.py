@@ -9,12 +9,17 @@ from zoneinfo import available_timezones
 from django import forms
 
 from recon.forms import DateInput, select, text_input
-from recon.models import Account, AccountKind, Sign, Strategy
+from recon.models import Account, AccountKind, AmountColumn, ImportProfile, Sign, Strategy
 
 SCOPES = (
     ("owned", "Entries imported for this account"),
     ("unowned", "All entries that belong to no account, such as those sent to the API"),
     ("filter", "Entries of certain balances or sources"),
+)
+
+BATCHES = (
+    ("keep", "stay one line, with their details"),
+    ("split", "become a line each, where they add up"),
 )
 
 
@@ -65,6 +70,23 @@ class AccountForm(forms.Form):
         help_text="A match that differs by more is suggested, never confirmed by a rule.",
     )  # fmt: skip
     sign = forms.ChoiceField(choices=Sign, widget=select(), help_text="How the statement's amounts are signed.")
+    amount_column = forms.ChoiceField(
+        label="Gross or net", choices=AmountColumn, required=False, widget=select(),
+        help_text="Which amount reconciles, in files of processors that have both.",
+    )  # fmt: skip
+    split_batches = forms.ChoiceField(
+        label="Batch entries", choices=BATCHES, required=False, widget=select(), initial="keep",
+        help_text="What becomes of one booked entry with several transactions, as in CAMT files.",
+    )  # fmt: skip
+    statement_profile = forms.ModelChoiceField(
+        ImportProfile.objects.order_by("name"), label="Statements are read by", required=False, widget=select(),
+        empty_label="What the file itself says",
+        help_text="The import profile of the next file; it gives way where a file has other columns.",
+    )  # fmt: skip
+    ledger_profile = forms.ModelChoiceField(
+        ImportProfile.objects.order_by("name"), label="Ledger files are read by", required=False, widget=select(),
+        empty_label="What the file itself says",
+    )  # fmt: skip
     strategy = forms.ChoiceField(choices=Strategy, widget=select())
     grouping = forms.CharField(
         max_length=200, required=False, widget=text_input("reference"),
@@ -90,6 +112,10 @@ class AccountForm(forms.Form):
                 "sla_days": account.sla_days,
                 "tolerance": account.tolerance_limit,
                 "sign": account.sign,
+                "amount_column": account.amount_column,
+                "split_batches": "split" if account.split_batches else "keep",
+                "statement_profile": account.statement_profile,
+                "ledger_profile": account.ledger_profile,
                 "strategy": account.strategy,
                 "grouping": account.grouping,
             }
@@ -125,6 +151,8 @@ class AccountForm(forms.Form):
                 for name in ("name", "kind", "number", "time_zone", "currencies", "cut_over", "sla_days")
             },
             **{name: data[name] for name in ("sign", "strategy", "grouping")},
+            **{name: data[name] for name in ("amount_column", "statement_profile", "ledger_profile")},
+            "split_batches": data["split_batches"] == "split",
             "scope": scope_of(data),
             "tolerance_units": None if tolerance is None else int(tolerance.scaleb(scale)),
             "tolerance_scale": scale,

@@ -8,12 +8,14 @@ from django import forms
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from recon.models import Account, Event, ItemState, LoadState, OpenItem, Side, Statement
+from recon.models import Account, Discrepancy, DiscrepancyKind, Event, ItemState, LoadState, OpenItem, Side, Statement
 from recon.usecases.finding import RowFilter
 from recon.usecases.overview import AGES, EXCEPTIONS, SLA_DAYS, age_bounds, aged
 from recon.wording import REASONS
 
-EVENT_KINDS = ("account", "item", "ledger", "match", "rule", "run", "statement", "webhook")
+EVENT_KINDS = (
+    "account", "discrepancy", "entry", "item", "ledger", "match", "profile", "rule", "run", "statement", "webhook",
+)  # fmt: skip
 
 
 class DateInput(forms.DateInput):
@@ -94,6 +96,26 @@ class StatementFilterForm(forms.Form):
         if account := data.get("account"):
             rows = rows.filter(account=account)
         return rows.filter(state=data["state"]) if data.get("state") else rows
+
+
+class DiscrepancyFilterForm(forms.Form):
+    """The filters above the list of discrepancies."""
+
+    account = forms.ModelChoiceField(Account.objects.all(), required=False, empty_label="All", widget=select())
+    kind = forms.ChoiceField(choices=[("", "All"), *DiscrepancyKind.choices], required=False, widget=select())
+    state = forms.ChoiceField(
+        choices=[("", "Open"), ("resolved", "Resolved"), ("all", "All")], required=False, widget=select()
+    )
+
+    def narrow(self, rows: QuerySet[Discrepancy]) -> QuerySet[Discrepancy]:
+        self.full_clean()
+        data = self.cleaned_data
+        if account := data.get("account"):
+            rows = rows.filter(account=account)
+        if kind := data.get("kind"):
+            rows = rows.filter(kind=kind)
+        wanted = {"": {"resolved_at__isnull": True}, "resolved": {"resolved_at__isnull": False}}
+        return rows.filter(**wanted.get(data.get("state") or "", {}))
 
 
 class EventFilterForm(forms.Form):

@@ -44,6 +44,12 @@ LEDGER_ROLES: tuple[Role, ...] = ("destination", "parent_transaction")
 LAYOUT_KEYS = ("delimiter", "encoding", "header_row")
 """Another of these makes another table of the file: what its columns mean is then found out anew."""
 
+ENCODINGS = (
+    "utf-8", "utf-8-sig", "utf-16", "cp1252", "iso-8859-1", "iso-8859-15", "cp1250", "cp1251", "cp1253", "cp1254",
+    "cp437", "cp850", "mac_roman", "shift_jis", "gb18030", "big5", "euc_kr",
+)  # fmt: skip
+"""What a person may choose; the one that was found out is offered as well."""
+
 SETTINGS: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
     "delimiter": ("Columns are parted by", ((",", "comma"), (";", "semicolon"), ("\t", "tab"), ("|", "bar"))),
     "decimal": ("Numbers are written", ((".", "1,234.56"), (",", "1.234,56"))),
@@ -57,6 +63,7 @@ SETTINGS: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
     ),
     "debits": ("The debit column holds", (("positive", "positive numbers"), ("negative", "negative numbers"))),
     "amount_column": ("The amount to match is", (("gross", "gross"), ("net", "net"))),
+    "in_cents": ("Amounts are in", (("no", "whole units: 12.34"), ("yes", "cents: 1234"))),
 }  # fmt: skip
 
 
@@ -94,9 +101,14 @@ def role_fields(columns: dict[Role, tuple[str, ...]], side: Side) -> list[RoleFi
 
 def setting_fields(settings: dict[str, Any]) -> list[SettingField]:
     """How the file is written, as far as a reader can be told."""
-    return [
-        SettingField(key, label, str(settings.get(key) or ""), options) for key, (label, options) in SETTINGS.items()
-    ]
+    in_cents = settings.get("in_cents")
+    shown = {**settings, "in_cents": "" if in_cents is None else "yes" if in_cents else "no"}
+    return [SettingField(key, label, str(shown.get(key) or ""), options) for key, (label, options) in SETTINGS.items()]
+
+
+def encodings(found: str) -> list[str]:
+    """The encodings to choose from, the present one first."""
+    return list(dict.fromkeys([found, *ENCODINGS])) if found else list(ENCODINGS)
 
 
 def carried(reading: Reading) -> str:
@@ -121,6 +133,8 @@ def posted_mapping(data: QueryDict) -> dict[str, Any] | None:
     for key in (*SETTINGS, "encoding", "currency"):
         if key in data:
             chosen[key] = data.get(key) or None
+    if "in_cents" in data:
+        chosen["in_cents"] = {"yes": True, "no": False}.get(data.get("in_cents", ""))
     header_row = data.get("header_row", "")
     if header_row.isdecimal():
         chosen["header_row"] = int(header_row)

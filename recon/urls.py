@@ -9,7 +9,9 @@ from recon.models import Side
 from recon.views import (
     accounts,
     audit,
+    discrepancies,
     exports,
+    import_profiles,
     imports,
     ledger,
     matches,
@@ -17,6 +19,7 @@ from recon.views import (
     overview,
     reconcile,
     review,
+    row_repair,
     rule_preview,
     rule_sets,
     runs,
@@ -33,10 +36,18 @@ urlpatterns = [
     path("statements/", statements.statements, name="statements"),
     path("statements/upload/", imports.upload, {"side": Side.STATEMENT}, name="statement_upload"),
     path("statements/upload/<uuid:token>/", imports.import_file, {"side": Side.STATEMENT}, name="statement_import"),
+    path("statements/discrepancies/", discrepancies.discrepancy_list, name="discrepancies"),
+    path(
+        "statements/discrepancies/<int:discrepancy_id>/resolve/",
+        discrepancies.discrepancy_resolve,
+        name="discrepancy_resolve",
+    ),
     path("statements/lines/<int:line_id>/", statements.statement_line, name="statement_line"),
     path("statements/<str:upload_id>/", statements.statement, name="statement"),
     path("statements/<str:upload_id>/file/", statements.statement_file, name="statement_file"),
     path("statements/<str:upload_id>/discard/", imports.statement_discard, name="statement_discard"),
+    path("statements/<str:upload_id>/rows/<int:error_id>/", row_repair.row_repair, name="row_repair"),
+    path("statements/<str:upload_id>/rows/set-aside/", row_repair.rows_set_aside, name="rows_set_aside"),
     # reconciling
     path("reconcile/", reconcile.reconcile, name="reconcile"),
     # ledger
@@ -58,6 +69,10 @@ urlpatterns = [
     path("settings/webhooks/<int:webhook_id>/delete/", webhooks.webhook_delete, name="webhook_delete"),
     path("settings/webhooks/deliveries/<int:delivery_id>/", webhooks.delivery, name="delivery"),
     path("settings/webhooks/deliveries/<int:delivery_id>/replay/", webhooks.delivery_replay, name="delivery_replay"),
+    path("settings/import-profiles/", import_profiles.profiles, name="import_profiles"),
+    path("settings/import-profiles/<int:profile_id>/rename/", import_profiles.profile_rename, name="profile_rename"),
+    path("settings/import-profiles/<int:profile_id>/delete/", import_profiles.profile_delete, name="profile_delete"),
+    path("settings/import-profiles/<int:profile_id>/profile.json", import_profiles.profile_json, name="profile_json"),
     path("accounts/new/", accounts.account_new, name="account_new"),
     path("accounts/<int:account_id>/", accounts.account, name="account"),
     # runs

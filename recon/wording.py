@@ -53,6 +53,17 @@ STATUSES = {
     "ok": Status("scale", "Balances", "good"),
     "differs": Status("alert-triangle", "Does not balance", "bad"),
     "unknown": Status("help", "Not stated", "neutral"),
+    # how a statement joins the one before
+    "first": Status("circle-dot", "First", "neutral"),
+    "follows": Status("link", "Follows", "good"),
+    "gap": Status("unlink", "Gap", "bad"),
+    "overlap": Status("copy", "Overlaps", "warn"),
+    "touches": Status("copy", "Shares a day", "neutral"),
+    # a statement beside its new issue
+    "same": Status("equal", "Same", "good"),
+    "changed": Status("edit", "Changed", "warn"),
+    "missing": Status("circle-minus", "Missing", "bad"),
+    "new": Status("plus", "New", "busy"),
 }
 
 REASONS = {

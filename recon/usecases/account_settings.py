@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db import transaction
 
-from recon.models import Account, AccountRule
+from recon.models import Account, AccountRule, ImportProfile
 from recon.usecases.accounts import checked_scope, create_account
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor, record
@@ -66,4 +66,4 @@ def set_rules(by: Actor, account: Account, rule_ids: Sequence[str]) -> None:
 
 def plain(value: object) -> Any:
     """A field's value as JSON data."""
-    return str(value) if isinstance(value, date | Decimal) else value
+    return str(value) if isinstance(value, date | Decimal | ImportProfile) else value

@@ -6,14 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
-from typing import Literal
+from typing import Final, Literal
 
 import pyarrow.compute as pc
 from django.db.models import QuerySet
 
 from recon.models import Account, Statement
 from recon.statements.model import Reading
-from recon.usecases.statement_facts import CurrencyFacts, reading_facts, statement_facts
+from recon.usecases.statement_facts import CurrencyFacts, reading_facts, statement_facts, worst_verdict
+
+_AT_MOST: Final = 50
+"""Statements that one may overlap before the rest is no longer looked at."""
 
 Verdict = Literal["first", "follows", "gap", "overlap", "touches", "unknown"]
 
@@ -82,7 +85,18 @@ def overlapping(account: Account, span: Span, but: Statement | None = None) -> l
     if span.start is None or span.end is None:
         return []
     found = others(account, but).filter(period_start__lte=span.end, period_end__gte=span.start).order_by("-number")
-    return [each for each in found if not _joins(each, span)]
+    return _overlapping(span, list(found[:_AT_MOST]))
+
+
+def _overlapping(span: Span, candidates: Sequence[Statement]) -> list[Statement]:
+    if span.start is None or span.end is None:
+        return []
+    return [
+        each
+        for each in candidates
+        if each.period_start and each.period_end
+        and each.period_start <= span.end and each.period_end >= span.start and not _joins(each, span)
+    ]  # fmt: skip
 
 
 def _joins(other: Statement, span: Span) -> bool:
@@ -98,18 +112,61 @@ def _joins(other: Statement, span: Span) -> bool:
 def joint(account: Account, span: Span, but: Statement | None = None) -> Joint:
     """How a span joins the statements of the account; `but` is the statement itself if it is stored."""
     if span.start is None or span.end is None:
+        return joint_among(span, [])
+    before = others(account, but).filter(period_end__lte=span.start).order_by("-period_end", "-number")[:1]
+    return joint_among(span, [*overlapping(account, span, but), *before])
+
+
+def joint_among(span: Span, candidates: Sequence[Statement]) -> Joint:
+    """How a span joins one of these statements, which do not contain itself."""
+    if span.start is None or span.end is None:
         return Joint("unknown", "The file names no days, so that nothing can be said about the statements before it.")
-    for other in overlapping(account, span, but):
+    for other in _overlapping(span, candidates):
         days = f"{other.period_start} to {other.period_end}"
         if other.period_end == span.start or other.period_start == span.end:
             shared = span.start if other.period_end == span.start else span.end
             return Joint("touches", f"It shares the day {shared} with {other.name} ({days}).", other)
         text = f"The period {span.start} to {span.end} overlaps that of {other.name} ({days})."
         return Joint("overlap", text, other)
-    before = others(account, but).filter(period_end__lte=span.start).order_by("-period_end", "-number").first()
+    earlier = [each for each in candidates if each.period_end and each.period_end <= span.start]
+    before = max(earlier, key=lambda each: (each.period_end, each.number), default=None)
     if before is None:
         return Joint("first", "No earlier statement of this account is here.")
     return _after(before, span)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A statement in the chain of its account: what it adds up to, and how it joins the one before."""
+
+    statement: Statement
+    facts: list[CurrencyFacts]
+    joint: Joint
+
+    @property
+    def verdict(self) -> str:
+        return worst_verdict(self.facts)
+
+    @property
+    def opening(self) -> list[tuple[str, Decimal]]:
+        """The first opening balance of each currency."""
+        return list(_outer(self.facts)[0].items())
+
+    @property
+    def closing(self) -> list[tuple[str, Decimal]]:
+        """The last closing balance of each currency."""
+        return list(_outer(self.facts)[1].items())
+
+
+def chain(account: Account, limit: int = 12) -> list[Place]:
+    """The account's latest statements, the latest first, each with its balance check and how it joins: one query."""
+    latest = list(others(account).filter(period_end__isnull=False).order_by("-period_end", "-number")[: limit + 1])
+    return [
+        Place(
+            each, statement_facts(each), joint_among(span_of(each), [other for other in latest if other.pk != each.pk])
+        )
+        for each in latest[:limit]
+    ]
 
 
 def _after(before: Statement, span: Span) -> Joint:

@@ -34,10 +34,12 @@ class Finding:
     detail: Mapping[str, Any] | None = None
 
 
-def open_discrepancies(account: Account | None = None) -> QuerySet[Discrepancy]:
-    """What waits for somebody, newest first."""
-    waiting = Discrepancy.objects.open().select_related("account", "statement", "ledger_import")
-    return waiting if account is None else waiting.filter(account=account)
+def discrepancies(account: Account | None = None, *, with_resolved: bool = False) -> QuerySet[Discrepancy]:
+    """The list somebody works: what is open, or everything, of one account or all."""
+    found = Discrepancy.objects.select_related("account", "statement", "ledger_import", "resolved_by")
+    if not with_resolved:
+        found = found.open()
+    return found if account is None else found.filter(account=account)
 
 
 def resolve_discrepancy(by: Actor, discrepancy: Discrepancy, why: str) -> Discrepancy:

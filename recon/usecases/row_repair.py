@@ -125,6 +125,25 @@ def set_aside(by: Actor, error: StatementRowError, why: str) -> None:
         check_statement(by, statement)
 
 
+def set_all_aside(by: Actor, statement: Statement, why: str) -> int:
+    """Say of all bad rows of a statement that are left that they are no bookings; returns how many. Needs a reason."""
+    if not why.strip():
+        raise Refused("Say why these rows are no bookings.")
+    with transaction.atomic():
+        locked = Statement.objects.select_for_update().get(pk=statement.pk)
+        if locked.state != LoadState.READY:
+            raise Refused(f"{locked.name} is {locked.state}; its rows are history.")
+        settled = locked.row_errors.filter(settled_at=None).update(
+            settled_at=timezone.now(), settled_by=by.user, settled_why=why.strip()
+        )
+        if not settled:
+            raise Refused("No bad row is left.")
+        after = {"rows": settled, "why": why.strip()}
+        record(by, "rows set aside", "statement", locked.pk, account_id=locked.account_id, after=after)
+        check_statement(by, locked)
+    return settled
+
+
 def _locked(error: StatementRowError) -> tuple[Statement, StatementRowError]:
     statement = Statement.objects.select_for_update().get(pk=error.statement_id)
     locked = StatementRowError.objects.get(pk=error.pk)

@@ -119,6 +119,11 @@ def worst_verdict(facts: Sequence[CurrencyFacts]) -> Verdict:
     return "ok" if "ok" in verdicts else "unknown"
 
 
+def balance_verdict(statement: Statement) -> Verdict:
+    """One word for a list: what the statement's own page says in full, without counting anything."""
+    return worst_verdict([CurrencyFacts.from_dict(section) for section in statement.sections or []])
+
+
 def add_line(statement: Statement, currency: str, value: Decimal) -> None:
     """Count a line that was repaired; of several statements in the file, in the one whose difference it explains.
 

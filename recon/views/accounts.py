@@ -13,6 +13,8 @@ from django.views.decorators.http import require_http_methods, require_safe
 from recon.account_form import AccountForm
 from recon.models import Account, LoadState, WebhookEndpoint
 from recon.usecases.account_settings import save_account
+from recon.usecases.continuity import chain
+from recon.usecases.discrepancies import discrepancies
 from recon.usecases.errors import Refused
 from recon.usecases.rule_choice import default_rules, moved, rule_choices
 from recon.views.people import on_screen
@@ -63,6 +65,8 @@ def edit(request: HttpRequest, account: Account | None, form: AccountForm) -> Ht
         "form": form,
         "rules": rule_choices(chosen, order),
         "time_zones": sorted(available_timezones()),
+        "chain": chain(account) if account else [],
+        "discrepancy_count": discrepancies(account).count() if account else 0,
     }
     return render(request, "accounts/account.html", context, status=422 if form.errors else 200)
 

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, get_args
 
 import pyarrow as pa
 from django.http import QueryDict
 
-from recon.import_form import carried, posted_mapping, role_fields, setting_fields
-from recon.models import Account, Side
+from recon.forms import after_key
+from recon.import_form import carried, encodings, posted_mapping, role_fields, setting_fields
+from recon.models import Account, ImportProfile, Side, Statement
 from recon.rows import amount
-from recon.statements.model import Reading, StatementError
+from recon.statements.model import MORE_ROWS, Reading, StatementError
 from recon.usecases.errors import Refused
 from recon.usecases.files import Source
-from recon.usecases.import_preview import preview
-from recon.usecases.statement_facts import CurrencyFacts
+from recon.usecases.import_preview import Preview, preview
+from recon.usecases.imports import Repeats
+from recon.usecases.reissues import compare, differing, shares
+from recon.usecases.statement_facts import reading_facts
 
 SHOWN_ROWS = 12
 SHOWN_ERRORS = 100
 SHOWN_LEFT_OUT = 20
+SHOWN_CHANGES = 40
+WARNED = ("balance_differs", "gap", "account", "currency")
+"""Announcements that need no decision, but a look."""
 
 
 @dataclass(frozen=True)
@@ -35,30 +41,149 @@ class ShownRow:
     description: str | None
 
 
+@dataclass(frozen=True)
+class Choice:
+    """One thing to do about rows that are there already, and what the button says then."""
+
+    value: Repeats
+    label: str
+    button: str
+
+
 def preview_context(source: Source, name: str, account: Account | None, side: Side, data: QueryDict) -> dict[str, Any]:
-    """The context of ``imports/_import_preview.html``: read with the posted mapping, or as the file itself says."""
-    context: dict[str, Any] = {"file_name": name, "side": side.label, "is_statement": side == Side.STATEMENT}
-    mapping = posted_mapping(data)
+    """The context of ``imports/_import_preview.html``: read with the chosen mapping, or as the file itself says."""
+    context: dict[str, Any] = {
+        "file_name": name,
+        "side": side.label,
+        "is_statement": side == Side.STATEMENT,
+        "account_was": account.pk if account else "",
+        "warned": WARNED,
+        "profiles": ImportProfile.objects.order_by("name"),
+    }
+    mapping = chosen_mapping(data)
     try:
         found = preview(source, name, account, side, mapping)
     except Refused as refused:
         return context | refusal_context(refused, mapping, data, side)
     reading = found.reading
+    has_rows = reading.lines.num_rows > 0 and not reading.questions
+    too_many = any(error.expected == MORE_ROWS for error in reading.errors)
     return context | {
         "reading": reading,
         "totals": found.totals,
         "announcements": found.announcements,
         "repeats": found.repeats,
+        "joint": found.joint,
         "rows": shown_rows(reading.lines.slice(0, SHOWN_ROWS)),
         "row_count": reading.lines.num_rows,
         "row_errors": reading.errors[:SHOWN_ERRORS],
         "error_count": len(reading.errors),
+        "too_many_errors": too_many,
         "left_out": [each for statement in reading.statements for each in statement.left_out][:SHOWN_LEFT_OUT],
-        "facts": [fact for statement in reading.statements for fact in currency_facts(statement)],
-        "can_import": not reading.errors and not reading.questions and reading.lines.num_rows > 0,
-        "can_import_good_rows": bool(reading.errors) and not reading.questions and reading.lines.num_rows > 0,
+        "left_out_count": sum(len(statement.left_out) for statement in reading.statements),
+        "facts": reading_facts(reading),
+        "changed_entries": found.changes.changed[:SHOWN_CHANGES],
+        "can_import": not reading.errors and has_rows,
+        "can_import_good_rows": bool(reading.errors) and has_rows and not too_many,
+        "used_profile": str(found.profile.pk) if found.profile else data.get("profile", "") if mapping else "",
+        "read_by": found.profile,
+        **choice_context(found, side, data),
         **mapping_context(reading, side),
     }
+
+
+def chosen_mapping(data: QueryDict) -> dict[str, Any] | None:
+    """The mapping of a profile that was just chosen, or the one on the page; None before there was one, and when the
+    account was changed: then the account's own profile or the file says."""
+    if "account_was" in data and data.get("account_was") != data.get("account", ""):
+        return None
+    wanted = data.get("profile")
+    if wanted is not None and wanted != data.get("profile_was", ""):
+        profile = ImportProfile.objects.filter(pk=after_key(wanted) or 0).first()
+        return dict(profile.mapping) if profile else {}
+    return posted_mapping(data)
+
+
+def chosen_repeats(data: QueryDict) -> Repeats:
+    """What somebody decided about rows that are there already."""
+    return next((each for each in get_args(Repeats) if each == data.get("repeats")), "ask")
+
+
+def chosen_statement(account: Account | None, data: QueryDict) -> Statement | None:
+    """The statement that the file is a new issue of, as chosen on the page."""
+    if chosen_repeats(data) != "replace" or account is None:
+        return None
+    return Statement.objects.ready().filter(account=account, pk=data.get("replaces", "")).first()
+
+
+def choice_context(found: Preview, side: Side, data: QueryDict) -> dict[str, Any]:
+    """What can be done about rows that are there already; with the comparison if the file replaces a statement."""
+    choices = choices_of(found, side)
+    chosen = chosen_repeats(data)
+    if chosen not in [each.value for each in choices]:
+        chosen = "ask"
+    context: dict[str, Any] = {
+        "choices": choices,
+        "chosen": chosen,
+        "replaceable": found.replaceable,
+        "must_choose": bool(found.repeats) and chosen == "ask",
+        "button": next((each.button for each in choices if each.value == chosen), ""),
+    }
+    if chosen == "replace":
+        wanted = data.get("replaces", "")
+        old = next((each for each in found.replaceable if each.pk == wanted), found.replaceable[0])
+        comparison = compare(old, found.rows)
+        context |= {
+            "replaces": old.pk,
+            "comparison": comparison,
+            "shares": shares(comparison),
+            "differing": differing(comparison, SHOWN_CHANGES),
+        }
+    return context
+
+
+def choices_of(found: Preview, side: Side) -> list[Choice]:
+    """The choices that make sense for a file, the safest first; none where there is nothing to decide."""
+    if side == Side.LEDGER:
+        return ledger_choices(found)
+    total, known = found.reading.lines.num_rows, len(found.known.positions)
+    choices = []
+    if known == total:
+        choices.append(Choice("skip", "Skip the file: every line is there already", "Skip this file"))
+    elif known:
+        text = f"Leave out the {known:,} lines that are there already, import the other {total - known:,}"
+        choices.append(Choice("skip", text, f"Import {total - known:,} new lines"))
+    if found.replaceable:
+        choices.append(Choice("replace", "Take the file for a new issue of a statement, and replace that", "Replace"))
+    if found.repeats:
+        text = f"Import all {total:,} lines as they are, also those that may be there already"
+        choices.append(Choice("import", text, f"Import all {total:,} lines"))
+    elif choices:
+        choices.insert(0, Choice("ask", f"Import the {total:,} lines beside what is there", f"Import {total:,} lines"))
+    return choices
+
+
+def ledger_choices(found: Preview) -> list[Choice]:
+    """The same for a ledger file; entries that are there unchanged are left out in any case."""
+    if not found.repeats:
+        return []
+    total, changed = found.reading.lines.num_rows, len(found.changes.unsettled)
+    fresh = total - len(found.changes.positions) - len(found.known.positions)
+    choices = []
+    if changed:
+        text = f"Update the {changed:,} entries that changed, import {fresh:,} new ones"
+        choices.append(Choice("update", text, f"Update {changed:,}, import {fresh:,}"))
+        text = f"Leave the {changed:,} entries that changed as they are, import {fresh:,} new ones"
+        choices.append(Choice("skip", text, f"Import {fresh:,} entries"))
+    elif fresh or found.changes.changed:
+        text = f"Leave out what is there already, import {fresh:,} new entries"
+        choices.append(Choice("skip", text, f"Import {fresh:,} entries"))
+    else:
+        choices.append(Choice("skip", "Skip the file: every entry is there already", "Skip this file"))
+    if len(found.known.positions) or found.known.alike:
+        text = f"Import all {total:,} entries as new ones, also those that may be there already"
+        choices.append(Choice("import", text, f"Import all {total:,} entries"))
+    return choices
 
 
 def refusal_context(refused: Refused, mapping: dict[str, Any] | None, data: QueryDict, side: Side) -> dict[str, Any]:
@@ -67,13 +192,19 @@ def refusal_context(refused: Refused, mapping: dict[str, Any] | None, data: Quer
     context: dict[str, Any] = {"refusal": refused.message, "row_errors": refused.row_errors[:SHOWN_ERRORS]}
     if not isinstance(error, StatementError) or not error.header:
         return context | {"mapping": data.get("mapping", "")}
-    named = {role: tuple(names) for role, names in (mapping or {}).get("columns", {}).items()}
+    columns = (mapping or {}).get("columns", {})
+    named = {role: (names,) if isinstance(names, str) else tuple(names) for role, names in columns.items()}
     return context | {
         "mapping": data.get("mapping") or "{}",
+        "used_profile": data.get("profile", ""),
         "header": error.header,
         "sample": error.sample[:SHOWN_ROWS],
         "role_fields": role_fields(named, side),
         "setting_fields": setting_fields(mapping or {}),
+        "encodings": encodings((mapping or {}).get("encoding") or ""),
+        "encoding": (mapping or {}).get("encoding") or "",
+        "header_row": (mapping or {}).get("header_row"),
+        "currency": (mapping or {}).get("currency") or "",
     }
 
 
@@ -88,6 +219,7 @@ def mapping_context(reading: Reading, side: Side) -> dict[str, Any]:
         "role_fields": role_fields(reading.mapping.columns, side),
         "setting_fields": setting_fields(reading.mapping.to_dict()),
         "encoding": reading.mapping.encoding or reading.encoding or "",
+        "encodings": encodings(reading.mapping.encoding or reading.encoding or ""),
         "header_row": reading.mapping.header_row,
         "currency": reading.mapping.currency or "",
     }
@@ -104,20 +236,4 @@ def shown_rows(lines: pa.Table) -> list[ShownRow]:
             row["description"] or row["counterparty"],
         )
         for row in lines.to_pylist()
-    ]
-
-
-def currency_facts(statement: Any) -> list[CurrencyFacts]:
-    """What the lines of one statement move per currency, and whether its balances prove it."""
-    totals = {total.currency: total for total in statement.totals()}
-    return [
-        CurrencyFacts(
-            check.currency,
-            totals[check.currency].lines if check.currency in totals else 0,
-            totals[check.currency].credits if check.currency in totals else Decimal(0),
-            totals[check.currency].debits if check.currency in totals else Decimal(0),
-            check.opening,
-            check.closing,
-        )
-        for check in statement.balance_checks()
     ]

@@ -12,14 +12,19 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from recon.forms import after_key
-from recon.import_form import posted_mapping
 from recon.models import Account, LedgerImport, Side, StagedFile, Statement
 from recon.partials import page_or_fragment
 from recon.usecases.errors import Refused
 from recon.usecases.files import drop_staged, stage_file
 from recon.usecases.finding import page_of
-from recon.usecases.imports import Repeats, discard_statement, import_ledger, import_statement, reverse_ledger_import
-from recon.views.import_preview import preview_context
+from recon.usecases.imports import (
+    NothingNew,
+    discard_statement,
+    import_ledger,
+    import_statement,
+    reverse_ledger_import,
+)
+from recon.views.import_preview import chosen_mapping, chosen_repeats, chosen_statement, preview_context
 from recon.views.people import on_screen
 
 NAMES = {Side.STATEMENT: "statement", Side.LEDGER: "ledger"}
@@ -49,12 +54,22 @@ def upload(request: HttpRequest, side: Side) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def import_file(request: HttpRequest, side: Side, token: str) -> HttpResponse:
     """What is read from a staged file; with the person's word it is imported."""
-    staged = get_object_or_404(StagedFile, token=token, owner_id=request.user.pk)
+    staged = StagedFile.objects.filter(token=token, owner_id=request.user.pk).first()
+    if staged is None:
+        # Sent twice, gone back to, or forgotten for a day: nothing is wrong, but there is nothing to show.
+        messages.info(
+            request, "This upload is no longer waiting: it was imported or skipped, or it is over a day old."
+        )
+        return redirect("statements" if side == Side.STATEMENT else "ledger_imports")
     account = Account.objects.for_people().filter(pk=account_key(request) or 0).first()
     refusal = ""
     if request.method == "POST" and request.POST.get("action") in {"import", "import_good_rows"}:
         try:
             return stored(request, side, staged, account)
+        except NothingNew as nothing:
+            drop_staged(staged)
+            messages.info(request, nothing.message)
+            return redirect("statements" if side == Side.STATEMENT else "ledger_imports")
         except Refused as refused:
             refusal = refused.message
     context = {
@@ -70,8 +85,7 @@ def import_file(request: HttpRequest, side: Side, token: str) -> HttpResponse:
 
 def stored(request: HttpRequest, side: Side, staged: StagedFile, account: Account | None) -> HttpResponse:
     """Import the staged file and show what came of it. Raises Refused."""
-    by, mapping = on_screen(request), posted_mapping(request.POST)
-    repeats: Repeats = "import" if request.POST.get("allow_duplicate") else "ask"
+    by, mapping, repeats = on_screen(request), chosen_mapping(request.POST), chosen_repeats(request.POST)
     if side == Side.LEDGER:
         made = import_ledger(by, account, staged, staged.name, mapping=mapping, repeats=repeats)
         drop_staged(staged)
@@ -84,10 +98,24 @@ def stored(request: HttpRequest, side: Side, staged: StagedFile, account: Accoun
         mapping=mapping,
         good_rows_only=request.POST["action"] == "import_good_rows",
         repeats=repeats,
+        replaces=chosen_statement(account, request.POST),
     )  # fmt: skip
     drop_staged(staged)
-    messages.success(request, f"{statement.record_count:,} lines of {statement.name} are imported.")
+    messages.success(request, import_message(statement))
     return redirect("statement", upload_id=statement.pk)
+
+
+def import_message(statement: Statement) -> str:
+    """What came of an import, in a sentence."""
+    if statement.supersedes:
+        return f"{statement.name} has replaced {statement.supersedes.name}; it has {lines_of(statement.record_count)}."
+    skipped = statement.skipped["lines"] if statement.skipped else 0
+    left_out = f"; {skipped:,} that {'was' if skipped == 1 else 'were'} there already left out" if skipped else ""
+    return f"{lines_of(statement.record_count)} of {statement.name} imported{left_out}."
+
+
+def lines_of(count: int) -> str:
+    return "1 line" if count == 1 else f"{count:,} lines"
 
 
 @require_safe

@@ -9,6 +9,7 @@ from django.views.decorators.http import require_safe
 from recon.charts import day_chart
 from recon.forms import after_key
 from recon.models import Account
+from recon.usecases.discrepancies import discrepancies
 from recon.usecases.overview import SLA_DAYS, first_steps, overview_of
 
 
@@ -24,6 +25,7 @@ def overview(request: HttpRequest) -> HttpResponse:
             "account": account,
             "accounts": Account.objects.all(),
             "figures": figures,
+            "discrepancy_count": discrepancies(account).count(),
             "chart": day_chart(figures.days),
             "sla_days": SLA_DAYS,
         }

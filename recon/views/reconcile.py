@@ -14,7 +14,6 @@ from django.views.decorators.http import require_http_methods
 
 from recon.context import address
 from recon.forms import after_key
-from recon.import_form import posted_mapping
 from recon.models import Account, MatchingRun, RunKind, Side, StagedFile, Statement, Strategy
 from recon.partials import page_or_fragment
 from recon.usecases.errors import Refused
@@ -22,8 +21,8 @@ from recon.usecases.files import Source, drop_staged, stage_file
 from recon.usecases.imports import import_pasted, import_statement
 from recon.usecases.rule_choice import default_rules, moved, rule_choices, versions_to_run
 from recon.usecases.runs import start_run
-from recon.views.import_preview import preview_context
-from recon.views.imports import posted_file
+from recon.views.import_preview import chosen_mapping, chosen_repeats, chosen_statement, preview_context
+from recon.views.imports import import_message, posted_file
 from recon.views.people import on_screen
 
 RECENT_STATEMENTS = 30
@@ -172,10 +171,11 @@ def statement_of(request: HttpRequest, order: Order, account: Account) -> Statem
         raise Refused("Choose a file first.")
     statement = import_statement(
         by, account, order.staged, order.staged.name,
-        mapping=posted_mapping(request.POST),
+        mapping=chosen_mapping(request.POST),
         good_rows_only=bool(request.POST.get("good_rows_only")),
-        repeats="import" if request.POST.get("allow_duplicate") else "ask",
+        repeats=chosen_repeats(request.POST),
+        replaces=chosen_statement(account, request.POST),
     )  # fmt: skip
     drop_staged(order.staged)
-    messages.success(request, f"{statement.record_count:,} lines of {statement.name} are imported.")
+    messages.success(request, import_message(statement))
     return statement

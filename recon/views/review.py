@@ -16,6 +16,7 @@ from recon.models import Account, ItemState, OpenItem, Side
 from recon.partials import page_or_fragment
 from recon.run_forms import DifferenceForm, ItemForm, ReviewFilterForm
 from recon.usecases import review as decisions
+from recon.usecases.discrepancies import discrepancies
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor
 from recon.usecases.open_item_lists import chosen_items, item_page, item_views, notes_of, open_items, suggestions
@@ -46,6 +47,7 @@ def review(request: HttpRequest) -> HttpResponse:
         "form": form,
         "account": account,
         "sides": sides,
+        "discrepancy_count": discrepancies(account).count(),
         "suggestions": suggestions(account, 20),
         "difference_form": DifferenceForm(),
     }

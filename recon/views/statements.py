@@ -9,10 +9,14 @@ from django.views.decorators.http import require_safe
 from recon.forms import LineFilterForm, StatementFilterForm, after_key
 from recon.models import LoadState, MatchingRun, Side, Statement, StatementLine
 from recon.partials import page_or_fragment
+from recon.usecases.continuity import joint, span_of
+from recon.usecases.discrepancies import discrepancies
 from recon.usecases.finding import matched_ids, page_in_file_order, page_of, statement_lines
 from recon.usecases.row_history import settlements
-from recon.usecases.statement_facts import statement_facts
+from recon.usecases.statement_facts import balance_verdict, statement_facts
 from recon.views.rows import extra_facts
+
+SHOWN_ERRORS = 100
 
 
 @require_safe
@@ -25,7 +29,9 @@ def statements(request: HttpRequest) -> HttpResponse:
     latest = {run.statement_id: run for run in runs}
     context = {
         "form": form,
-        "statements": [(each, latest.get(each.pk)) for each in page.rows],
+        "statements": [(each, balance_verdict(each), latest.get(each.pk)) for each in page.rows],
+        "account": form.cleaned_data.get("account"),
+        "discrepancy_count": discrepancies(form.cleaned_data.get("account")).count(),
         "after": after,
         "next_after": page.next_after,
         "is_filtered": any(request.GET.get(name) for name in form.fields),
@@ -53,7 +59,12 @@ def statement(request: HttpRequest, upload_id: str) -> HttpResponse:
     if request.headers.get("HX-Target") != "statement-lines":
         context |= {
             "facts": statement_facts(found),
-            "row_errors": found.row_errors.all()[:200],
+            "joint": joint(found.account, span_of(found), found) if found.state == LoadState.READY else None,
+            "replaced_by": Statement.objects.filter(supersedes=found).first(),
+            "discrepancies": found.discrepancies.open(),
+            "row_errors": found.row_errors.filter(settled_at=None)[:SHOWN_ERRORS],
+            "error_count": found.row_errors.filter(settled_at=None).count(),
+            "settled_rows": found.row_errors.exclude(settled_at=None).select_related("settled_by")[:SHOWN_ERRORS],
             "runs": found.runs.order_by("-number")[:10],
             "can_discard": found.state == LoadState.READY,
         }

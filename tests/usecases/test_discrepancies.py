@@ -7,7 +7,7 @@ import pytest
 from recon.models import Discrepancy, DiscrepancyKind, Event, Statement
 from recon.usecases.accounts import create_account
 from recon.usecases.continuity import joint, span_of
-from recon.usecases.discrepancies import open_discrepancies, other_account, reopen_discrepancy, resolve_discrepancy
+from recon.usecases.discrepancies import discrepancies, other_account, reopen_discrepancy, resolve_discrepancy
 from recon.usecases.errors import Refused
 from recon.usecases.imports import discard_statement, import_statement
 from recon.usecases.statement_facts import statement_facts, worst_verdict
@@ -40,13 +40,13 @@ def account(by, settings, tmp_path):
 
 
 def kinds() -> list[str]:
-    return [each.kind for each in open_discrepancies().order_by("id")]
+    return [each.kind for each in discrepancies().order_by("id")]
 
 
 def test_a_statement_that_balances_and_follows_the_one_before_is_nobodys_business(by, account):
     import_statement(by, account, mt940(1, "100,00", "90,00", "-10,00"), "jan.sta")
     second = import_statement(by, account, mt940(2, "90,00", "95,00", "5,00", month="02"), "feb.sta")
-    assert not open_discrepancies().exists()
+    assert not discrepancies().exists()
     assert worst_verdict(statement_facts(second)) == "ok"
     found = joint(account, span_of(second), second)
     assert (found.verdict, found.text) == ("follows", "It opens with what jan.sta closed with: 90.00 EUR.")

@@ -9,7 +9,7 @@ import pytest
 
 from recon.models import Event, LoadState, OpenItem, RunKind, Side, StatementLine, StatementRowError
 from recon.usecases.accounts import create_account
-from recon.usecases.discrepancies import open_discrepancies
+from recon.usecases.discrepancies import discrepancies
 from recon.usecases.errors import Refused
 from recon.usecases.imports import import_statement
 from recon.usecases.integrity import violations
@@ -94,12 +94,12 @@ def test_a_row_that_is_no_booking_is_set_aside_with_a_reason(by, statement):
 
 
 def test_bad_rows_are_a_discrepancy_until_all_are_settled(by, statement):
-    assert "2 rows of umsatz.csv could not be read" in open_discrepancies().get().text
+    assert "2 rows of umsatz.csv could not be read" in discrepancies().get().text
     error = the_error(statement, 3)
     repair_row(by, error, {**error.cells, "Buchungstag": "28.02.2026"})
-    assert "1 row of umsatz.csv could not be read" in open_discrepancies().get().text
+    assert "1 row of umsatz.csv could not be read" in discrepancies().get().text
     set_aside(by, the_error(statement, 4), "A note of the bank")
-    assert not open_discrepancies().exists()
+    assert not discrepancies().exists()
 
 
 def test_a_repaired_row_makes_the_balance_add_up(by, account):
@@ -113,12 +113,12 @@ def test_a_repaired_row_makes_the_balance_add_up(by, account):
 -
 """
     statement = import_statement(by, account, broken, "jan.sta", good_rows_only=True)
-    assert sorted(each.kind for each in open_discrepancies()) == ["balance_differs", "unread_rows"]
+    assert sorted(each.kind for each in discrepancies()) == ["balance_differs", "unread_rows"]
     error = StatementRowError.objects.select_related("statement__account").get()
     typed = {"date": "2026-01-16", "amount": "5.00", "currency": "EUR", "reference": "B", "description": ""}
     line = repair_row(by, error, typed)
     assert (line.amount, line.reference) == (Decimal("5.00"), "B")
-    assert not open_discrepancies().exists()
+    assert not discrepancies().exists()
     assert [facts.verdict for facts in statement_facts(type(statement).objects.get(pk=statement.pk))] == ["ok"]
 
 

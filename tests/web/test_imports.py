@@ -70,7 +70,7 @@ def test_an_import_shows_the_statement_and_keeps_the_original(client, uploaded, 
     statement = Statement.objects.get()
     assert response.headers["Location"] == f"/statements/{statement.pk}/"
     page = client.get(response.headers["Location"]).content.decode()
-    assert "2 lines of march.csv are imported." in page
+    assert "2 lines of march.csv imported." in page
     original = client.get(f"/statements/{statement.pk}/file/")
     assert b"".join(original.streaming_content) == CLEAN
     assert not StagedFile.objects.exists()
@@ -141,7 +141,7 @@ def test_a_file_seen_before_is_announced_and_imported_again_only_on_ones_word(cl
     url = uploaded(CLEAN)
     assert "This very file was imported before" in client.get(url).content.decode()
     assert client.post(url, {"action": "import", "account": account.pk}).status_code == 422
-    client.post(url, {"action": "import", "account": account.pk, "allow_duplicate": "1"})
+    client.post(url, {"action": "import", "account": account.pk, "repeats": "import"})
     assert Statement.objects.count() == 2
 
 
@@ -180,7 +180,9 @@ def test_a_statement_needs_an_account(client, uploaded):
 def test_somebody_elses_staged_file_is_not_found(uploaded, bob):
     stranger = Client()
     stranger.force_login(bob)
-    assert stranger.get(uploaded(CLEAN)).status_code == 404
+    url = uploaded(CLEAN)
+    assert stranger.get(url).headers["Location"] == "/statements/"
+    assert "no longer waiting" in stranger.get("/statements/").content.decode()
 
 
 def test_a_ledger_file_is_imported_for_the_account_and_taken_back(client, uploaded, account):

@@ -171,7 +171,7 @@ def test_the_overview_costs_the_same_whatever_it_shows(client, make_item, make_r
     for _ in range(5):
         make_run(1, 2)
         make_item(9)
-    with django_assert_max_num_queries(16):
+    with django_assert_max_num_queries(17):
         client.get("/")
 
 
