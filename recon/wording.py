@@ -98,3 +98,8 @@ DECISIONS = {
     "reversal": "rows cancel each other",
     "hand": "matched by hand",
 }
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """A count with its noun: ``1 line``, ``1,200 lines``, ``2 entries`` (given ``many``)."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"

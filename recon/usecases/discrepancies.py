@@ -19,6 +19,7 @@ from recon.usecases.continuity import following, joint, span_of
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor, record
 from recon.usecases.statement_facts import CurrencyFacts, statement_facts
+from recon.wording import counted
 
 NO_LONGER: Final = "It no longer holds."
 """Why a discrepancy is resolved that resolved itself."""
@@ -94,8 +95,9 @@ def _findings(statement: Statement) -> Iterator[Finding]:
             detail = {**facts.to_dict(), "difference": str(facts.difference)}
             yield Finding(DiscrepancyKind.BALANCE, f"{facts.name} {facts.currency}".strip(), difference(facts), detail)
     if unread := statement.row_errors.filter(settled_at=None).count():
-        rows = f"{unread:,} row{'s' if unread > 1 else ''}"
-        yield Finding(DiscrepancyKind.UNREAD, "", f"{rows} of {statement.name} could not be read and wait for repair.")
+        wait = "waits" if unread == 1 else "wait"
+        text = f"{counted(unread, 'row')} of {statement.name} could not be read and {wait} for repair."
+        yield Finding(DiscrepancyKind.UNREAD, "", text)
     if statement.account.is_builtin:
         return  # programs upload what they like, in any order
     found = joint(statement.account, span_of(statement), statement)

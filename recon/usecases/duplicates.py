@@ -24,7 +24,7 @@ from recon.usecases.continuity import Span, overlapping
 
 Kind = Literal[
     "same_file", "same_number", "same_rows", "alike", "changed", "same_period", "follows", "gap", "balance_differs",
-    "left_out", "not_final", "account", "currency",
+    "left_out", "no_date", "not_final", "account", "currency",
 ]  # fmt: skip
 REPEATS: tuple[Kind, ...] = ("same_file", "same_number", "same_rows", "alike", "changed")
 """The announcements that need a decision before the file is imported."""
@@ -99,12 +99,13 @@ def repeated_rows(side: Side, rows: pa.Table, known: Known) -> list[Announcement
     what = "lines" if side == Side.STATEMENT else "entries"
     found = []
     if count := len(known.positions):
-        text = f"{count:,} of {rows.num_rows:,} {what} are already there: same id, or same day, amount and texts."
+        are = "is" if count == 1 else "are"
+        text = f"{count:,} of {rows.num_rows:,} {what} {are} already there: same id, or same day, amount and texts."
         found.append(Announcement("same_rows", text, count))
     if known.alike:
         text = (
-            f"{known.alike:,} of {rows.num_rows:,} {what} have the day, amount and texts of one that is there, under"
-            " another id: they may be the same."
+            f"{known.alike:,} of {rows.num_rows:,} {what} may be there already: same day, amount and texts, but"
+            " another id."
         )
         found.append(Announcement("alike", text, known.alike))
     return found

@@ -34,6 +34,7 @@ from recon.usecases.import_profiles import profile_of
 from recon.usecases.import_rows import final_status, keyed
 from recon.usecases.ledger_changes import LedgerChanges, ledger_changes
 from recon.usecases.statement_facts import reading_facts
+from recon.wording import counted
 
 BANK_FORMATS = ("mt940", "mt942", "camt", "bai2")
 """What only banks write: on the ledger's side such a file is in the wrong place."""
@@ -72,7 +73,12 @@ def examine(reading: Reading, account: Account | None, side: Side, sha256: str) 
     rows = keyed(reading.lines)
     changes = ledger_changes(account, rows) if side == Side.LEDGER else LedgerChanges()
     known = known_rows(account, side, _without(rows, changes.positions))
-    found = [repeated_file(account, side, sha256), *repeated_rows(side, rows, known), _left_out(reading)]
+    found = [
+        repeated_file(account, side, sha256),
+        *repeated_rows(side, rows, known),
+        _left_out(reading),
+        _undated(reading),
+    ]
     made = Preview(reading, (), totals_in_words(reading, side), rows, known, changes)
     if side == Side.LEDGER:
         found += [*_of_ledger(changes), _not_final(reading), _wrong_place(reading)]
@@ -177,11 +183,29 @@ def _of_account(reading: Reading, account: Account | None) -> Reading:
 
 def totals_in_words(reading: Reading, side: Side) -> tuple[str, ...]:
     """One sentence per currency: how many rows, what comes in, what goes out."""
-    what = "lines" if side == Side.STATEMENT else "entries"
+    nouns = ("line", "lines") if side == Side.STATEMENT else ("entry", "entries")
     return tuple(
-        f"{total.lines:,} {what} in {total.currency}: {total.credits:,} in, {total.debits:,} out, net {total.net:+,}"
+        f"{counted(total.lines, *nouns)} in {currency_in_words(total.currency)}: {total.credits:,} in,"
+        f" {total.debits:,} out, net {total.net:+,}"
         for total in line_totals(reading.lines)
     )
+
+
+def currency_in_words(code: str) -> str:
+    """The code itself; ISO's code for none is no currency to anybody."""
+    return "a currency that is not known yet" if code == UNKNOWN else code
+
+
+def _undated(reading: Reading) -> Announcement | None:
+    """Lines without any date, which no rule about dates can match."""
+    undated = reading.lines["booking_date"].null_count
+    if not undated:
+        return None
+    have = "has" if undated == 1 else "have"
+    text = (
+        f"{undated:,} of {reading.lines.num_rows:,} lines {have} no date; rules that compare dates never match them."
+    )
+    return Announcement("no_date", text, undated)
 
 
 def _left_out(reading: Reading) -> Announcement | None:
@@ -189,7 +213,7 @@ def _left_out(reading: Reading) -> Announcement | None:
     if not rows:
         return None
     reasons = ", ".join(sorted({each.reason for each in rows}))
-    return Announcement("left_out", f"{len(rows):,} rows are left out: {reasons}.", len(rows))
+    return Announcement("left_out", f"{counted(len(rows), 'row')} left out: {reasons}.", len(rows))
 
 
 def _not_final(reading: Reading) -> Announcement | None:
@@ -199,7 +223,8 @@ def _not_final(reading: Reading) -> Announcement | None:
     if not len(other):
         return None
     named = ", ".join(sorted(set(other.unique().to_pylist()))[:5])
-    text = f"{len(other):,} entries are not final ({named}) and take part in no run."
+    take = "takes" if len(other) == 1 else "take"
+    text = f"{counted(len(other), 'entry', 'entries')} not final ({named}): {take} part in no run."
     return Announcement("not_final", text, len(other))
 
 
@@ -222,13 +247,16 @@ def _of_ledger(changes: LedgerChanges) -> list[Announcement]:
     """What of a ledger file is there already, by the entries' own ids."""
     found = []
     if same := len(changes.same):
-        text = f"{same:,} entries are there already, unchanged, and are left out."
+        text = f"Left out: {counted(same, 'entry', 'entries')} that the ledger has already, unchanged."
         found.append(Announcement("left_out", text, same))
     if unsettled := len(changes.unsettled):
-        text = f"{unsettled:,} entries that are there say something else in this file: update them, or leave them?"
+        text = (
+            f"{counted(unsettled, 'entry', 'entries')} of the ledger changed in this file: update, or leave as it is?"
+        )
         found.append(Announcement("changed", text, unsettled))
     if settled := len(changes.settled):
-        text = f"{settled:,} entries that changed are matched: they stay as they are, and somebody is asked to look."
+        what = counted(settled, "matched entry", "matched entries")
+        text = f"{what} changed in this file: nothing is overwritten, and somebody is asked to look."
         found.append(Announcement("account", text, settled))
     return found
 

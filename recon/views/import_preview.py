@@ -13,6 +13,7 @@ from recon.forms import after_key
 from recon.import_form import carried, encodings, posted_mapping, role_fields, setting_fields
 from recon.models import Account, ImportProfile, Side, Statement
 from recon.rows import amount
+from recon.statements.currencies import UNKNOWN
 from recon.statements.model import MORE_ROWS, Reading, StatementError
 from recon.usecases.errors import Refused
 from recon.usecases.files import Source
@@ -20,12 +21,13 @@ from recon.usecases.import_preview import Preview, preview
 from recon.usecases.imports import Repeats
 from recon.usecases.reissues import compare, differing, shares
 from recon.usecases.statement_facts import reading_facts
+from recon.wording import counted
 
 SHOWN_ROWS = 12
 SHOWN_ERRORS = 100
 SHOWN_LEFT_OUT = 20
 SHOWN_CHANGES = 40
-WARNED = ("balance_differs", "gap", "account", "currency")
+WARNED = ("balance_differs", "gap", "account", "currency", "no_date")
 """Announcements that need no decision, but a look."""
 
 
@@ -71,11 +73,15 @@ def preview_context(source: Source, name: str, account: Account | None, side: Si
     return context | {
         "reading": reading,
         "totals": found.totals,
-        "announcements": found.announcements,
+        # How the file joins the one before has a line of its own below; a gap is said twice on purpose.
+        "announcements": [each for each in found.announcements if each.kind != "same_period"],
         "repeats": found.repeats,
         "joint": found.joint,
         "rows": shown_rows(reading.lines.slice(0, SHOWN_ROWS)),
         "row_count": reading.lines.num_rows,
+        "everything": counted(
+            reading.lines.num_rows, *(("line",) if side == Side.STATEMENT else ("entry", "entries"))
+        ),
         "row_errors": reading.errors[:SHOWN_ERRORS],
         "error_count": len(reading.errors),
         "too_many_errors": too_many,
@@ -128,6 +134,7 @@ def choice_context(found: Preview, side: Side, data: QueryDict) -> dict[str, Any
         "replaceable": found.replaceable,
         "must_choose": bool(found.repeats) and chosen == "ask",
         "button": next((each.button for each in choices if each.value == chosen), ""),
+        "unknown_currency": UNKNOWN,
     }
     if chosen == "replace":
         wanted = data.get("replaces", "")
@@ -135,6 +142,7 @@ def choice_context(found: Preview, side: Side, data: QueryDict) -> dict[str, Any
         comparison = compare(old, found.rows)
         context |= {
             "replaces": old.pk,
+            "button": f"Replace {old.name}",
             "comparison": comparison,
             "shares": shares(comparison),
             "differing": differing(comparison, SHOWN_CHANGES),
@@ -151,15 +159,16 @@ def choices_of(found: Preview, side: Side) -> list[Choice]:
     if known == total:
         choices.append(Choice("skip", "Skip the file: every line is there already", "Skip this file"))
     elif known:
-        text = f"Leave out the {known:,} lines that are there already, import the other {total - known:,}"
-        choices.append(Choice("skip", text, f"Import {total - known:,} new lines"))
+        text = f"Leave out {counted(known, 'line')} that the account has already, import the other {total - known:,}"
+        choices.append(Choice("skip", text, f"Import {counted(total - known, 'new line')}"))
     if found.replaceable:
         choices.append(Choice("replace", "Take the file for a new issue of a statement, and replace that", "Replace"))
+    everything = counted(total, "line")
     if found.repeats:
-        text = f"Import all {total:,} lines as they are, also those that may be there already"
-        choices.append(Choice("import", text, f"Import all {total:,} lines"))
+        text = f"Import everything ({everything}), also what may be there already"
+        choices.append(Choice("import", text, f"Import {everything}"))
     elif choices:
-        choices.insert(0, Choice("ask", f"Import the {total:,} lines beside what is there", f"Import {total:,} lines"))
+        choices.insert(0, Choice("ask", f"Import {everything} beside what is there", f"Import {everything}"))
     return choices
 
 
@@ -169,20 +178,19 @@ def ledger_choices(found: Preview) -> list[Choice]:
         return []
     total, changed = found.reading.lines.num_rows, len(found.changes.unsettled)
     fresh = total - len(found.changes.positions) - len(found.known.positions)
-    choices = []
+    choices, new = [], counted(fresh, "new entry", "new entries")
     if changed:
-        text = f"Update the {changed:,} entries that changed, import {fresh:,} new ones"
-        choices.append(Choice("update", text, f"Update {changed:,}, import {fresh:,}"))
-        text = f"Leave the {changed:,} entries that changed as they are, import {fresh:,} new ones"
-        choices.append(Choice("skip", text, f"Import {fresh:,} entries"))
+        what = counted(changed, "entry that changed", "entries that changed")
+        choices.append(Choice("update", f"Update {what}, import {new}", f"Update {changed:,}, import {fresh:,}"))
+        choices.append(Choice("skip", f"Leave {what} as it was, import {new}", f"Import {new}"))
     elif fresh or found.changes.changed:
-        text = f"Leave out what is there already, import {fresh:,} new entries"
-        choices.append(Choice("skip", text, f"Import {fresh:,} entries"))
+        choices.append(Choice("skip", f"Leave out what the ledger has already, import {new}", f"Import {new}"))
     else:
-        choices.append(Choice("skip", "Skip the file: every entry is there already", "Skip this file"))
+        choices.append(Choice("skip", "Skip the file: the ledger has every entry already", "Skip this file"))
     if len(found.known.positions) or found.known.alike:
-        text = f"Import all {total:,} entries as new ones, also those that may be there already"
-        choices.append(Choice("import", text, f"Import all {total:,} entries"))
+        everything = counted(total, "entry", "entries")
+        text = f"Import everything ({everything}) as new entries, also what may be there already"
+        choices.append(Choice("import", text, f"Import {everything}"))
     return choices
 
 
@@ -212,6 +220,8 @@ def mapping_context(reading: Reading, side: Side) -> dict[str, Any]:
     """The mapping that was used, as a form; nothing for formats that have no columns."""
     if reading.mapping is None:
         return {}
+    if not reading.header:
+        return {"mapping": carried(reading)}  # answers about a file that has no columns
     return {
         "mapping": carried(reading),
         "header": reading.header,
@@ -231,7 +241,7 @@ def shown_rows(lines: pa.Table) -> list[ShownRow]:
             row["line"],
             row["booking_date"],
             amount(row["units"], row["scale"]),
-            row["currency"],
+            "" if row["currency"] == UNKNOWN else row["currency"],
             row["reference"],
             row["description"] or row["counterparty"],
         )

@@ -26,6 +26,7 @@ from recon.usecases.imports import (
 )
 from recon.views.import_preview import chosen_mapping, chosen_repeats, chosen_statement, preview_context
 from recon.views.people import on_screen
+from recon.wording import counted
 
 NAMES = {Side.STATEMENT: "statement", Side.LEDGER: "ledger"}
 
@@ -89,7 +90,9 @@ def stored(request: HttpRequest, side: Side, staged: StagedFile, account: Accoun
     if side == Side.LEDGER:
         made = import_ledger(by, account, staged, staged.name, mapping=mapping, repeats=repeats)
         drop_staged(staged)
-        messages.success(request, f"{made.record_count:,} entries of {made.name} are in the ledger.")
+        messages.success(
+            request, f"{counted(made.record_count, 'entry', 'entries')} of {made.name} added to the ledger."
+        )
         return redirect("ledger_imports")
     if account is None:
         raise Refused("Choose the account this statement is of.")
@@ -108,14 +111,11 @@ def stored(request: HttpRequest, side: Side, staged: StagedFile, account: Accoun
 def import_message(statement: Statement) -> str:
     """What came of an import, in a sentence."""
     if statement.supersedes:
-        return f"{statement.name} has replaced {statement.supersedes.name}; it has {lines_of(statement.record_count)}."
+        lines = counted(statement.record_count, "line")
+        return f"{statement.name} has replaced {statement.supersedes.name}; it has {lines}."
     skipped = statement.skipped["lines"] if statement.skipped else 0
     left_out = f"; {skipped:,} that {'was' if skipped == 1 else 'were'} there already left out" if skipped else ""
-    return f"{lines_of(statement.record_count)} of {statement.name} imported{left_out}."
-
-
-def lines_of(count: int) -> str:
-    return "1 line" if count == 1 else f"{count:,} lines"
+    return f"{counted(statement.record_count, 'line')} of {statement.name} imported{left_out}."
 
 
 @require_safe

@@ -15,6 +15,7 @@ from recon.usecases.errors import Refused
 from recon.usecases.row_repair import cells_of, repair_row, set_all_aside, set_aside, try_row
 from recon.views.import_preview import shown_rows
 from recon.views.people import on_screen
+from recon.wording import counted
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -81,5 +82,5 @@ def rows_set_aside(request: HttpRequest, upload_id: str) -> HttpResponse:
     except Refused as refused:
         messages.error(request, refused.message)
     else:
-        messages.success(request, f"{count:,} rows are set aside.")
+        messages.success(request, f"{counted(count, 'row')} set aside.")
     return redirect("statement", upload_id=upload_id)

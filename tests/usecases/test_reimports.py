@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
 import pytest
+from django.db import connection
 
 from recon.models import (
     Claim,
@@ -23,7 +26,15 @@ from recon.models import (
 )
 from recon.usecases.accounts import create_account, lines_in_scope
 from recon.usecases.errors import Refused
-from recon.usecases.imports import NothingNew, import_ledger, import_statement, prepare, preview, store_statement
+from recon.usecases.imports import (
+    NothingNew,
+    Prepared,
+    import_ledger,
+    import_statement,
+    prepare,
+    preview,
+    store_statement,
+)
 from recon.usecases.integrity import violations
 from recon.usecases.reissues import differing, shares
 from recon.usecases.runs import start_run
@@ -123,6 +134,30 @@ def test_a_double_click_on_import_all_the_same_imports_once_more_not_twice(by, a
     with pytest.raises(Refused, match="Another file was imported"):
         store_statement(by, account, second)
     assert StatementLine.objects.count() == 6
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_imports_at_the_same_moment_one_is_stored(by, account):
+    """Two browser tabs: both have looked, both press Import; each thread has a connection of its own."""
+    prepared = [prepare(account, Side.STATEMENT, rows(*MARCH), "march.csv") for _ in range(2)]
+    together = threading.Barrier(2)
+
+    def store(one: Prepared) -> str:
+        together.wait(timeout=10)
+        try:
+            store_statement(by, account, one)
+        except Refused as refused:
+            return refused.message
+        finally:
+            connection.close()
+        return "stored"
+
+    with ThreadPoolExecutor(2) as pool:
+        answers = sorted(pool.map(store, prepared))
+    assert [answer.partition(".")[0] for answer in answers] == [
+        "Another file was imported while this one was on its way", "stored",
+    ]  # fmt: skip
+    assert (Statement.objects.count(), StatementLine.objects.count()) == (1, 3)
 
 
 def test_files_of_other_days_may_arrive_at_once(by, account):
@@ -245,7 +280,7 @@ def test_entries_that_are_the_same_are_left_out_without_asking(by, account, book
 
 
 def test_a_changed_entry_needs_a_decision(by, account, books):
-    with pytest.raises(Refused, match="1 entries that are there say something else"):
+    with pytest.raises(Refused, match="1 entry of the ledger changed in this file"):
         import_ledger(by, account, rows(*CHANGED_BOOKS), "changed.csv")
     import_ledger(by, account, rows(*CHANGED_BOOKS), "changed.csv", repeats="skip")
     assert LedgerEntry.objects.get(external_id="e2").amount == Decimal("-20.00")

@@ -62,7 +62,7 @@ def test_lines_that_are_there_are_left_out_by_choice(client, account, upload, im
     imported(MARCH)
     url = upload(MARCH + "3,2026-03-04,1.00,EUR,INV-3,New,bank\n", "longer.csv")
     page = client.get(url).content.decode()
-    assert "Leave out the 2 lines that are there already, import the other 1" in page
+    assert "Leave out 2 lines that the account has already, import the other 1" in page
     assert "Choose above what becomes of rows that are there already." in page
     response = client.post(url, {"action": "import", "account": account.pk, "repeats": "skip"}, follow=True)
     html = response.content.decode()

@@ -190,7 +190,7 @@ def test_a_ledger_file_is_imported_for_the_account_and_taken_back(client, upload
     assert response.headers["Location"] == "/ledger/imports/"
     assert set(LedgerEntry.objects.values_list("account_id", flat=True)) == {account.pk}
     page = client.get("/ledger/imports/").content.decode()
-    assert "2 entries of march.csv are in the ledger." in page
+    assert "2 entries of march.csv added to the ledger." in page
     client.post(f"/ledger/imports/{LedgerImport.objects.get().pk}/reverse/")
     assert not LedgerEntry.objects.exists()
     assert "Taken back" in client.get("/ledger/imports/").content.decode()
