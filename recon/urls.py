@@ -22,6 +22,7 @@ from recon.views import (
     row_repair,
     rule_preview,
     rule_sets,
+    rule_suggest,
     runs,
     search,
     statements,
@@ -107,6 +108,7 @@ urlpatterns = [
     path("rules/sets/<int:account_id>/", rule_sets.rule_set, name="rule_set"),
     path("rules/sets/<int:account_id>/overlaps/", rule_sets.rule_overlaps, name="rule_overlaps"),
     path("rules/preview/", rule_preview.rule_preview, name="rule_preview"),
+    path("rules/suggest/", rule_suggest.rule_suggest, name="rule_suggest"),
     path("rules/try/", rule_preview.rule_try, name="rule_try"),
     path("rules/", include("rules.urls")),
     # signing in and out

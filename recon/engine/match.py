@@ -46,7 +46,7 @@ def _match_sides(rules: Sequence[Rule], statement: pa.Table, ledger: pa.Table, o
         keep_standing(session, len(rules))
         matches, match_rows, differences, runners_up = match_tables(session, rules, sides)
         session.report("Explaining what is left", matched=matches.num_rows)
-        unmatched = unmatched_table(session, sides, rules)
+        unmatched = unmatched_table(session, sides, rules if options.reasons else ())
         return Outcome(matches, match_rows, differences, runners_up, unmatched, ran)
 
 

@@ -36,7 +36,10 @@ class Session:
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """All rows of a query, for small results."""
-        return self.run(sql).fetchall()
+        try:
+            return self.run(sql).fetchall()
+        except duckdb.InterruptException as error:
+            raise Cancelled from error
 
     def number(self, sql: str) -> int:
         """The one whole number a query gives, 0 for NULL."""

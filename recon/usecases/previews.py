@@ -78,8 +78,8 @@ class Watch:
     The latest request of a page stands in a small file, because any server process may get the next one.
     """
 
-    def __init__(self, page: str = "") -> None:
-        self.until = time.monotonic() + SECONDS
+    def __init__(self, page: str = "", seconds: float = SECONDS) -> None:
+        self.until = time.monotonic() + seconds
         self.number = uuid4().hex
         name = hashlib.sha256(page.encode()).hexdigest()[:32]
         self.latest = settings.DATA_DIR / "previews" / name if page else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import pyarrow.compute as pc
@@ -165,7 +165,7 @@ def find_overlaps(account: Account, statement: Statement, watch: Watch | None = 
     if not rules:
         return []
     lines, entries = preview_rows(statement, rules)
-    options = preview_options(account, watch or Watch())
+    options = replace(preview_options(account, watch or Watch()), reasons=False)
     taken_by = _rule_of_line(match(rules, lines, entries, options))
     overlaps = []
     for place, rule in enumerate(rules):

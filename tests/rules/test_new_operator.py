@@ -7,6 +7,8 @@ from django.urls import reverse
 
 from recon.usecases.previews import preview_rule
 from rules.criteria import OPERATORS, Inputs, Operator, RuleError, parse_rule
+from rules.criteria.ideas import Seen, ideas
+from rules.criteria.operators import Blocking
 from rules.drafts import draft_of
 from tests.cast import make_account, make_entries, make_statement, row
 from tests.rules.posting import posted
@@ -28,6 +30,9 @@ class OppositeAmount(Operator):
 
     def matches(self, criterion, scope):
         return "s.amt = -l.amt"
+
+    def blocking(self, criterion, scope):
+        return Blocking(equal=("s.amt", "-l.amt"))
 
 
 class SameLength(Operator):
@@ -75,6 +80,10 @@ def test_a_new_operator_is_offered_for_its_fields_and_says_itself(client, new_op
     assert "letters and digits only" in page.content.decode()
     assert "a fixed text" in page.content.decode()
     assert "opposite" not in page.content.decode()  # not for texts
+
+
+def test_a_new_operator_is_among_what_a_suggestion_tries(new_operators):
+    assert "opposite" in {each.operator.name for each in ideas(Seen())}
 
 
 def test_a_new_operator_is_saved_and_matched(client, new_operators):
