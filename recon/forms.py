@@ -14,7 +14,8 @@ from recon.usecases.overview import AGES, EXCEPTIONS, SLA_DAYS, age_bounds, aged
 from recon.wording import REASONS
 
 EVENT_KINDS = (
-    "account", "discrepancy", "entry", "item", "ledger", "match", "profile", "rule", "run", "statement", "webhook",
+    "account", "connector", "discrepancy", "entry", "item", "ledger", "match", "profile", "rule", "run", "statement",
+    "webhook",
 )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from recon.models.accounts import (
     Sign,
     Strategy,
 )
+from recon.models.connectors import Connector, ConnectorSync, PulledTransaction, SyncState
 from recon.models.discrepancies import Discrepancy, DiscrepancyKind
 from recon.models.events import Event, Via
 from recon.models.fields import IdBlock, Side, reserve_ids
@@ -58,6 +59,8 @@ __all__ = [
     "ApiKey",
     "ApiRequest",
     "Claim",
+    "Connector",
+    "ConnectorSync",
     "DeliveryState",
     "DifferenceType",
     "Discrepancy",
@@ -80,6 +83,7 @@ __all__ = [
     "MatchingRun",
     "OpenItem",
     "Origin",
+    "PulledTransaction",
     "RowPart",
     "RunKind",
     "RunRule",
@@ -93,6 +97,7 @@ __all__ = [
     "StatementLine",
     "StatementRowError",
     "Strategy",
+    "SyncState",
     "UnmatchedItem",
     "Via",
     "WebhookAttempt",

@@ -19,6 +19,7 @@ PAGES = {
     "match": "match",
     "item": "item",
     "webhook": "webhook",
+    "connector": "connector",
 }
 """Kind of record -> URL name of its page."""
 

@@ -32,6 +32,8 @@ lines = [row.replace(".50,", ".49,") if n % 9 == 0 else row for n, row in enumer
 statement = import_pasted(by, account, header + "\\n".join(lines))
 from recon.usecases.webhooks import create_endpoint
 create_endpoint(by, "https://example.com/hooks/tieout", ["period.closed"])
+from recon.usecases.connectors import create_connector
+create_connector(by, url="https://blnk.example.com", key="key", name="Blnk")
 start_run(by, account, statement, versions_to_run([rule.pk]), kind=RunKind.INSTANT, is_dry_run=False)
 """
 
@@ -57,6 +59,9 @@ PAGES = {
     "settings": "/settings/",
     "an account": "first of /settings/",
     "a new account": "/accounts/new/",
+    "connectors": "/settings/connectors/",
+    "a connector": "first of /settings/connectors/",
+    "a new connector": "/settings/connectors/new/",
     "webhooks": "/settings/webhooks/",
     "a webhook": "first of /settings/webhooks/",
     "a new webhook": "/settings/webhooks/new/",
