@@ -11,6 +11,8 @@ from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.urls import reverse
 
+from recon.failures import failure
+
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
 CONTENT_SECURITY_POLICY = "; ".join(
@@ -43,6 +45,8 @@ def limit_upload_size(get_response: GetResponse) -> GetResponse:
         announced = request.META.get("CONTENT_LENGTH") or "0"
         if announced.isdecimal() and int(announced) > settings.MAX_UPLOAD_BYTES:
             limit = settings.MAX_UPLOAD_BYTES // (1024 * 1024)
+            if answer := failure(request, 413, f"the body is larger than the {limit} MB that are accepted"):
+                return answer
             return render(
                 request, "413.html", {"limit_mb": limit, "sent_mb": int(announced) // (1024 * 1024)}, status=413
             )

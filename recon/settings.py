@@ -221,6 +221,8 @@ INSTANT_RUNS_AT_ONCE = env_number("TIEOUT_INSTANT_RUNS_AT_ONCE", 4, least=1)
 RUN_LEASE_SECONDS = env_number("TIEOUT_RUN_LEASE_SECONDS", 30, least=2)
 
 # --- API --------------------------------------------------------------------------------------------------------
+UPLOAD_HOSTS = env_list("TIEOUT_UPLOAD_HOSTS", "")  # that files may be fetched from; none unless listed
+UPLOAD_URL_SECONDS = env_number("TIEOUT_UPLOAD_URL_SECONDS", 30, least=1)
 API_REQUESTS_PER_MINUTE = env_number("TIEOUT_API_REQUESTS_PER_MINUTE", 60_000)  # of one key; 0: as many as it likes
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],

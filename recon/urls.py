@@ -30,6 +30,10 @@ from recon.views import (
     webhooks,
 )
 
+handler400 = "recon.failures.bad_request"
+handler404 = "recon.failures.not_found"
+handler500 = "recon.failures.server_error"
+
 urlpatterns = [
     path("", overview.overview, name="overview"),
     path("search/", search.search, name="search"),

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation, localcontext
 from typing import Any, Final
 
+import simplejson
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
@@ -183,7 +183,7 @@ def _entry(given: Mapping[str, Any]) -> LedgerEntry:
         reference_key=text_key(texts["reference"]),
         description_key=text_key(texts["description"]),
         amount_text=str(given.get("amount", given.get("precise_amount"))),
-        extra=json.dumps({"meta_data": meta}, default=str) if meta else None,
+        extra=simplejson.dumps({"meta_data": meta}, use_decimal=True, separators=(",", ":")) if meta else None,
         **texts,
     )
 
@@ -207,30 +207,43 @@ def _currency(given: Mapping[str, Any]) -> str:
 
 
 def _money(given: Mapping[str, Any]) -> tuple[int, int]:
-    """Units and scale from `amount`, or from `precise_amount` in units of 1/`precision`."""
+    """Units and scale from `amount`, or from `precise_amount` in units of 1/`precision`.
+
+    The scale is what `precision` says, by default cents, and more where the amount has more places.
+    """
     precise, amount = given.get("precise_amount"), given.get("amount")
-    precision = _number(given.get("precision") or 1, "precision")
+    if precise is None and amount is None:
+        raise TransactionRefused("amount or precise_amount is required", "TXN_INVALID_AMOUNT")
+    places = _places(given)
+    with localcontext(prec=200):  # of numbers as long as `_number` lets through nothing is ever rounded
+        if precise is not None:
+            exact = _number(precise, "precise_amount").scaleb(-(places or 0))
+            if amount is not None and _number(amount, "amount") != exact:
+                raise TransactionRefused("amount and precise_amount / precision differ", "TXN_INVALID_AMOUNT")
+            scale = places or 0
+        else:
+            exact = _number(amount, "amount")
+            scale = max(2 if places is None else places, -int(exact.normalize().as_tuple().exponent))
+        units = exact.scaleb(scale)
+        if scale > MAX_SCALE or units != units.to_integral_value() or abs(units) > MAX_UNITS:
+            raise TransactionRefused(
+                "the amount does not fit: at most 18 digits, of which at most 9 decimal places", "TXN_INVALID_AMOUNT"
+            )
+        return int(units), scale
+
+
+def _places(given: Mapping[str, Any]) -> int | None:
+    """Decimal places of `precision` (100 is two); None if it is not given. Blnk's clients send 0 for "not given"."""
+    value = given.get("precision")
+    precision = None if value is None else _number(value, "precision")
+    if not precision:
+        return None
     places = precision.adjusted()
     if precision != Decimal(10) ** places or not 0 <= places <= MAX_SCALE:
         raise TransactionRefused(
             f"precision {precision} is not a power of ten up to 1,000,000,000", "TXN_PRECISION_NOT_INTEGER"
         )
-    if precise is not None:
-        exact = _number(precise, "precise_amount").scaleb(-places)
-        if amount is not None and _number(amount, "amount") != exact:
-            raise TransactionRefused("amount and precise_amount / precision differ", "TXN_INVALID_AMOUNT")
-        scale = places
-    elif amount is not None:
-        exact = _number(amount, "amount")
-        scale = max(2, -int(exact.normalize().as_tuple().exponent))
-    else:
-        raise TransactionRefused("amount or precise_amount is required", "TXN_INVALID_AMOUNT")
-    units = exact.scaleb(scale)
-    if scale > MAX_SCALE or units != units.to_integral_value() or abs(units) > MAX_UNITS:
-        raise TransactionRefused(
-            "the amount does not fit: at most 18 digits, of which at most 9 decimal places", "TXN_INVALID_AMOUNT"
-        )
-    return int(units), scale
+    return places
 
 
 def _number(value: Any, name: str) -> Decimal:
@@ -239,9 +252,9 @@ def _number(value: Any, name: str) -> Decimal:
         raise refused
     try:
         number = Decimal(value)
-    except InvalidOperation as error:
+    except (InvalidOperation, ValueError) as error:
         raise refused from error
-    if not number.is_finite() or abs(number.adjusted()) > 30:
+    if not number.is_finite() or abs(number.adjusted()) > 30 or len(number.as_tuple().digits) > 60:
         raise refused
     return number
 

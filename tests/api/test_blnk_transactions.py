@@ -35,6 +35,11 @@ def test_an_entry_comes_back_as_it_went_in(api):
         ({"precise_amount": 5000, "precision": 100}, 5000, 2),
         ({"precise_amount": 5000, "precision": 1}, 5000, 0),
         ({"amount": 50, "precise_amount": 5000, "precision": 100}, 5000, 2),
+        ({"amount": 7, "precision": 1}, 7, 0),
+        ({"amount": Decimal("1.5"), "precision": 1}, 15, 1),  # no digit is dropped
+        ({"amount": 7, "precision": 0}, 700, 2),  # Blnk's clients send 0 for "not given"
+        ({"precise_amount": "123456789012345678", "precision": 100}, 123456789012345678, 2),
+        ({"amount": Decimal("1E+3")}, 100000, 2),
     ],
 )
 def test_amounts_are_read_exactly(api, fields, units, scale):
@@ -54,6 +59,10 @@ def test_amounts_are_read_exactly(api, fields, units, scale):
         ({"amount": True}, "TXN_INVALID_AMOUNT"),
         ({"amount": Decimal(10) ** 40}, "TXN_INVALID_AMOUNT"),  # 41 digits
         ({"amount": Decimal("0.00000000001")}, "TXN_INVALID_AMOUNT"),  # 11 decimal places
+        ({"amount": Decimal("1.0000000000000000000000000000000000001")}, "TXN_INVALID_AMOUNT"),  # never rounded
+        ({"amount": "9" * 5000}, "TXN_INVALID_AMOUNT"),
+        ({"amount": "1e999999999"}, "TXN_INVALID_AMOUNT"),
+        ({"amount": [1]}, "TXN_INVALID_AMOUNT"),
         ({"amount": 50, "precise_amount": 5001, "precision": 100}, "TXN_INVALID_AMOUNT"),
         ({"precise_amount": 1, "precision": 3}, "TXN_PRECISION_NOT_INTEGER"),
         ({"currency": "DOLLAR"}, "TXN_VALIDATION_ERROR"),
@@ -70,6 +79,18 @@ def test_what_cannot_be_an_entry_is_refused_and_nothing_stored(api, fields, code
     assert response.status_code == 400
     assert response.data["error_detail"]["code"] == code
     assert LedgerEntry.objects.count() == 0
+
+
+def test_numbers_in_meta_data_stay_numbers(api):
+    meta = {"rate": Decimal("0.10"), "big": 12345678901234567890, "list": [1, Decimal("2.5"), None, True]}
+    made = api.post("/transactions", transaction("a", meta_data=meta))
+    assert made.data["meta_data"] == meta
+    assert b'"rate":0.10' in made.content
+
+
+def test_a_number_too_long_to_read_is_malformed(api):
+    response = api.post("/transactions", '{"amount": ' + "9" * 5000 + ', "reference": "a", "currency": "USD"}')
+    assert (response.status_code, response.data["error_detail"]["code"]) == (400, "GEN_MALFORMED_REQUEST")
 
 
 def test_a_reference_is_used_once(api):

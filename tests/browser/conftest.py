@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
-from uuid import uuid4
 
-import psycopg
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.sites import ROOT, drop_databases, environment, free_port, wait_for, web_command
+
 PASSWORD = "alice-password-1"
 
 
@@ -44,10 +38,9 @@ def start_site(tmp_path_factory):
         for arguments in (["manage.py", "migrate", "-v0"], ["-c", f"import django; django.setup()\n{prepare}"]):
             subprocess.run([sys.executable, *arguments], cwd=ROOT, env=env, check=True)
         port = free_port()
-        web = [sys.executable, "-m", "granian", "--interface", "wsgi", "--port", str(port), "recon.wsgi:application"]
         processes.extend(
             subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            for command in (web, [sys.executable, "manage.py", "worker"])
+            for command in (web_command(port), [sys.executable, "manage.py", "worker"])
         )
         wait_for(port)
         return f"http://127.0.0.1:{port}"
@@ -57,42 +50,7 @@ def start_site(tmp_path_factory):
         process.terminate()
     for process in processes:
         process.wait(timeout=20)
-    for name in databases:
-        with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as server:
-            server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-
-
-def environment(data: Path, databases: list[str]) -> dict[str, str]:
-    """A data directory of its own, and on PostgreSQL a database of its own."""
-    env = os.environ | {
-        "TIEOUT_DATA_DIR": str(data),
-        "DJANGO_SETTINGS_MODULE": "recon.settings",
-        "PYTHONPATH": str(ROOT),
-    }
-    url = env.pop("DATABASE_URL", "")
-    if url:
-        name = f"browser_{uuid4().hex}"
-        with psycopg.connect(url, autocommit=True) as server:
-            server.execute(f'CREATE DATABASE "{name}"')
-        databases.append(name)
-        env["DATABASE_URL"] = urlsplit(url)._replace(path=f"/{name}").geturl()
-    return env
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_for(port: int) -> None:
-    until = time.monotonic() + 90
-    while time.monotonic() < until:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.1)
-    raise TimeoutError("the server did not start")
+    drop_databases(databases)
 
 
 @pytest.fixture

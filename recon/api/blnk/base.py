@@ -35,6 +35,9 @@ def json_object(request: Request) -> Mapping[str, Any]:
 
 
 def text_of(body: Any, name: str, *, required: bool = False) -> str:
+    """A text of a JSON object or a form; "" if it is not given."""
+    if not isinstance(body, Mapping):
+        raise BlnkError("GEN_MALFORMED_REQUEST", "expected a JSON object")
     value = body.get(name)
     if value is None or value == "":
         if required:

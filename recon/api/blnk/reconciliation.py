@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 from django.conf import settings
+from django.core.files.uploadedfile import TemporaryUploadedFile, UploadedFile
 from django.db.models import QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -18,6 +20,7 @@ from recon.api.json import dumps
 from recon.models import MatchingRun, RunKind, RunState, Statement, Strategy
 from recon.usecases.accounts import builtin_account
 from recon.usecases.errors import Refused
+from recon.usecases.fetching import HostRefused, UrlInvalid, fetched_file
 from recon.usecases.imports import import_statement
 from recon.usecases.runs import start_run
 from rules.authoring import current_versions
@@ -35,28 +38,38 @@ STATUS: Final = {
 
 
 class Upload(BlnkView):
+    """A file in a form, or the address of one: ``{"url", "source"}``. A file wins over an address, as in Blnk."""
+
     scopes = {"POST": "upload"}
 
     @idempotent(in_steps=True)
     def post(self, request: Request) -> Response:
-        if stored := done_earlier(request, "statement"):
-            return Response(uploaded(Statement.objects.get(pk=stored)))
-        file = request.FILES.get("file")
-        if file is None:
-            raise BlnkError("RECON_UPLOAD_FAILED", "File upload failed")
         source = text_of(request.data, "source")
+        if stored := done_earlier(request, "statement"):
+            return Response(uploaded(Statement.objects.get(pk=stored), source))
+        file, url = request.FILES.get("file"), text_of(request.data, "url")
         try:
-            statement = import_statement(
-                actor(request),
-                builtin_account(),
-                file.read(),
-                file.name or "upload",
-                label=source,
-                repeats="import",
-            )
+            if file is not None:
+                return Response(uploaded(stored_file(request, on_disk(file), file.name or "upload", source), source))
+            if url:
+                with fetched_file(url) as (path, name):
+                    return Response(uploaded(stored_file(request, path, name, source), source))
+        except UrlInvalid as refused:
+            raise BlnkError("RECON_UPLOAD_URL_INVALID", refused.message) from refused
+        except HostRefused as refused:
+            raise BlnkError("RECON_UPLOAD_HOST_NOT_ALLOWED", refused.message) from refused
         except Refused as refused:
             raise BlnkError("RECON_UPLOAD_FAILED", refused.message, row_errors(refused)) from refused
-        return Response(uploaded(statement))
+        raise BlnkError("RECON_UPLOAD_FAILED", "File upload failed")
+
+
+def on_disk(file: UploadedFile[bytes]) -> Path | bytes:
+    """Django keeps large uploads on disk: they need not come into memory."""
+    return Path(file.temporary_file_path()) if isinstance(file, TemporaryUploadedFile) else file.read()
+
+
+def stored_file(request: Request, source: Path | bytes, name: str, label: str) -> Statement:
+    return import_statement(actor(request), builtin_account(), source, name, label=label, repeats="import")
 
 
 class Start(BlnkView):
@@ -116,8 +129,8 @@ class Reconciliation(BlnkView):
         return Response(shown(found(reconciliation_id)))
 
 
-def uploaded(statement: Statement) -> dict[str, Any]:
-    return {"upload_id": statement.upload_id, "record_count": statement.record_count, "source": statement.source}
+def uploaded(statement: Statement, source: str) -> dict[str, Any]:
+    return {"upload_id": statement.upload_id, "record_count": statement.record_count, "source": source}
 
 
 def runs() -> QuerySet[MatchingRun]:

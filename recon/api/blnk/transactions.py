@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from decimal import Decimal
 from typing import Any, Final
@@ -14,6 +13,7 @@ from recon.api.auth import actor
 from recon.api.blnk.base import BlnkView, flag_of, json_object
 from recon.api.blnk.errors import BlnkError
 from recon.api.idempotency import idempotent
+from recon.api.json import loads
 from recon.models import Account, Claim, LedgerEntry, Match, MatchRow, Side, StatementLine
 from recon.models.runs import MatchingRun
 from recon.usecases.transactions import (
@@ -86,9 +86,17 @@ class Transaction(BlnkView):
         return Response(shown(entry))
 
 
+class TransactionByReference(BlnkView):
+    def get(self, request: Request, reference: str) -> Response:
+        entry = LedgerEntry.objects.filter(api_reference=reference).first()
+        if entry is None:
+            raise BlnkError("TXN_NOT_FOUND", f"transaction with reference '{reference}' not found")
+        return Response(shown(entry))
+
+
 def shown(entry: LedgerEntry) -> dict[str, Any]:
     """A ledger entry as Blnk shows a transaction; `meta_data` says what it is reconciled with."""
-    meta = json.loads(entry.extra or "{}").get("meta_data", {})
+    meta = loads(entry.extra or "{}").get("meta_data", {})
     return {
         "transaction_id": transaction_id(entry.pk),
         "parent_transaction": entry.parent_transaction or "",

@@ -12,6 +12,7 @@ urlpatterns = [
     # ledger entries
     path("transactions", transactions.Transactions.as_view()),
     path("transactions/bulk", transactions.BulkTransactions.as_view()),
+    path("transactions/reference/<path:reference>", transactions.TransactionByReference.as_view()),
     path("transactions/<str:transaction_id>", transactions.Transaction.as_view()),
     # rules
     path("reconciliation/matching-rules", rules.Rules.as_view()),

@@ -1,0 +1,43 @@
+"""Answers to requests that reach no view or break one: programs get JSON in their API's shape, people a page."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponseBase, JsonResponse
+from django.views import defaults
+
+from recon.api.blnk.errors import body as blnk_body
+from recon.api.problems import CONTENT_TYPE, problem
+
+BLNK_PATHS = ("/reconciliation", "/transactions")
+OWN_PATHS = ("/api/",)
+
+CODES = {
+    400: ("GEN_BAD_REQUEST", "bad_request"),
+    404: ("GEN_NOT_FOUND", "not_found"),
+    413: ("GEN_PAYLOAD_TOO_LARGE", "too_large"),
+    500: ("GEN_INTERNAL", "internal"),
+}
+
+
+def failure(request: HttpRequest, status: int, message: str) -> JsonResponse | None:
+    """The error body of the API that the path belongs to; None for pages."""
+    blnk_code, code = CODES[status]
+    if request.path.startswith(BLNK_PATHS):
+        return JsonResponse(blnk_body(blnk_code, message), status=status)
+    if request.path.startswith(OWN_PATHS):
+        own = problem(status, code=code, detail=message)
+        return JsonResponse(own, status=status, content_type=CONTENT_TYPE)
+    return None
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    return failure(request, 400, "the request cannot be read") or defaults.bad_request(request, exception)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    return failure(request, 404, "there is no such path") or defaults.page_not_found(request, exception)
+
+
+def server_error(request: HttpRequest) -> HttpResponseBase:
+    """What went wrong is in the log, not in the answer."""
+    return failure(request, 500, "internal server error") or defaults.server_error(request)

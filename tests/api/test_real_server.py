@@ -1,0 +1,144 @@
+"""A real server with the demo: the official client, requests sent twice at once, a process killed over its answer."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.api.test_blnk_reconciliation import STATEMENT
+from tests.sites import ROOT, served
+
+CLIENT = "@blnkfinance/blnk-typescript"
+CLIENT_VERSION = "1.3.0"
+
+pytestmark = pytest.mark.server
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    with served(tmp_path_factory.mktemp("site"), "demo", application="tests.api.dying:application") as site:
+        yield site
+
+
+@pytest.fixture(scope="module")
+def client_package() -> str:
+    """Where npm has put the client; it stays there for the next time."""
+    place = ROOT / "build" / "npm"
+    package = place / "node_modules" / CLIENT
+    if not package.exists():
+        assert shutil.which("npm"), "npm is needed for the official client (on Debian: apt-get install nodejs npm)"
+        place.mkdir(parents=True, exist_ok=True)
+        quiet = ["--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]
+        install = ["npm", "install", *quiet, "--prefix", str(place), f"{CLIENT}@{CLIENT_VERSION}"]
+        done = subprocess.run(install, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr
+    assert json.loads((package / "package.json").read_text())["version"] == CLIENT_VERSION
+    return str(package)
+
+
+@pytest.fixture(scope="module")
+def said(site, client_package, tmp_path_factory):
+    """What the official client got for every call of `practice.cjs`."""
+    rows = [
+        f"pay-{number:03},{amount},2025-03-17T06:{30 + number}:00Z,Payment {number},USD,"
+        f"ext_txn_{number:03}_txn_{number:03},Stripe"
+        for number, amount in enumerate(STATEMENT, 1)
+    ]
+    file = tmp_path_factory.mktemp("practice") / "external.csv"
+    file.write_text("\n".join(["id,amount,date,description,currency,reference,source", *rows]) + "\n")
+    script = ROOT / "tests" / "api" / "sdk" / "practice.cjs"
+    command = ["node", str(script), client_package, f"{site.address}/", site.key, str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_the_practice_example_gives_the_documented_counts_beside_the_demo(said):
+    assert said["bulk"]["data"]["status"] == "applied"
+    assert said["bulk"]["data"]["transaction_count"] == 10
+    assert said["upload"]["status"] == 200
+    upload_id = said["upload"]["data"]["upload_id"]
+    assert said["upload"]["data"] == {"upload_id": upload_id, "record_count": 10, "source": "Stripe"}
+    result = said["result"]["data"]
+    assert (result["status"], result["is_dry_run"]) == ("completed", False)
+    assert (result["matched_transactions"], result["unmatched_transactions"]) == (2, 8)
+    assert result["upload_id"] == upload_id
+    assert result["completed_at"] >= result["started_at"]
+    meta = said["entry"]["data"]["meta_data"]
+    assert meta["reconciliation_id"] == result["reconciliation_id"]
+    assert (meta["reconciled"], meta["external_txn_id"], meta["reconciliation_amount"]) == (True, "pay-001", 152.75)
+
+
+def test_the_official_client_understands_every_answer(said):
+    assert [(name, each["status"]) for name, each in said.items()] == [
+        ("bulk", 200), ("upload", 200), ("rule", 201), ("run", 200), ("result", 200), ("entry", 200),
+        ("instant", 200), ("instantResult", 200), ("renamed", 200), ("deleted", 200),
+        ("deletedAgain", 404), ("unknown", 404), ("stranger", 401),
+    ]  # fmt: skip
+    assert said["rule"]["data"]["rule_id"].startswith("rule_")
+    assert said["run"]["data"]["reconciliation_id"].startswith("recon_")
+    assert said["renamed"]["data"]["name"] == "Renamed"
+    assert isinstance(said["deleted"]["data"]["message"], str)
+    instant = said["instantResult"]["data"]
+    assert (instant["matched_transactions"], instant["unmatched_transactions"], instant["is_dry_run"]) == (1, 1, True)
+    codes = [said[name]["error"]["code"] for name in ("deletedAgain", "unknown", "stranger")]
+    assert codes == ["RECON_RULE_NOT_FOUND", "RECON_NOT_FOUND", "AUTH_INVALID_API_KEY"]
+
+
+RULE = {"name": "By reference", "criteria": [{"field": "reference", "operator": "eq"}]}
+
+
+def instant(site, name: str) -> dict:
+    _, rule = site.send("POST", "/reconciliation/matching-rules", RULE)
+    rows = [{"id": name, "amount": 10, "reference": name, "currency": "USD"}]
+    return {"external_transactions": rows, "strategy": "one_to_one", "matching_rule_ids": [rule["rule_id"]]}
+
+
+def runs(site) -> int:
+    return len(site.send("GET", "/reconciliation")[1])
+
+
+def test_of_requests_sent_at_once_with_one_key_one_is_worked_on(site):
+    body, before = instant(site, "at once"), runs(site)
+
+    def send(_: int):
+        return site.send("POST", "/reconciliation/start-instant", body, **{"Idempotency-Key": "at once"})
+
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(send, range(6)))
+    assert answers == [answers[0]] * 6
+    assert answers[0][0] == 200
+    assert runs(site) == before + 1
+
+
+def kill(site, place: str, path: str, body, headers) -> None:
+    """Send a request whose process dies at the place, and start the server again."""
+    (site.data / "die").write_text(place)
+    with pytest.raises(OSError):  # the connection breaks off
+        site.send("POST", path, body, **headers)
+    site.processes[-1].wait(timeout=20)
+    site.start_web()
+
+
+def test_a_run_survives_a_kill_between_work_and_answer(site):
+    body, before, key = instant(site, "killed"), runs(site), {"Idempotency-Key": "killed"}
+    kill(site, "before the answer is kept", "/reconciliation/start-instant", body, key)
+    status, answer = site.send("POST", "/reconciliation/start-instant", body, **key)
+    assert status == 200
+    assert runs(site) == before + 1
+    assert site.send("GET", f"/reconciliation/{answer['reconciliation_id']}")[1]["status"] == "completed"
+    assert site.send("POST", "/reconciliation/start-instant", body, **key) == (200, answer)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", ["before the answer is kept", "before the answer is sent"])
+def test_an_entry_is_made_once_wherever_the_process_is_killed(site, place):
+    entry, key = {"reference": place, "amount": 10, "currency": "USD"}, {"Idempotency-Key": place}
+    kill(site, place, "/transactions", entry, key)
+    status, answer = site.send("POST", "/transactions", entry, **key)
+    assert (status, answer["reference"]) == (200, place)
+    assert site.send("POST", "/transactions", entry)[0] == 409  # it is there, once
