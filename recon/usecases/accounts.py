@@ -76,6 +76,12 @@ def create_account(by: Actor, *, name: str, scope: dict[str, Any] | None = None,
     return account
 
 
+def hold_still(account_id: int) -> None:
+    """Keep statements of the account from being replaced until this transaction is over: its lines are about to be
+    matched. A lock of the account's row, so that the database need not read anything twice."""
+    Account.objects.select_for_update(no_key=True).filter(pk=account_id).first()
+
+
 def checked_scope(scope: dict[str, Any] | None) -> dict[str, Any] | None:
     """The scope itself. Raises Refused if it is not one."""
     if scope is None:

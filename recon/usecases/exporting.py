@@ -14,6 +14,8 @@ Cell = str | Decimal | int | None
 Item = TypeVar("Item")
 
 CHUNK = 1000
+FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""What spreadsheets take for the beginning of a formula."""
 
 MATCH_HEADER = (
     "match", "state", "origin", "rule", "rule_version", "decided_by", "cleared_on", "currency", "statement_ids",
@@ -43,9 +45,10 @@ def unmatched_rows(run: MatchingRun) -> Iterator[Sequence[Cell]]:
 def neutral(cell: Cell) -> Cell:
     """A cell that no spreadsheet takes for a formula: texts that start like one get an apostrophe in front.
 
-    Numbers are left alone: they are ours, and a minus in front of an amount is no formula.
+    Numbers are left alone: they are ours, and a minus in front of an amount is no formula. A text is looked at after
+    its leading spaces, which some spreadsheets drop, and full-width signs count like their narrow twins.
     """
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
+    return f"'{cell}" if isinstance(cell, str) and cell.lstrip(" \n").startswith(FORMULA_SIGNS) else cell
 
 
 def _matches_after(run: MatchingRun, state: str, after: str) -> Page[MatchView]:

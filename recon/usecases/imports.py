@@ -142,16 +142,19 @@ def prepare(
     good_rows_only: bool = False,
     repeats: Repeats = "ask",
     replaces: Statement | None = None,
+    unowned: bool = False,
     accepting: Collection[str] = (),
 ) -> Prepared:
     """Read a file for an account, which need not be saved yet, without storing anything.
 
     `accepting` names questions (what they are about: sign, currency …) whose suggested answer will do, or, as
     "sign=as_given", the one suggestion that will. `replaces` is the statement that this one is a new issue of, with
-    `repeats="replace"`. Raises Refused if the file cannot be read, has row errors (unless `good_rows_only`), leaves
-    another question open, or repeats what is there (unless `repeats` says what to do about it).
+    `repeats="replace"`. `unowned` ledger entries are read as the account's are, but will be nobody's. Raises Refused
+    if the file cannot be read, has row errors (unless `good_rows_only`), leaves another question open, or repeats what
+    is there (unless `repeats` says what to do about it).
     """
-    arrived = _arrivals(account, side)
+    holder = None if unowned else account
+    arrived = _arrivals(holder, side)
     reading = read_source(source, name, account, side, mapping)
     _refuse_errors(reading, good_rows_only)
     if not reading.statements:
@@ -159,7 +162,7 @@ def prepare(
     if asked := [question.text for question in reading.questions if not {*_names(question)} & {*accepting}]:
         raise Refused(" ".join(asked))
     sha256 = sha256_of(source)
-    found = None if repeats == "import" else examine(reading, account, side, sha256)
+    found = None if repeats == "import" else examine(reading, holder, side, sha256)
     if found and repeats == "ask" and found.repeats:
         raise Refused(" ".join(each.text for each in found.repeats))
     comparison = _compared(account, found, replaces) if repeats == "replace" else None

@@ -26,7 +26,7 @@ from recon.models import (
     reserve_ids,
 )
 from recon.rows import MAX_UNITS, amount
-from recon.usecases.accounts import entries_in_scope, lines_in_scope, open_rows
+from recon.usecases.accounts import entries_in_scope, hold_still, lines_in_scope, open_rows
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor, record
 from recon.usecases.review import settle
@@ -87,6 +87,7 @@ def match_by_hand(
     needs a type.
     """
     with transaction.atomic():
+        hold_still(account.pk)
         rows = chosen_rows(account, line_ids, entry_ids)
         tie = add_up(rows, difference_type)
         if tie.problem:

@@ -18,6 +18,7 @@ from recon.usecases.errors import Refused
 from recon.usecases.events import Actor
 from recon.usecases.imports import (
     Prepared,
+    Repeats,
     discard_statement,
     prepare,
     reverse_ledger_import,
@@ -46,7 +47,8 @@ class Job:
     strategy: str = Strategy.ONE_TO_ONE
     grouping: str = ""
     is_dry_run: bool = False
-    again: bool = False  # although the account has the file already
+    repeats: Repeats = "ask"  # what to do about rows that the account has already
+    good_rows_only: bool = False  # of the statement; its bad rows are kept for repair
     currency: str = ""
     time_zone: str = "UTC"
     statement_mapping: Mapping[str, Any] | None = None
@@ -120,7 +122,9 @@ def _prepare(job: Job, account: Account, side: Side, path: Path, mapping: Mappin
             path,
             path.name,
             mapping=mapping,
-            repeats="import" if job.again or job.account is None else "ask",
+            repeats="import" if job.account is None else job.repeats,
+            good_rows_only=job.good_rows_only and side == Side.STATEMENT,
+            unowned=side == Side.LEDGER and job.account is not None and not (account.scope or {}).get("owned"),
             accepting=ASSUMED,
         )
     except Refused as refused:

@@ -20,6 +20,7 @@ from recon.models import (
     OpenItem,
     RunState,
 )
+from recon.usecases.accounts import hold_still
 from recon.usecases.claims import ClaimedError, claim_match
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor, record
@@ -34,6 +35,7 @@ def confirm_match(by: Actor, match: Match, *, difference_type: str = "", comment
     `difference_type` says what its difference is, if the person knows better than the rule.
     """
     with transaction.atomic():
+        hold_still(match.account_id)
         match = _decide(by, match, MatchState.CONFIRMED, comment)
         if difference_type:
             MatchDifference.objects.filter(match_id=match.pk).update(type=difference_type, comment=comment)

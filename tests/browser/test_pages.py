@@ -16,7 +16,7 @@ from django.contrib.auth.models import User
 from recon.models import Account, RunKind, Via
 from recon.usecases.account_settings import save_account
 from recon.usecases.events import Actor
-from recon.usecases.imports import import_ledger, import_pasted
+from recon.usecases.imports import import_ledger, import_pasted, import_statement
 from recon.usecases.rule_choice import versions_to_run
 from recon.usecases.runs import start_run
 from rules.authoring import OnScreen, create_rule
@@ -35,12 +35,17 @@ create_endpoint(by, "https://example.com/hooks/tieout", ["period.closed"])
 from recon.usecases.connectors import create_connector
 create_connector(by, url="https://blnk.example.com", key="key", name="Blnk")
 start_run(by, account, statement, versions_to_run([rule.pk]), kind=RunKind.INSTANT, is_dry_run=False)
+april = header + "900,2026-04-01,5.00,EUR,X,Y,bank\\n901,2026-04-31,-5.00,EUR,X,No such day,bank\\n"
+mapping = {"columns": {"booking_date": "date", "amount": "amount", "currency": "currency"}, "sign": "as_given"}
+import_statement(by, account, april.encode(), "april.csv", good_rows_only=True, mapping=mapping)
 """
 
 PAGES = {
     "overview": "/",
     "statements": "/statements/",
     "a statement": "first of /statements/",
+    "a bad row": "first of /statements/ rows/1/",
+    "discrepancies": "/statements/discrepancies/",
     "upload": "/statements/upload/",
     "new reconciliation": "/reconcile/",
     "ledger": "/ledger/",
@@ -57,6 +62,7 @@ PAGES = {
     "rule sets": "/rules/sets/",
     "a rule": "first of /rules/",
     "settings": "/settings/",
+    "import profiles": "/settings/import-profiles/",
     "an account": "first of /settings/",
     "a new account": "/accounts/new/",
     "connectors": "/settings/connectors/",

@@ -10,7 +10,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from recon.demo import practice
-from recon.models import Account, Claim, LedgerEntry, MatchingRun, OpenItem, StatementLine
+from recon.models import Account, Claim, LedgerEntry, MatchingRun, OpenItem, StatementLine, StatementRowError
 from recon.usecases.accounts import create_account
 from recon.usecases.events import Actor
 from rules.models import MatchingRule
@@ -164,3 +164,18 @@ def test_options_that_make_no_sense_are_refused(db, files, options, message):
 def test_a_file_that_is_not_there_is_refused(db, files):
     with pytest.raises(CommandError, match="there is no such file"):
         reconcile(files, statement="nowhere.csv")
+
+
+def test_rows_that_are_there_are_left_out_and_bad_ones_kept_as_on_the_pages(db, files):
+    create_account(Actor.command(), name="Practice", scope={"owned": True})
+    reconcile(files, "--account", "Practice")
+    longer = practice.statement_csv() + b"ext_900,1.00,2024-02-01T00:00:00Z,New,USD,NEW,bank\n"
+    (files / "longer.csv").write_bytes(longer + b"ext_901,1.0.0,2024-02-01T00:00:00Z,Bad,USD,BAD,bank\n")
+    more = practice.ledger_csv() + b"txn_900,1.00,2024-02-01T00:00:00Z,New,USD,NEW,books\n"
+    (files / "more.csv").write_bytes(more)
+    names = {"statement": "longer.csv", "ledger": "more.csv"}
+    with pytest.raises(CommandError, match=r"1\.0\.0"):
+        reconcile(files, "--account", "Practice", "--skip-known", **names)
+    result = reconcile(files, "--account", "Practice", "--skip-known", "--good-rows", **names)
+    assert result["matched_transactions"] + result["unmatched_transactions"] == 1
+    assert StatementRowError.objects.get().found == "1.0.0"

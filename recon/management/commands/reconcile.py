@@ -42,7 +42,9 @@ class Command(BaseCommand):
         add("--dry-run", action="store_true", help="store the outcome but settle nothing")
         add("--json", action="store_true", help="print one JSON object as the last line")
         add("--account", metavar="NAME", help="an existing account (default: one of its own for each call)")
-        add("--again", action="store_true", help="import although the account has the file already")
+        add("--again", action="store_true", help="import also what the account has already")
+        add("--skip-known", action="store_true", help="leave out rows that the account has already")
+        add("--good-rows", action="store_true", help="leave out rows of the statement that cannot be read, for repair")
         add("--currency", default="", metavar="CODE", help="of amounts that name none")
         add("--time-zone", default="UTC", metavar="ZONE", help="of the days in the files (default: %(default)s)")
         add("--rate", action="append", default=[], metavar="USD/EUR=0.92", help="ledger units per statement unit")
@@ -82,7 +84,8 @@ def job_of(options: dict[str, Any]) -> Job:
         strategy=options["strategy"],
         grouping=options["grouping"],
         is_dry_run=options["dry_run"],
-        again=options["again"],
+        repeats="import" if options["again"] else "skip" if options["skip_known"] else "ask",
+        good_rows_only=options["good_rows"],
         currency=currency_code(options["currency"]),
         time_zone=options["time_zone"],
         statement_mapping=mapping_of(options["statement_mapping"]),
