@@ -46,6 +46,13 @@ def change_account(by: Actor, account: Account, settings: Mapping[str, Any]) -> 
     return locked
 
 
+def keep_number(by: Actor, account: Account) -> None:
+    """Store the number that somebody chose for an account which has none yet."""
+    stored = Account.objects.get(pk=account.pk)
+    if account.number and not stored.number:
+        change_account(by, stored, {"number": account.number})
+
+
 def set_rules(by: Actor, account: Account, rule_ids: Sequence[str]) -> None:
     """The account's ordered rule set."""
     with transaction.atomic():

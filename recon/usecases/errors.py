@@ -17,3 +17,11 @@ class Refused(Exception):  # noqa: N818 - it is an answer, not a fault
         super().__init__(message)
         self.message = message
         self.row_errors = tuple(row_errors)
+
+
+class SeveralAccounts(Refused):
+    """A file holds statements of several accounts, and nothing says which one is meant; `numbers` are theirs."""
+
+    def __init__(self, message: str, numbers: Sequence[str]) -> None:
+        super().__init__(message)
+        self.numbers = tuple(numbers)

@@ -28,13 +28,16 @@ from recon.usecases.duplicates import (
     repeated_number,
     repeated_rows,
 )
-from recon.usecases.errors import Refused
+from recon.usecases.errors import Refused, SeveralAccounts
 from recon.usecases.files import Source, content, sha256_of
 from recon.usecases.import_profiles import profile_of
 from recon.usecases.import_rows import final_status, keyed
 from recon.usecases.ledger_changes import LedgerChanges, ledger_changes
 from recon.usecases.statement_facts import reading_facts
 from recon.wording import counted
+
+_NAMED = 6
+"""Account numbers a refusal lists."""
 
 BANK_FORMATS = ("mt940", "mt942", "camt", "bai2")
 """What only banks write: on the ledger's side such a file is in the wrong place."""
@@ -177,8 +180,10 @@ def _of_account(reading: Reading, account: Account | None) -> Reading:
     if own in numbers:
         mine = tuple(each for each in reading.statements if bare_number(each.account) == own)
         return replace(reading, statements=mine)
-    named = ", ".join(str(number) for number in numbers.values())
-    raise Refused(f"The file holds statements of several accounts ({named}); give the account one of these numbers.")
+    found = [str(number) for number in numbers.values()]
+    named = ", ".join(found[:_NAMED]) + (f" and {len(found) - _NAMED} more" if len(found) > _NAMED else "")
+    message = f"The file holds statements of several accounts ({named}); give the account one of these numbers."
+    raise SeveralAccounts(message, found)
 
 
 def totals_in_words(reading: Reading, side: Side) -> tuple[str, ...]:

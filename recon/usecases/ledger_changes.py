@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -25,7 +26,9 @@ from recon.models import (
 )
 from recon.rows import amount
 from recon.usecases.accounts import unfinished_imports
+from recon.usecases.bulk import read_queryset
 from recon.usecases.discrepancies import Finding, open_for_ledger
+from recon.usecases.duplicates import MONEY
 from recon.usecases.events import Actor, record
 from recon.usecases.import_rows import final_status
 from recon.usecases.taking_back import withdraw_suggestions_on
@@ -35,7 +38,6 @@ COMPARED: Final = (
     "type_code", "source", "destination", "parent_transaction", "status",
 )  # fmt: skip
 _KEYS: Final = ("reference_key", "description_key", "counterparty_key")
-_CHUNK: Final = 10_000
 
 
 @dataclass(frozen=True)
@@ -75,43 +77,54 @@ class LedgerChanges:
 
 
 def ledger_changes(account: Account | None, rows: pa.Table) -> LedgerChanges:
-    """Compare a file's keyed rows with the entries of the same ids. Ids that a file repeats are none."""
-    named = _with_own_id(rows)
-    if not named.num_rows:
+    """Compare a file's keyed rows with the entries of the same ids. Ids that either side repeats are none."""
+    entries = LedgerEntry.objects.filter(account_id=account.pk if account else None, external_id__isnull=False)
+    entries = entries.exclude(import_number__in=unfinished_imports())
+    if not rows.num_rows or rows["external_id"].null_count == rows.num_rows or not entries.exists():
         return LedgerChanges()
-    status = final_status(named["status"])
-    named = named.set_column(named.column_names.index("status"), "status", status)
-    same: list[int] = []
-    changed: list[ChangedEntry] = []
-    for start in range(0, named.num_rows, _CHUNK):
-        piece = {row["external_id"]: row for row in named.slice(start, _CHUNK).to_pylist()}
-        stored = _stored(account, piece)
-        settled = _settled(entry.pk for entry in stored)
-        for entry in stored:
-            row = piece[entry.external_id or ""]
-            if _facts(row) == _stored_facts(entry):
-                same.append(row["position"])
-            else:
-                changed.append(ChangedEntry(entry, row, entry.pk in settled))
-    return LedgerChanges(pa.array(same, pa.int64()), tuple(changed))
+    if rows.num_rows <= FEW:
+        entries = entries.filter(external_id__in=rows["external_id"].drop_null().unique().to_pylist())
+    stored = read_queryset(entries.order_by(), ["id", "external_id", *COMPARED])
+    status = final_status(rows["status"])
+    fresh = rows.set_column(rows.column_names.index("status"), "status", status)
+    with duckdb.connect() as con:
+        con.register("stored_rows", stored)
+        con.register("fresh_rows", fresh.select(["position", "external_id", *COMPARED]))
+        pairs = con.execute(_COMPARE).to_arrow_table()
+    same = pairs.filter(pairs["is_same"])["position"].combine_chunks().cast(pa.int64())
+    return LedgerChanges(same, _changed(pairs.filter(pc.invert(pairs["is_same"])), fresh))
 
 
-def _with_own_id(rows: pa.Table) -> pa.Table:
-    """The rows whose id no other row of the file has."""
-    counts = pc.value_counts(rows["external_id"].drop_null())
-    if not len(counts):
-        return rows.slice(0, 0)
-    once = counts.field("values").filter(pc.equal(counts.field("counts"), 1))
-    return rows.filter(pc.is_in(rows["external_id"], once))
+FEW: Final = 10_000
+"""Rows whose ids are looked up; for more, reading all of the owner's entries is cheaper."""
+
+_PLAIN = [name for name in COMPARED if name not in {"units", "scale", "booking_date", "value_date"}]
+_AGREE = " AND ".join(
+    [
+        "f.money = s.money",
+        "f.booking_date IS NOT DISTINCT FROM s.booking_date",
+        "f.value_date IS NOT DISTINCT FROM s.value_date",
+        *(f"coalesce(f.{name}, '') = coalesce(s.{name}, '')" for name in _PLAIN),
+    ]
+)
+_COMPARE = f"""
+    WITH fresh AS (SELECT *, {MONEY} AS money FROM fresh_rows QUALIFY count(*) OVER (PARTITION BY external_id) = 1),
+    stored AS (SELECT *, {MONEY} AS money FROM stored_rows QUALIFY count(*) OVER (PARTITION BY external_id) = 1)
+    SELECT f.position, s.id, {_AGREE} AS is_same FROM fresh f JOIN stored s ON s.external_id = f.external_id
+    ORDER BY f.position
+"""  # noqa: S608 - constants of ours
 
 
-def _stored(account: Account | None, rows: dict[str, dict[str, Any]]) -> list[LedgerEntry]:
-    """The owner's entries with these ids, each id once."""
-    entries = LedgerEntry.objects.filter(account_id=account.pk if account else None, external_id__in=list(rows))
-    found: dict[str | None, list[LedgerEntry]] = {}
-    for entry in entries.exclude(import_number__in=unfinished_imports()).order_by("id"):
-        found.setdefault(entry.external_id, []).append(entry)
-    return [entries[0] for entries in found.values() if len(entries) == 1]
+def _changed(pairs: pa.Table, rows: pa.Table) -> tuple[ChangedEntry, ...]:
+    """The entries and rows of pairs that are not the same."""
+    entries = LedgerEntry.objects.in_bulk(pairs["id"].to_pylist())
+    settled = _settled(entries)
+    differing = rows.filter(pc.is_in(rows["position"], pairs["position"].combine_chunks()))
+    by_position = {row["position"]: row for row in differing.to_pylist()}
+    return tuple(
+        ChangedEntry(entries[pk], by_position[position], pk in settled)
+        for position, pk in zip(pairs["position"].to_pylist(), pairs["id"].to_pylist(), strict=True)
+    )
 
 
 def _settled(ids: Iterable[int]) -> set[int]:

@@ -15,7 +15,7 @@ from recon.models import Account, ImportProfile, Side, Statement
 from recon.rows import amount
 from recon.statements.currencies import UNKNOWN
 from recon.statements.model import MORE_ROWS, Reading, StatementError
-from recon.usecases.errors import Refused
+from recon.usecases.errors import Refused, SeveralAccounts
 from recon.usecases.files import Source
 from recon.usecases.import_preview import Preview, preview
 from recon.usecases.imports import Repeats
@@ -59,6 +59,7 @@ def preview_context(source: Source, name: str, account: Account | None, side: Si
         "side": side.label,
         "is_statement": side == Side.STATEMENT,
         "account_was": account.pk if account else "",
+        "account_number": data.get("account_number", ""),
         "warned": WARNED,
         "profiles": ImportProfile.objects.order_by("name"),
     }
@@ -108,6 +109,14 @@ def chosen_mapping(data: QueryDict) -> dict[str, Any] | None:
         profile = ImportProfile.objects.filter(pk=after_key(wanted) or 0).first()
         return dict(profile.mapping) if profile else {}
     return posted_mapping(data)
+
+
+def with_number(account: Account | None, data: QueryDict) -> Account | None:
+    """The account as if it had the number somebody chose for a file with several; nothing is stored by this."""
+    number = data.get("account_number")
+    if account is not None and number and data.get("account_was") == str(account.pk):
+        account.number = str(number)[:64]
+    return account
 
 
 def chosen_repeats(data: QueryDict) -> Repeats:
@@ -196,6 +205,8 @@ def ledger_choices(found: Preview) -> list[Choice]:
 
 def refusal_context(refused: Refused, mapping: dict[str, Any] | None, data: QueryDict, side: Side) -> dict[str, Any]:
     """Why the whole file is refused; with its columns where it is a table, so that the mapping can be put right."""
+    if isinstance(refused, SeveralAccounts):
+        return {"numbers": refused.numbers}
     error = refused.__cause__
     context: dict[str, Any] = {"refusal": refused.message, "row_errors": refused.row_errors[:SHOWN_ERRORS]}
     if not isinstance(error, StatementError) or not error.header:

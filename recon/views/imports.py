@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from recon.forms import after_key
 from recon.models import Account, LedgerImport, Side, StagedFile, Statement
 from recon.partials import page_or_fragment
+from recon.usecases.account_settings import keep_number
 from recon.usecases.errors import Refused
 from recon.usecases.files import drop_staged, stage_file
 from recon.usecases.finding import page_of
@@ -24,7 +25,13 @@ from recon.usecases.imports import (
     import_statement,
     reverse_ledger_import,
 )
-from recon.views.import_preview import chosen_mapping, chosen_repeats, chosen_statement, preview_context
+from recon.views.import_preview import (
+    chosen_mapping,
+    chosen_repeats,
+    chosen_statement,
+    preview_context,
+    with_number,
+)
 from recon.views.people import on_screen
 from recon.wording import counted
 
@@ -62,7 +69,7 @@ def import_file(request: HttpRequest, side: Side, token: str) -> HttpResponse:
             request, "This upload is no longer waiting: it was imported or skipped, or it is over a day old."
         )
         return redirect("statements" if side == Side.STATEMENT else "ledger_imports")
-    account = Account.objects.for_people().filter(pk=account_key(request) or 0).first()
+    account = with_number(Account.objects.for_people().filter(pk=account_key(request) or 0).first(), request.POST)
     refusal = ""
     if request.method == "POST" and request.POST.get("action") in {"import", "import_good_rows"}:
         try:
@@ -103,6 +110,7 @@ def stored(request: HttpRequest, side: Side, staged: StagedFile, account: Accoun
         repeats=repeats,
         replaces=chosen_statement(account, request.POST),
     )  # fmt: skip
+    keep_number(by, account)
     drop_staged(staged)
     messages.success(request, import_message(statement))
     return redirect("statement", upload_id=statement.pk)

@@ -16,12 +16,19 @@ from recon.context import address
 from recon.forms import after_key
 from recon.models import Account, MatchingRun, RunKind, Side, StagedFile, Statement, Strategy
 from recon.partials import page_or_fragment
+from recon.usecases.account_settings import keep_number
 from recon.usecases.errors import Refused
 from recon.usecases.files import Source, drop_staged, stage_file
 from recon.usecases.imports import import_pasted, import_statement
 from recon.usecases.rule_choice import default_rules, moved, rule_choices, versions_to_run
 from recon.usecases.runs import start_run
-from recon.views.import_preview import chosen_mapping, chosen_repeats, chosen_statement, preview_context
+from recon.views.import_preview import (
+    chosen_mapping,
+    chosen_repeats,
+    chosen_statement,
+    preview_context,
+    with_number,
+)
 from recon.views.imports import import_message, posted_file
 from recon.views.people import on_screen
 
@@ -75,6 +82,7 @@ def order_of(request: HttpRequest, *, with_file: bool = True) -> Order:
     source = data.get("source") or ("statement" if statement else "file")
     chosen = accounts.filter(pk=after_key(data.get("account")) or 0).first()
     account = statement.account if statement and source == "statement" else chosen or accounts.first()
+    account = with_number(account, data)
     staged = staged_before(request, data.get("staged", ""))
     if with_file and request.FILES.get("file"):
         staged = stage_file(on_screen(request), posted_file(request))
@@ -176,6 +184,7 @@ def statement_of(request: HttpRequest, order: Order, account: Account) -> Statem
         repeats=chosen_repeats(request.POST),
         replaces=chosen_statement(account, request.POST),
     )  # fmt: skip
+    keep_number(by, account)
     drop_staged(order.staged)
     messages.success(request, import_message(statement))
     return statement

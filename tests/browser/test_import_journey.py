@@ -44,10 +44,12 @@ def map_columns(page: Page) -> None:
     """Nothing in this file is called an amount: the columns are named by hand, and the preview follows at once."""
     preview = page.locator("#import-preview")
     expect(preview).to_contain_text("No column of amounts was found")
-    for role, column in (("amount", "Bewegung"), ("booking_date", "Tag"), ("currency", "Waehrung")):
-        page.locator(f"#column-{role}").select_option(column)
+    columns = {"amount": "Bewegung", "booking_date": "Tag", "currency": "Waehrung", "description": "Notiz"}
+    for role, column in columns.items():
+        with page.expect_response("**/statements/upload/**"):  # a person looks at the preview before going on
+            page.locator(f"#column-{role}").select_option(column)
+        expect(page.locator(f"#column-{role}")).to_have_value(column)
         page.wait_for_load_state("networkidle")
-    page.locator("#column-description").select_option("Notiz")
     expect(preview).to_contain_text("INV-1 Stuhl")
     expect(preview).to_contain_text("2 lines in EUR: 52.75 in, 5.00 out, net +47.75")
     expect(preview).to_contain_text("Rows that cannot be read")
@@ -64,6 +66,8 @@ def repair_both_rows(page: Page) -> None:
     page.get_by_role("button", name="Add it as a line").click()
     expect(page.locator("#messages")).to_contain_text("1 is left")
     page.locator("input.is-invalid").fill("12,34")
+    page.locator("input.is-invalid").blur()
+    expect(page.locator("#row-repair")).to_contain_text("It becomes")
     page.get_by_role("button", name="Add it as a line").click()
     expect(page.locator("#messages")).to_contain_text("That was the last.")
     expect(page.locator("#unread-rows")).to_have_count(0)

@@ -9,7 +9,7 @@ import openpyxl
 import pytest
 import xlsxwriter
 
-from recon.usecases.exporting import neutral
+from recon.usecases.exporting import Cell, neutral
 from recon.views.exports import csv_lines, write_cell
 
 FORMULAS = ["=1+1", "+49 30 1234", "-2+3", "@SUM(A1)", "\t=1", "\r=1", " =1", "\n=1", "＝1+1", "＠x"]
@@ -23,8 +23,11 @@ def test_a_text_that_starts_like_a_formula_is_a_text(text):
     assert line.strip('"').startswith("'")
 
 
-@pytest.mark.parametrize("cell", ["INV-1", "5-3=2", "", None, 7, Decimal("-12.50"), Decimal("1E+3")])
-def test_everything_else_stays_as_it_is(cell):
+OTHERS: list[Cell] = ["INV-1", "5-3=2", "", None, 7, Decimal("-12.50"), Decimal("1E+3")]
+
+
+@pytest.mark.parametrize("cell", OTHERS)
+def test_everything_else_stays_as_it_is(cell: Cell):
     assert neutral(cell) == cell
 
 
@@ -34,7 +37,8 @@ def test_a_negative_amount_is_a_number_in_both_kinds_of_files():
     file = io.BytesIO()
     with xlsxwriter.Workbook(file, {"strings_to_formulas": False}) as book:
         sheet = book.add_worksheet()
-        for row, cell in enumerate([Decimal("-12.50"), *FORMULAS]):
+        written: list[Cell] = [Decimal("-12.50"), *FORMULAS]
+        for row, cell in enumerate(written):
             write_cell(sheet, row, 0, neutral(cell), None)
     cells = [row[0] for row in openpyxl.load_workbook(file).active.iter_rows()]
     assert (cells[0].value, cells[0].data_type) == (-12.5, "n")

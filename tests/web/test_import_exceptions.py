@@ -238,3 +238,40 @@ def test_the_account_page_shows_the_chain_of_statements(client, account, importe
         page = client.get(f"/accounts/{account.pk}/").content.decode()
     assert page.index("april.csv</a>") < page.index("march.csv</a>")
     assert "After the one before" in page
+
+
+def test_a_page_of_more_bad_rows_than_can_be_kept_stays_small_and_imports_nothing(client, account, upload):
+    bad = "".join(f"{n},2026-02-31,-1.00,EUR,R{n},x,bank\n" for n in range(10_050))
+    url = upload(MARCH + bad)
+    named = {"booking_date": "date", "amount": "amount", "currency": "currency"}
+    mapping = json.dumps({"columns": named, "sign": "as_given"})
+    columns = {f"column_{role}": name for role, name in named.items()}
+    data = {"account": account.pk, "account_was": account.pk, "mapping": mapping, **columns}
+    page = client.post(url, data).content.decode()
+    assert "over 10,000" in page
+    assert "the first 100 are shown" in page
+    assert len(page) < 120_000
+    refused = client.post(url, {**data, "action": "import_good_rows"})
+    assert "Too many rows cannot be read to keep them for repair" in refused.content.decode()
+    assert not Statement.objects.exists()
+
+
+def mt940_of(number: str, amount: str) -> str:
+    return (
+        f":20:X\n:25:{number}\n:28C:1/1\n:60F:C260301EUR0,00\n:61:2603020302C{amount}NTRFREF\n"
+        f":62F:C260331EUR{amount}\n-\n"
+    )
+
+
+def test_of_a_file_with_several_accounts_one_is_chosen_and_remembered(client, account, upload):
+    url = upload(mt940_of("111111", "10,00") + mt940_of("222222", "20,00"), "both.sta")
+    page = client.get(url).content.decode()
+    assert "Which one is meant?" in page
+    data = {"account": account.pk, "account_was": account.pk, "account_number": "222222"}
+    page = client.post(url, data).content.decode()
+    assert "1 line in EUR: 20.00 in, 0.00 out" in page
+    account.refresh_from_db()
+    assert account.number == ""
+    client.post(url, {**data, "action": "import"})
+    account.refresh_from_db()
+    assert (account.number, StatementLine.objects.get().units) == ("222222", 2000)
