@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
-from typing import Self, cast
+from typing import Any, Self, TypeVar, cast
 from uuid import uuid4
 
 import pyarrow as pa
@@ -29,6 +29,8 @@ from recon.usecases.preview_pairs import Pair, examples, explained, near_misses
 from recon.usecases.run_input import next_entry_id
 from rules.criteria import Rule
 from rules.criteria.scope import whole_days
+
+Thing = TypeVar("Thing")
 
 SAMPLE = 100_000
 """Lines a preview looks at; of a longer statement every n-th line."""
@@ -130,13 +132,14 @@ def preview_rule(rule: Rule, statement: Statement, watch: Watch | None = None) -
         return replace(preview, refused=str(error))
     if watch.superseded:
         raise Superseded
+    shown = explained(rule, [*examples(outcome, lines, entries), *near_misses(outcome, lines, entries)], options)
     return replace(
         preview,
         matched=_lines_in(outcome, "confirmed"),
         suggested=_lines_in(outcome, "suggested"),
         candidates=outcome.rules[0].candidates,
-        examples=explained(rule, examples(outcome, lines, entries), options),
-        near_misses=explained(rule, near_misses(outcome, lines, entries), options),
+        examples=[each for each in shown if each.state],
+        near_misses=[each for each in shown if not each.state],
         seconds=time.perf_counter() - started,
     )
 
@@ -162,28 +165,28 @@ def preview_options(account: Account, watch: Watch) -> Options:
 
 
 class Recent:
-    """The last few tables read, for a minute: while somebody types, the same rows are tried again and again."""
+    """The last few things read, for some minutes: while somebody types, the same rows are tried again and again."""
 
-    kept = 4
-    seconds = 60.0
+    kept = 6
+    seconds = 300.0
 
     def __init__(self) -> None:
-        self._tables: dict[Hashable, tuple[float, pa.Table]] = {}
+        self._things: dict[Hashable, tuple[float, Any]] = {}
         self._lock = threading.Lock()
 
-    def table(self, key: Hashable, read: Callable[[], pa.Table]) -> pa.Table:
+    def get(self, key: Hashable, read: Callable[[], Thing]) -> Thing:
         """What `read` gave for the key a moment ago, or gives now."""
         now = time.monotonic()
         with self._lock:
-            self._tables = {other: kept for other, kept in self._tables.items() if kept[0] > now}
-            if key in self._tables:
-                return self._tables[key][1]
-        table = read()
+            self._things = {other: kept for other, kept in self._things.items() if kept[0] > now}
+            if key in self._things:
+                return cast("Thing", self._things[key][1])
+        thing = read()
         with self._lock:
-            self._tables[key] = (now + self.seconds, table)
-            for oldest in list(self._tables)[: -self.kept]:
-                del self._tables[oldest]
-        return table
+            self._things[key] = (now + self.seconds, thing)
+            for oldest in list(self._things)[: -self.kept]:
+                del self._things[oldest]
+        return thing
 
 
 _recent = Recent()
@@ -195,7 +198,7 @@ def _lines(statement: Statement) -> tuple[pa.Table, int]:
     if every > 1:
         lines = lines.annotate(place=F("position") % every).filter(place=0)
     key = (statement.pk, every)
-    return _recent.table(key, lambda: all_rows(statement.account, Side.STATEMENT, lines)), every
+    return _recent.get(key, lambda: all_rows(statement.account, Side.STATEMENT, lines)), every
 
 
 def _entries(
@@ -203,11 +206,11 @@ def _entries(
 ) -> tuple[pa.Table, tuple[date, date] | None]:
     account = statement.account
     entries: QuerySet[LedgerEntry] = entries_in_scope(account)
-    days = None
-    if entries.order_by()[: LEDGER_LIMIT + 1].count() > LEDGER_LIMIT and (days := _days(rules, lines)):
-        entries = entries.filter(Q(booking_date__range=days) | Q(booking_date__isnull=True))
-    key = (statement.pk, days, next_entry_id())  # an entry that arrives makes another key
-    table = _recent.table(key, lambda: all_rows(account, Side.LEDGER, entries))
+    known = (statement.pk, next_entry_id())  # an entry that arrives makes another key
+    count = _recent.get((*known, "count"), lambda: entries.order_by()[: LEDGER_LIMIT + 1].count())
+    days = _days(rules, lines) if count > LEDGER_LIMIT else None
+    wanted = entries if days is None else entries.filter(Q(booking_date__range=days) | Q(booking_date__isnull=True))
+    table = _recent.get((*known, days), lambda: all_rows(account, Side.LEDGER, wanted))
     return table.append_column("transaction_id", table["external_id"]), days
 
 

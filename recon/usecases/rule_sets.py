@@ -129,10 +129,11 @@ def arrange_rules(by: Actor, account: Account, places: Places) -> None:
     wanted = list(dict(places).items())
     with transaction.atomic():
         Account.objects.select_for_update().get(pk=account.pk)
+        before = list(account.rule_places.order_by("position", "pk").values_list("rule_id", "enabled"))
         known = set(MatchingRule.objects.listed().filter(pk__in=dict(wanted)).values_list("pk", flat=True))
+        known |= dict(before).keys()  # one that was archived meanwhile keeps its place
         if missing := [rule_id for rule_id, _ in wanted if rule_id not in known]:
             raise Refused(f"There is no rule {missing[0]}; it may have been deleted or archived meanwhile.")
-        before = list(account.rule_places.order_by("position", "pk").values_list("rule_id", "enabled"))
         if before == wanted:
             return
         account.rule_places.all().delete()

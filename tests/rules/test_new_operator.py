@@ -9,6 +9,7 @@ from recon.usecases.previews import preview_rule
 from rules.criteria import OPERATORS, Inputs, Operator, RuleError, parse_rule
 from rules.criteria.ideas import Seen, ideas
 from rules.criteria.operators import Blocking
+from rules.criteria.schema import criterion_schema
 from rules.drafts import draft_of
 from tests.cast import make_account, make_entries, make_statement, row
 from tests.rules.posting import posted
@@ -84,6 +85,18 @@ def test_a_new_operator_is_offered_for_its_fields_and_says_itself(client, new_op
 
 def test_a_new_operator_is_among_what_a_suggestion_tries(new_operators):
     assert "opposite" in {each.operator.name for each in ideas(Seen())}
+
+
+def test_a_new_operator_is_in_the_schema_with_its_inputs(new_operators):
+    variants = {
+        (each["properties"]["field"]["const"], each["properties"]["operator"]["enum"][0]): each
+        for each in criterion_schema()["oneOf"]
+    }
+    assert set(variants["amount", "opposite"]["properties"]) == {"field", "operator"}
+    assert set(variants["reference", "same_length"]["properties"]) == {
+        *("field", "operator", "value", "loose", "ledger_field", "applies_to")
+    }
+    assert ("date", "opposite") not in variants
 
 
 def test_a_new_operator_is_saved_and_matched(client, new_operators):

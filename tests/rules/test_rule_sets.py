@@ -9,6 +9,8 @@ from django.utils import timezone
 from recon.models import Event, MatchingRun, RunRule, reserve_ids
 from recon.usecases.errors import Refused
 from recon.usecases.rule_sets import arrange_rules, find_overlaps, rule_places
+from rules.authoring import OnScreen, set_status
+from rules.models import RuleStatus
 from tests.cast import (
     SAME_AMOUNT,
     SAME_REFERENCE,
@@ -115,6 +117,15 @@ def test_the_page_moves_pauses_adds_and_removes_without_javascript(client, accou
     post(client, account, f"resume:{ids[1]}")
     assert post(client, account, f"remove:{ids[2]}").headers["Location"] == reverse("rule_set", args=[account.pk])
     assert names(account) == ["Same reference", "Exact"]
+
+
+def test_an_archived_rule_keeps_its_place_and_hinders_nobody(client, account, alice, ids):
+    for rule_id in ids:
+        post(client, account, "add", add_rule=rule_id)
+    set_status(OnScreen(alice), ids[0], RuleStatus.ARCHIVED)
+    post(client, account, f"up:{ids[2]}")
+    assert names(account) == ["Exact", "Same amount", "Same reference"]
+    assert rule_places(account)[0].rule.status == "archived"
 
 
 def test_dragging_sends_the_new_order_and_gets_the_list(client, account, ids):
