@@ -8,6 +8,7 @@ from django.urls import include, path
 from recon.models import Side
 from recon.views import (
     accounts,
+    api_keys,
     audit,
     connectors,
     discrepancies,
@@ -75,6 +76,9 @@ urlpatterns = [
     path("settings/connectors/<int:connector_id>/delete/", connectors.connector_delete, name="connector_delete"),
     path("settings/connectors/syncs/<int:sync_id>/progress/", connectors.sync_progress, name="sync_progress"),
     path("settings/connectors/syncs/<int:sync_id>/cancel/", connectors.sync_cancel, name="sync_cancel"),
+    path("settings/api-keys/", api_keys.api_keys, name="api_keys"),
+    path("settings/api-keys/new/", api_keys.api_key_new, name="api_key_new"),
+    path("settings/api-keys/<int:key_id>/revoke/", api_keys.api_key_revoke, name="api_key_revoke"),
     path("settings/webhooks/", webhooks.webhooks, name="webhooks"),
     path("settings/webhooks/new/", webhooks.webhook_new, name="webhook_new"),
     path("settings/webhooks/<int:webhook_id>/", webhooks.webhook, name="webhook"),

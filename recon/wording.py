@@ -44,6 +44,10 @@ STATUSES = {
     "enabled": Status("circle-check", "Enabled", "good"),
     "disabled": Status("player-pause", "Disabled", "neutral"),
     "archived": Status("archive", "Archived", "neutral"),
+    # API keys
+    "active": Status("circle-check", "Active", "good"),
+    "expired": Status("clock", "Expired", "neutral"),
+    "revoked": Status("ban", "Revoked", "neutral"),
     # webhooks
     "pending": Status("hourglass", "Waiting", "busy"),
     "delivered": Status("circle-check", "Delivered", "good"),

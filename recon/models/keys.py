@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 from django.db.models.functions import Now
+from django.utils import timezone
 
 
 class KeyScope(models.TextChoices):
@@ -44,6 +45,17 @@ class ApiKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
+
+    @property
+    def state(self) -> str:
+        if self.revoked_at is not None:
+            return "revoked"
+        return "expired" if self.expires_at is not None and self.expires_at <= timezone.now() else "active"
+
+    @property
+    def is_of_service(self) -> bool:
+        """Whether it belongs to a service account, which cannot sign in."""
+        return not self.user.has_usable_password()
 
     def allows(self, scope: str) -> bool:
         return scope in self.scopes or KeyScope.ADMIN in self.scopes

@@ -27,15 +27,23 @@ def digest(key: str) -> str:
 
 @transaction.atomic
 def create_key(
-    by: Actor, user: User, name: str, scopes: Sequence[str], *, expires_at: datetime | None = None
+    by: Actor,
+    owner: User | str,
+    name: str,
+    scopes: Sequence[str],
+    *,
+    expires_at: datetime | None = None,
+    requests_per_minute: int | None = None,
 ) -> tuple[ApiKey, str]:
-    """Make a key for `user` and return it with its text, which nobody can read again."""
+    """Make a key for a user, or for the service account of a name, and return it with its text, which nobody can read
+    again. Raises Refused."""
     unknown = [scope for scope in scopes if scope not in KeyScope.values]
     if unknown or not scopes:
         found = f"{', '.join(unknown)} is no scope" if unknown else "no scope was given"
         raise Refused(f"{found}; expected one or more of {', '.join(KeyScope.values)}")
     if expires_at is not None and expires_at <= timezone.now():
         raise Refused("the expiry lies in the past; expected a later time")
+    user = service_account(by, owner) if isinstance(owner, str) else owner
     text = KEY_START + secrets.token_urlsafe(32)
     key = ApiKey.objects.create(
         name=name,
@@ -44,6 +52,7 @@ def create_key(
         user=user,
         scopes=sorted(set(scopes)),
         expires_at=expires_at,
+        requests_per_minute=requests_per_minute,
     )
     record(by, "API key created", "key", key.pk, after={"name": name, "scopes": key.scopes, "user": user.username})
     return key, text

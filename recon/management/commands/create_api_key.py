@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from recon.models import KeyScope
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor
-from recon.usecases.keys import create_key, service_account
+from recon.usecases.keys import create_key
 
 
 class Command(BaseCommand):
@@ -23,8 +23,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, name: str, scopes: str, **options: Any) -> None:
         by = Actor.command()
         try:
-            user = service_account(by, name)
-            _, text = create_key(by, user, name, [scope.strip() for scope in scopes.split(",") if scope.strip()])
+            _, text = create_key(by, name, name, [scope.strip() for scope in scopes.split(",") if scope.strip()])
         except Refused as error:
             raise CommandError(str(error)) from error
         self.stdout.write(text)
