@@ -87,10 +87,14 @@ class SettingField:
     options: tuple[tuple[str, str], ...]
 
 
-def role_fields(columns: dict[Role, tuple[str, ...]], side: Side) -> list[RoleField]:
+BOOK_WORDS: dict[Role, str] = {"debit": "Debit (money in)", "credit": "Credit (money out)"}
+"""In the books of an asset account: what a bank writes as credit is a debit there."""
+
+
+def role_fields(columns: dict[Role, tuple[str, ...]], side: Side, *, debit_is_in: bool = False) -> list[RoleField]:
     """A field per role; texts may be joined of several columns and have one more slot than columns."""
     fields = []
-    for role, label in ROLE_WORDS.items():
+    for role, label in (ROLE_WORDS | (BOOK_WORDS if debit_is_in else {})).items():
         if side == Side.STATEMENT and role in LEDGER_ROLES:
             continue
         names = columns.get(role, ())

@@ -11,7 +11,7 @@ from django.http import QueryDict
 
 from recon.forms import after_key
 from recon.import_form import carried, encodings, posted_mapping, role_fields, setting_fields
-from recon.models import Account, ImportProfile, Side, Statement
+from recon.models import Account, AccountKind, ImportProfile, Side, Statement
 from recon.rows import amount
 from recon.statements.currencies import UNKNOWN
 from recon.statements.model import MORE_ROWS, Reading, StatementError
@@ -61,13 +61,14 @@ def preview_context(source: Source, name: str, account: Account | None, side: Si
         "account_was": account.pk if account else "",
         "account_number": data.get("account_number", ""),
         "warned": WARNED,
+        "books": books_in_words(side, account),
         "profiles": ImportProfile.objects.order_by("name"),
     }
     mapping = chosen_mapping(data)
     try:
         found = preview(source, name, account, side, mapping)
     except Refused as refused:
-        return context | refusal_context(refused, mapping, data, side)
+        return context | refusal_context(refused, mapping, data, side, debit_is_in(side, account))
     reading = found.reading
     has_rows = reading.lines.num_rows > 0 and not reading.questions
     too_many = any(error.expected == MORE_ROWS for error in reading.errors)
@@ -95,8 +96,21 @@ def preview_context(source: Source, name: str, account: Account | None, side: Si
         "used_profile": str(found.profile.pk) if found.profile else data.get("profile", "") if mapping else "",
         "read_by": found.profile,
         **choice_context(found, side, data),
-        **mapping_context(reading, side),
+        **mapping_context(reading, side, debit_is_in(side, account)),
     }
+
+
+def debit_is_in(side: Side, account: Account | None) -> bool:
+    """In the books of an asset account, and of nobody in particular, debit is money in."""
+    return side == Side.LEDGER and (account is None or account.kind == AccountKind.ASSET)
+
+
+def books_in_words(side: Side, account: Account | None) -> str:
+    """How debit and credit are understood, for a file of the books."""
+    if side == Side.STATEMENT:
+        return ""
+    kind, money = ("an asset", "debit") if debit_is_in(side, account) else ("a liability", "credit")
+    return f"In the books of {kind} account {money} is money in."
 
 
 def chosen_mapping(data: QueryDict) -> dict[str, Any] | None:
@@ -203,7 +217,9 @@ def ledger_choices(found: Preview) -> list[Choice]:
     return choices
 
 
-def refusal_context(refused: Refused, mapping: dict[str, Any] | None, data: QueryDict, side: Side) -> dict[str, Any]:
+def refusal_context(
+    refused: Refused, mapping: dict[str, Any] | None, data: QueryDict, side: Side, debits_in: bool
+) -> dict[str, Any]:
     """Why the whole file is refused; with its columns where it is a table, so that the mapping can be put right."""
     if isinstance(refused, SeveralAccounts):
         return {"numbers": refused.numbers}
@@ -218,7 +234,7 @@ def refusal_context(refused: Refused, mapping: dict[str, Any] | None, data: Quer
         "used_profile": data.get("profile", ""),
         "header": error.header,
         "sample": error.sample[:SHOWN_ROWS],
-        "role_fields": role_fields(named, side),
+        "role_fields": role_fields(named, side, debit_is_in=debits_in),
         "setting_fields": setting_fields(mapping or {}),
         "encodings": encodings((mapping or {}).get("encoding") or ""),
         "encoding": (mapping or {}).get("encoding") or "",
@@ -227,7 +243,7 @@ def refusal_context(refused: Refused, mapping: dict[str, Any] | None, data: Quer
     }
 
 
-def mapping_context(reading: Reading, side: Side) -> dict[str, Any]:
+def mapping_context(reading: Reading, side: Side, debits_in: bool) -> dict[str, Any]:
     """The mapping that was used, as a form; nothing for formats that have no columns."""
     if reading.mapping is None:
         return {}
@@ -237,7 +253,7 @@ def mapping_context(reading: Reading, side: Side) -> dict[str, Any]:
         "mapping": carried(reading),
         "header": reading.header,
         "sample": reading.sample[:SHOWN_ROWS],
-        "role_fields": role_fields(reading.mapping.columns, side),
+        "role_fields": role_fields(reading.mapping.columns, side, debit_is_in=debits_in),
         "setting_fields": setting_fields(reading.mapping.to_dict()),
         "encoding": reading.mapping.encoding or reading.encoding or "",
         "encodings": encodings(reading.mapping.encoding or reading.encoding or ""),

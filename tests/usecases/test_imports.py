@@ -327,3 +327,42 @@ def test_an_import_that_fails_while_loading_leaves_nothing_behind(by, account):
         import_statement(by, account, BLNK, "january.csv", progress=fall_over)
     assert (Statement.objects.count(), StatementLine.objects.count()) == (0, 0)
     assert import_statement(by, account, BLNK, "january.csv").record_count == 3
+
+
+BATCH = b"""<?xml version="1.0"?><Document xmlns="urn:iso:std:iso:20022:tech:xsd:camt.053.001.02"><BkToCstmrStmt><Stmt>
+<Id>1</Id><Acct><Id><IBAN>DE02120300000000202051</IBAN></Id></Acct><Ntry><Amt Ccy="EUR">30.00</Amt>
+<CdtDbtInd>CRDT</CdtDbtInd><Sts>BOOK</Sts><BookgDt><Dt>2026-01-05</Dt></BookgDt><NtryDtls>
+<TxDtls><Refs><EndToEndId>A</EndToEndId></Refs><Amt Ccy="EUR">10.00</Amt><CdtDbtInd>CRDT</CdtDbtInd></TxDtls>
+<TxDtls><Refs><EndToEndId>B</EndToEndId></Refs><Amt Ccy="EUR">20.00</Amt><CdtDbtInd>CRDT</CdtDbtInd></TxDtls>
+</NtryDtls></Ntry></Stmt></BkToCstmrStmt></Document>"""
+PAYOUTS = b"""date,description,gross,fee,net,currency
+2026-01-01,Order 1,100.00,-3.00,97.00,EUR
+2026-01-02,Refund,-10.00,0.00,-10.00,EUR
+"""
+
+
+@pytest.mark.parametrize(
+    ("choice", "file", "name", "units"),
+    [
+        ({}, BATCH, "batch.xml", [3000]),
+        ({"split_batches": True}, BATCH, "batch.xml", [1000, 2000]),
+        ({}, PAYOUTS, "payouts.csv", [10000, -1000]),
+        ({"amount_column": "net"}, PAYOUTS, "payouts.csv", [9700, -1000]),
+    ],
+)
+def test_the_account_says_whether_batches_are_split_and_which_amount_reconciles(by, choice, file, name, units):
+    account = create_account(by, name="Processor", scope={}, **choice)
+    statement = import_statement(by, account, file, name)
+    lines = StatementLine.objects.filter(statement_number=statement.number).order_by("position")
+    assert list(lines.values_list("units", flat=True)) == units
+
+
+def test_the_accounts_choice_of_gross_or_net_outlives_a_remembered_profile(by):
+    account = create_account(by, name="Processor", scope={})
+    mapping = preview(PAYOUTS, "payouts.csv", account, Side.STATEMENT).reading.mapping
+    assert mapping
+    import_statement(by, account, PAYOUTS, "payouts.csv", mapping=mapping.to_dict())
+    account.amount_column = "net"
+    account.save(update_fields=["amount_column"])
+    found = preview(PAYOUTS, "payouts.csv", account, Side.STATEMENT)
+    assert (found.reading.lines["units"].to_pylist(), found.profile) == ([9700, -1000], account.statement_profile)

@@ -275,3 +275,22 @@ def test_of_a_file_with_several_accounts_one_is_chosen_and_remembered(client, ac
     client.post(url, {**data, "action": "import"})
     account.refresh_from_db()
     assert (account.number, StatementLine.objects.get().units) == ("222222", 2000)
+
+
+BOOKS = "date,text,debit,credit,currency\n2026-03-02,Sale,100.00,,EUR\n2026-03-03,Rent,,40.00,EUR\n"
+
+
+@pytest.mark.parametrize(
+    ("kind", "said", "label"),
+    [
+        ("asset", "2 entries in EUR: 100.00 in, 40.00 out", "Debit (money in)"),
+        ("liability", "2 entries in EUR: 40.00 in, 100.00 out", "Money out (debit)"),
+    ],
+)
+def test_the_preview_of_a_ledger_says_what_debit_means(client, account, upload, kind, said, label):
+    account.kind = kind
+    account.save(update_fields=["kind"])
+    page = client.get(upload(BOOKS, "books.csv", "ledger")).content.decode()
+    assert said in page
+    assert label in page
+    assert f"In the books of a{'n asset' if kind == 'asset' else ' liability'} account" in page
