@@ -137,6 +137,8 @@ def posted_mapping(data: QueryDict) -> dict[str, Any] | None:
     for key in (*SETTINGS, "encoding", "currency"):
         if key in data:
             chosen[key] = data.get(key) or None
+    if chosen.get("currency"):
+        chosen["currency"] = str(chosen["currency"]).strip().upper()
     if "in_cents" in data:
         chosen["in_cents"] = {"yes": True, "no": False}.get(data.get("in_cents", ""))
     header_row = data.get("header_row", "")

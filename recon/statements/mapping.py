@@ -70,6 +70,7 @@ class Mapping:
             raise MappingError(
                 f"unknown key {unknown[0]!r} in the mapping; expected one of {', '.join(sorted(known))}"
             )
+        _check_kinds(plain)
         values = dict(plain)
         values["columns"] = _columns(plain.get("columns", {}))
         for key in ("plus_words", "minus_words", "neutral_words"):
@@ -97,6 +98,32 @@ _CHOICES: Final[dict[str, tuple[str, ...]]] = {
     "debits": ("positive", "negative"),
     "amount_column": ("gross", "net"),
 }
+
+
+_KINDS: Final[dict[str, tuple[type, str]]] = {
+    "profile": (str, "a text"),
+    "delimiter": (str, "one character"),
+    "encoding": (str, "the name of an encoding"),
+    "header_row": (int, "a line number, 0 for no header"),
+    "in_cents": (bool, "true or false"),
+    "currency": (str, "three capital letters such as EUR"),
+    "leave_out": (dict, "an object of column and values"),
+}
+
+
+def _check_kinds(plain: dict[str, Any]) -> None:
+    """Raise MappingError for a value that is of another kind than its key wants."""
+    for key, (kind, expected) in _KINDS.items():
+        value = plain.get(key)
+        fits = value is None or (isinstance(value, kind) and not (kind is int and isinstance(value, bool)))
+        if fits and isinstance(value, str) and key == "delimiter":
+            fits = len(value) == 1 and value not in '\r\n"'
+        if fits and isinstance(value, str) and key == "currency":
+            fits = len(value) == 3 and value.isascii() and value.isalpha() and value.isupper()
+        if fits and isinstance(value, int) and key == "header_row":
+            fits = value >= 0
+        if not fits:
+            raise MappingError(f"{key} is {value!r}; expected {expected}")
 
 
 def _columns(plain: object) -> dict[Role, tuple[str, ...]]:

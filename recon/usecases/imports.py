@@ -136,7 +136,7 @@ def store_statement(
             take_the_place(by, prepared.replaces, statement)
         Statement.objects.filter(pk=statement.pk).update(state=LoadState.READY)
         statement.state = LoadState.READY
-        _record_import(by, "statement", statement, account, reading)
+        _record_import(by, "statement", statement, account, prepared)
         check_statement(by, statement)
         if prepared.replaces is not None:
             check_statement(by, Statement.objects.get(pk=prepared.replaces.old.pk))
@@ -224,7 +224,7 @@ def store_ledger(
             remember(by, account, Side.LEDGER, prepared.mapping)
         LedgerImport.objects.filter(pk=imported.pk).update(state=LoadState.READY)
         applied = apply_changes(by, imported, changes, update=prepared.repeats == "update")
-        _record_import(by, "ledger", imported, account, reading, **{key: n for key, n in applied.items() if n})
+        _record_import(by, "ledger", imported, account, prepared, **{key: n for key, n in applied.items() if n})
 
     load_unseen(LedgerEntry, rows, announce=lambda: _insert(imported), reveal=reveal, progress=progress)
     imported.refresh_from_db()
@@ -272,17 +272,19 @@ def _store_around(statement: Statement, reading: Reading) -> None:
 
 
 def _record_import(
-    by: Actor, kind: str, imported: Statement | LedgerImport, account: Account | None, reading: Reading, **more: int
+    by: Actor, kind: str, imported: Statement | LedgerImport, account: Account | None, prepared: Prepared, **more: int
 ) -> None:
     side = Side.STATEMENT if kind == "statement" else Side.LEDGER
     after = {
         "name": imported.name,
         "sha256": imported.sha256,
         "rows": imported.record_count,
-        "row_errors": len(reading.errors),
-        "totals": list(totals_in_words(reading, side)),
+        "row_errors": len(prepared.reading.errors),
+        "totals": list(totals_in_words(prepared.reading, side)),
         **more,
     }
+    if prepared.repeats != "ask":
+        after["rows_already_there"] = prepared.repeats
     if isinstance(imported, Statement) and imported.skipped:
         after["left_out_as_known"] = imported.skipped["lines"]
     record(by, f"{kind} imported", kind, imported.pk, account_id=account.pk if account else None, after=after)

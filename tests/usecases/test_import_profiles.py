@@ -99,3 +99,22 @@ def test_a_profile_is_renamed_and_its_uses_are_counted(by, account):
     uses = [(each.profile.name, each.statements_of, each.ledgers_of) for each in import_profiles()]
     assert uses == [("New", (), ("Bank",)), ("Other", (), ())]
     assert Event.objects.filter(verb="profile renamed").count() == 1
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ({"delimiter": "ab"}, "delimiter is 'ab'; expected one character"),
+        ({"header_row": -1}, "expected a line number"),
+        ({"header_row": True}, "expected a line number"),
+        ({"currency": "EURO"}, "expected three capital letters"),
+        ({"in_cents": "yes"}, "expected true or false"),
+        ({"leave_out": ["total"]}, "expected an object of column and values"),
+        ({"encoding": 8}, "expected the name of an encoding"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_named(by, account, wrong, why):
+    with pytest.raises(Refused, match=why):
+        save_profile(by, "Wrong", {**MAPPING, **wrong})
+    with pytest.raises(Refused, match=why):
+        preview(FILE, "a.csv", account, Side.STATEMENT, {**MAPPING, **wrong})
