@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.conf import settings
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 
 from recon.models.accounts import Account
@@ -50,14 +51,25 @@ class LedgerEntry(Row):
     parent_transaction = models.TextField(null=True)
     status = models.CharField(max_length=12, default="")
     created_at = models.DateTimeField()
-    api_reference = models.TextField(null=True, unique=True)  # `reference`, only of entries made by POST /transactions
+    api_reference = models.TextField(null=True)  # `reference`, only of entries made by POST /transactions
 
     class Meta:
         ordering = ("-booking_date", "-id")
         indexes = [
             models.Index(fields=["account_id", "booking_date", "id"], name="entry_account_date"),
-            models.Index(fields=["reference_key"], name="entry_reference"),
-            models.Index(fields=["currency", "units"], name="entry_amount"),
-            models.Index(fields=["import_number", "id"], name="entry_import"),
+            # What lines imply is found by these two: references are bytes to compare (migration 0007), and amounts
+            # whole numbers, whatever their currency.
+            models.Index(
+                fields=["reference_key"], condition=models.Q(reference_key__isnull=False), name="entry_reference"
+            ),
+            models.Index(fields=["scale", "units"], name="entry_units"),
+            BrinIndex(fields=["import_number"], name="entry_import"),  # an import's entries lie together
         ]
-        constraints = money_constraints("entry")
+        constraints = [
+            *money_constraints("entry"),
+            models.UniqueConstraint(
+                fields=["api_reference"],
+                condition=models.Q(api_reference__isnull=False),
+                name="entry_api_reference_once",
+            ),
+        ]

@@ -105,7 +105,6 @@ class StatementLine(Row):
         ordering = ("statement_number", "position")
         indexes = [
             models.Index(fields=["account_id", "booking_date", "id"], name="line_account_date"),
-            models.Index(fields=["reference_key"], name="line_reference"),
         ]
         constraints = [
             *money_constraints("line"),

@@ -18,10 +18,13 @@ import pyarrow.csv
 from django.db import connection, models, transaction
 from psycopg.conninfo import make_conninfo
 
+from recon.usecases.apart import load_apart
+
 CHUNK: Final = 100_000
+"""Rows per transaction on SQLite: heartbeats, cancels and other small writes get in between."""
+
 STATISTICS_FROM: Final = 10_000
 """Rows that change a table enough for the planner to be told."""
-"""Rows per transaction on SQLite: heartbeats, cancels and other small writes get in between."""
 
 Progress = Callable[[int], None]
 
@@ -57,11 +60,16 @@ def load_rows(
     All or nothing on PostgreSQL and inside a transaction. Outside one, SQLite commits every `chunk` rows: the caller
     keeps the rows invisible until all have arrived. `progress` hears how many rows have gone in.
     """
-    table = _with_defaults(model, table)
-    load = _copy_in if connection.vendor == "postgresql" else _insert_many
-    load(model._meta.db_table, table, chunk, progress or _unheard)
+    table, heard = _with_defaults(model, table), progress or _unheard
+    name = model._meta.db_table
+    if connection.vendor != "postgresql":
+        return _insert_many(name, table, chunk, heard)
+    if load_apart(model, table, lambda apart, rest: _copy_in(apart, rest, chunk, heard, frozen=True)):
+        return None
+    _copy_in(name, table, chunk, heard)
     if table.num_rows >= STATISTICS_FROM:
         refresh_statistics(model)
+    return None
 
 
 def refresh_statistics(model: type[models.Model]) -> None:
@@ -104,12 +112,17 @@ def _names(columns: Sequence[str]) -> str:
 # --- PostgreSQL -------------------------------------------------------------------------------------------------
 
 
-def _copy_in(target: str, table: pa.Table, chunk: int, progress: Progress) -> None:
-    """Arrow writes the CSV and psycopg passes it on, so that no row becomes Python objects."""
+def _copy_in(target: str, table: pa.Table, chunk: int, progress: Progress, *, frozen: bool = False) -> None:
+    """Arrow writes the CSV and psycopg passes it on, so that no row becomes Python objects. In a table made in this
+    transaction rows can be `frozen`: their first readers then need not write them once more."""
     done = 0
-    statement = f"COPY {target} ({_names(table.column_names)}) FROM STDIN (FORMAT csv)"
+    # What is null throughout is null without being sent; a table needs one column at least.
+    empty = [name for name in table.column_names[1:] if table[name].null_count == table.num_rows]
+    table = table.drop_columns(empty)
+    statement = f"COPY {target} ({_names(table.column_names)}) FROM STDIN (FORMAT csv, FREEZE {frozen})"
     options = pyarrow.csv.WriteOptions(include_header=False)
-    with transaction.atomic(), connection.wrap_database_errors, connection.cursor() as cursor:
+    atomic = transaction.atomic(savepoint=False)
+    with atomic, connection.wrap_database_errors, connection.cursor() as cursor:
         with cursor.copy(statement) as copy:
             for piece in _pieces(table, chunk):
                 text = io.BytesIO()
@@ -146,7 +159,8 @@ def _fetch_arrow(sql: str, params: Sequence[Any], schema: pa.Schema) -> pa.Table
     """On a connection of its own: half the time of COPY, but sees only what is committed."""
     with connection.cursor() as cursor:
         composed = cursor.mogrify(sql, params)
-    wanted = {"host", "port", "dbname", "user", "password", "sslmode", "sslrootcert", "sslcert", "sslkey", "service"}
+    wanted = {"host", "port", "dbname", "user", "password", "sslmode", "sslrootcert", "sslcert", "sslkey", "service",
+              "options"}  # fmt: skip
     target = {key: value for key, value in connection.get_connection_params().items() if key in wanted}
     with adbc_driver_postgresql.dbapi.connect(make_conninfo(**target)) as own, own.cursor() as cursor:
         cursor.execute(composed)

@@ -5,20 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pyarrow as pa
 from django.db import IntegrityError, OperationalError, connection, transaction
 from django.utils import timezone
 
-from recon.models import Match
+from recon.models import Claim, Match
+from recon.usecases.bulk import Progress, load_rows
 from recon.usecases.open_items import in_sql
-
-CLAIM_RUN = """
-    INSERT INTO recon_claim (account_id, side, row_id, part, match_id)
-    SELECT m.account_id, r.side, r.row_id, r.part, r.match_id
-    FROM recon_match m JOIN recon_matchrow r ON r.match_id = m.id
-    WHERE m.run_number = %s AND m.state = 'confirmed'
-    ORDER BY r.side, r.row_id, r.part
-"""
-# Sorted: the key's index grows at its end, and two runs that meet wait for each other instead of deadlocking.
 
 CLAIM_MATCH = """
     INSERT INTO recon_claim (account_id, side, row_id, part, match_id)
@@ -60,13 +53,14 @@ class ClaimedError(Exception):
     """Somebody else claimed one of the rows first."""
 
 
-def claim_run(run_number: int) -> None:
-    """Claim the rows of a run's confirmed matches; all or none.
+def claim_rows(claims: pa.Table, progress: Progress) -> None:
+    """Claim the rows of a run's confirmed matches, sorted by their key; all or none.
 
-    Raises `ClaimedError` if a row part is taken. To be called in the transaction that completes the run.
+    Sorted, the key's index grows at its end, and two runs that meet wait for each other instead of deadlocking. Raises
+    `ClaimedError` if a row part is taken. To be called in the transaction that completes the run.
     """
-    with _conflicts(), transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(CLAIM_RUN, [run_number])
+    with _conflicts(), transaction.atomic():
+        load_rows(Claim, claims, progress=progress)
 
 
 def claim_match(match: Match) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 import pyarrow as pa
@@ -17,20 +18,24 @@ from django.db import connection
 from django.db.models import QuerySet
 from django.db.models.expressions import RawSQL
 
-from recon.models import Account, LedgerEntry, MatchingRun, Sign, Strategy
-from recon.rows import MAX_SCALE, MAX_UNITS, amount
+from recon.models import Account, LedgerEntry, MatchingRun, Sign, StatementLine, Strategy
+from recon.rows import MAX_UNITS, amount
 from rules.criteria import Criterion, Rule
+from rules.criteria.text import text_keys
 
 FEW_LINES = 10_000
 """More lines imply so much that reading the open set is no slower."""
 
-LARGE = 50_000
+SMALL = 50_000
 """A ledger scope up to this size is read as a whole: that costs less than deciding."""
 
 ENTRIES_PER_LINE = 20
 """If the lines imply more entries than this for each of them, the indexes select too little."""
 
-Windows = set[tuple[str, int, int]]
+READ, LOOK_UP = 3, 50
+"""Microseconds: to read one entry with all others, and to look something up in the indexes of ten million entries."""
+
+Window = tuple[int, str, int, int]  # scale, currency, lowest and highest units
 
 BY_REFERENCE = {
     "postgresql": """
@@ -43,37 +48,101 @@ BY_REFERENCE = {
 }
 BY_AMOUNT = {
     "postgresql": """
-        SELECT e.id FROM jsonb_to_recordset(%s::jsonb) AS w(c text, lo bigint, hi bigint)
-        JOIN recon_ledgerentry e ON e.currency = w.c AND e.units BETWEEN w.lo AND w.hi
+        SELECT e.id FROM jsonb_to_recordset(%s::jsonb) AS w(s smallint, c text, lo bigint, hi bigint)
+        JOIN recon_ledgerentry e ON e.scale = w.s AND e.units BETWEEN w.lo AND w.hi AND e.currency = w.c
     """,
     "sqlite": """
         SELECT e.id FROM json_each(%s) AS w JOIN recon_ledgerentry e
-          ON e.currency = json_extract(w.value, '$.c')
+          ON e.scale = json_extract(w.value, '$.s')
          AND e.units BETWEEN json_extract(w.value, '$.lo') AND json_extract(w.value, '$.hi')
+         AND e.currency = json_extract(w.value, '$.c')
     """,
 }
+LISTED = {"postgresql": "SELECT unnest(%s::bigint[])", "sqlite": "SELECT value FROM json_each(%s)"}
+
+# One step of an index for each scale that occurs: hardly ever more than two.
+SCALES = """
+    WITH RECURSIVE found(scale) AS (
+        SELECT MIN(scale) FROM recon_ledgerentry UNION ALL
+        SELECT (SELECT MIN(e.scale) FROM recon_ledgerentry e WHERE e.scale > found.scale) FROM found
+        WHERE found.scale IS NOT NULL)
+    SELECT scale FROM found WHERE scale IS NOT NULL
+"""
 
 
-def implied_entries(
-    run: MatchingRun, rules: Sequence[Rule], lines: pa.Table, entries: QuerySet[LedgerEntry], large: int = LARGE
-) -> QuerySet[LedgerEntry] | None:
-    """Those of `entries` that the lines imply; None if reading them all is cheaper or a rule implies nothing."""
-    if run.strategy != Strategy.ONE_TO_ONE or lines.num_rows > FEW_LINES:
-        return None
-    if entries.order_by()[: large + 1].count() <= large:
-        return None
+@dataclass(frozen=True)
+class Choice:
+    """How the ledger is read: in words, with what was estimated, and the entries that are read."""
+
+    entries: QuerySet[LedgerEntry]
+    narrowed: bool
+    how: str
+    estimate: dict[str, int] = field(default_factory=dict)  # in_scope, lookups, found
+
+
+def everything(entries: QuerySet[LedgerEntry], why: str, **estimate: int) -> Choice:
+    return Choice(entries, False, f"every open entry in scope: {why}", estimate)
+
+
+def choose_entries(
+    run: MatchingRun, rules: Sequence[Rule], lines: pa.Table, entries: QuerySet[LedgerEntry], small: int = SMALL
+) -> Choice:
+    """All of `entries`, or those that the lines imply, whichever is read sooner."""
+    if run.strategy != Strategy.ONE_TO_ONE:
+        return everything(entries, "groups form before anything is narrowed")
+    if lines.num_rows > FEW_LINES:
+        return everything(entries, f"more than {FEW_LINES:,} lines imply most of it")
+    if entries.order_by()[: small + 1].count() <= small:
+        return everything(entries, "there are few")
+    by_rule = [[each for each in rule.criteria if is_indexable(rule, each)] for rule in rules]
+    if not all(by_rule):
+        number = by_rule.index([]) + 1
+        return everything(entries, f"rule {number} has no criterion that an index of the ledger serves")
+    references, windows = _implied(run, lines, [each for criteria in by_rule for each in criteria])
+    in_scope, lookups = about_how_many(entries), len(references) + len(windows)
+    if small == SMALL and lookups * LOOK_UP > in_scope * READ:
+        return everything(entries, "so many lookups would take longer", in_scope=in_scope, lookups=lookups)
+    most = max(lines.num_rows * ENTRIES_PER_LINE, SMALL // 10)
+    found = _found_by(references, windows, most)
+    estimate = {"in_scope": in_scope, "lookups": lookups, "found": len(found)}
+    if len(found) > most:
+        return everything(entries, "the indexes select too little", **estimate)
+    ids = json.dumps(found) if connection.vendor == "sqlite" else found
+    narrowed = entries.filter(pk__in=RawSQL(LISTED[connection.vendor], [ids]))  # noqa: S611 - our own text
+    return Choice(narrowed, True, "the open entries that the lines imply, by index", estimate)
+
+
+def about_how_many(entries: QuerySet[LedgerEntry]) -> int:
+    """PostgreSQL's planner knows without counting; SQLite counts."""
+    if connection.vendor == "postgresql":
+        return int(json.loads(entries.order_by().explain(format="json"))[0]["Plan"]["Plan Rows"])
+    return entries.order_by().count()
+
+
+def _implied(run: MatchingRun, lines: pa.Table, criteria: Sequence[Criterion]) -> tuple[set[str], set[Window]]:
+    """The references and the windows of amounts that the criteria look for."""
     references: set[str] = set()
-    windows: Windows = set()
-    for rule in rules:
-        indexable = [criterion for criterion in rule.criteria if is_indexable(rule, criterion)]
-        if not indexable:
-            return None
-        for criterion in indexable:
-            if criterion.field.kind == "text":
-                references.update(filter(None, lines[f"{criterion.field.name}_key"].to_pylist()))
-            else:
-                windows.update(amount_windows(run.account, criterion, lines))
-    return _found_by(references, windows, lines.num_rows, entries)
+    windows: set[Window] = set()
+    scales = None
+    for criterion in criteria:
+        if criterion.field.kind == "text":
+            references.update(filter(None, text_keys(lines[criterion.field.name]).to_pylist()))
+        else:
+            scales = stored_scales() if scales is None else scales
+            windows.update(amount_windows(run.account, criterion, lines, scales))
+    return references, windows
+
+
+def stored_scales() -> list[int]:
+    """The scales that entries have."""
+    with connection.cursor() as cursor:
+        cursor.execute(SCALES)
+        return [scale for (scale,) in cursor.fetchall()]
+
+
+def may_be_narrowed(run: MatchingRun, lines: QuerySet[StatementLine]) -> bool:
+    """Whether a run has so few lines that what they imply is worth looking for."""
+    return run.strategy == Strategy.ONE_TO_ONE and lines.order_by()[: FEW_LINES + 1].count() <= FEW_LINES
 
 
 def is_indexable(rule: Rule, criterion: Criterion) -> bool:
@@ -87,19 +156,19 @@ def is_indexable(rule: Rule, criterion: Criterion) -> bool:
     return criterion.operator.name == "eq" and criterion.ledger_field.name == "reference" and plain
 
 
-def amount_windows(account: Account, criterion: Criterion, lines: pa.Table) -> Iterator[tuple[str, int, int]]:
-    """(currency, lowest units, highest units) of the entries a criterion admits, at every scale they may have."""
+def amount_windows(account: Account, criterion: Criterion, lines: pa.Table, scales: Sequence[int]) -> Iterator[Window]:
+    """The stored amounts that a criterion admits, at every scale they may have."""
     signs = entry_signs(account)
     for line in lines.select(["units", "scale", "currency"]).to_pylist():
         own = amount(line["units"], line["scale"])
         low, high = window_of(criterion, abs(own) if account.sign == Sign.UNSIGNED else own)
-        for scale in range(MAX_SCALE + 1):
+        for scale in scales:
             lowest = int(low.scaleb(scale).to_integral_value(ROUND_CEILING))
             highest = int(high.scaleb(scale).to_integral_value(ROUND_FLOOR))
             if lowest <= highest and max(abs(lowest), abs(highest)) <= MAX_UNITS:
                 for sign in signs:
                     first, last = sorted((sign * lowest, sign * highest))
-                    yield line["currency"], first, last
+                    yield scale, line["currency"], first, last
 
 
 def window_of(criterion: Criterion, own: Decimal) -> tuple[Decimal, Decimal]:
@@ -128,14 +197,10 @@ def _share(criterion: Criterion) -> Decimal:
     return max(abs(criterion.window.low), abs(criterion.window.high)) / 100
 
 
-def _found_by(
-    references: set[str], windows: Windows, lines: int, entries: QuerySet[LedgerEntry]
-) -> QuerySet[LedgerEntry] | None:
-    triples = [{"c": currency, "lo": lowest, "hi": highest} for currency, lowest, highest in sorted(windows)]
-    sql = f"{BY_REFERENCE[connection.vendor]} UNION {BY_AMOUNT[connection.vendor]}"
-    params = (json.dumps(sorted(references)), json.dumps(triples))
-    most = max(lines * ENTRIES_PER_LINE, LARGE // 10)
+def _found_by(references: set[str], windows: set[Window], most: int) -> list[int]:
+    """The ids of the entries that indexes find, or one more than `most` of them."""
+    amounts = [dict(zip(("s", "c", "lo", "hi"), window, strict=True)) for window in sorted(windows)]
+    sql = f"{BY_REFERENCE[connection.vendor]} UNION {BY_AMOUNT[connection.vendor]} LIMIT {most + 1}"
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT count(*) FROM (SELECT id FROM ({sql}) AS found LIMIT {most + 1}) AS counted", params)  # noqa: S608
-        (found,) = cursor.fetchone() or (0,)
-    return entries.filter(pk__in=RawSQL(sql, params)) if found <= most else None  # noqa: S611  our own text
+        cursor.execute(sql, [json.dumps(sorted(references)), json.dumps(amounts)])
+        return [entry_id for (entry_id,) in cursor.fetchall()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from django.utils import timezone
 
 from recon.models import Account, LedgerImport, MatchingRun, RunKind, RunState, Side, Statement, Strategy
 from recon.usecases.accounts import create_account
+from recon.usecases.alongside import alongside
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor
 from recon.usecases.imports import (
@@ -79,8 +81,11 @@ def reconcile_files(by: Actor, job: Job) -> Finished:
     if job.account is None:
         account = create_account(by, name=account.name, scope={"owned": True}, **_settings(job))
     owner = account if (account.scope or {}).get("owned") else None
-    ledger = store_ledger(by, owner, ledger_file)
-    statement = store_statement(by, account, statement_file)
+    statement, ledger = alongside(
+        partial(store_statement, by, account, statement_file), partial(store_ledger, by, owner, ledger_file)
+    )
+    assumed = (*_assumed(statement_file), *_assumed(ledger_file))
+    del statement_file, ledger_file  # and with them the rows: the run reads what is stored
     loaded = time.monotonic()
     try:
         run = _run(by, job, account, statement)
@@ -89,7 +94,7 @@ def reconcile_files(by: Actor, job: Job) -> Finished:
         reverse_ledger_import(by, ledger, why=refused.message)
         raise
     seconds = {"parse": parsed - started, "load": loaded - parsed, **run.timings}
-    return Finished(run, statement, ledger, (*_assumed(statement_file), *_assumed(ledger_file)), seconds)
+    return Finished(run, statement, ledger, assumed, seconds)
 
 
 def _refuse_bad_rules(text: str) -> None:

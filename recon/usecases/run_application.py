@@ -23,7 +23,7 @@ from recon.models import (
 from recon.usecases.accounts import entries_in_scope, lines_in_scope, open_rows
 from recon.usecases.bulk import read_queryset
 from recon.usecases.engine_options import engine_options, rules_of
-from recon.usecases.run_input import RunInput, next_entry_id, open_entries
+from recon.usecases.run_input import RunInput, next_entry_id, open_entries, open_lines
 from recon.usecases.run_lease import Heartbeat
 from rules.models import RuleVersion
 
@@ -68,7 +68,7 @@ def competing(run: MatchingRun, dry: MatchingRun, heartbeat: Heartbeat) -> dict[
     if not arrived.num_rows:
         return {"arrived": 0, "would_have_competed": 0}
     matched = _match_rows(dry).filter(side=Side.STATEMENT).values("row_id")
-    lines = open_rows(run.account, Side.STATEMENT, lines_in_scope(run.account).filter(pk__in=matched))
+    lines = open_lines(run, lines_in_scope(run.account).filter(pk__in=matched))
     found = match(rules_of(run), lines, arrived, engine_options(run, heartbeat)).match_rows
     rivals = found.filter(pc.equal(found["side"], int(Side.LEDGER))).num_rows
     return {"arrived": arrived.num_rows, "would_have_competed": rivals}

@@ -10,10 +10,9 @@ from django.db.models import F
 from django.utils import timezone
 
 from recon.engine import Cancelled, EngineError, Outcome, match
-from recon.models import Claim, LoadState, MatchingRun, RunRule, RunStage, RunState, Statement, Via
+from recon.models import LoadState, MatchingRun, RunRule, RunStage, RunState, Statement, Via
 from recon.usecases import run_results
-from recon.usecases.bulk import STATISTICS_FROM, refresh_statistics
-from recon.usecases.claims import ClaimedError, claim_run, withdraw_suggestions
+from recon.usecases.claims import ClaimedError, claim_rows, withdraw_suggestions
 from recon.usecases.engine_options import engine_options, explained, rules_of
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor, record
@@ -130,18 +129,18 @@ def complete(run: MatchingRun, heartbeat: Heartbeat, results: Results, laps: Lap
 
     Raises `ClaimedError` if another run was first, `StoppedError` if the run was cancelled or is ours no longer.
     """
+    before = results.rows - results.claims.num_rows
     with transaction.atomic():
-        # Taken first, the run's row keeps a cancellation, or a worker that believes us dead, waiting until the end.
+        if results.claims.num_rows:
+            claim_rows(results.claims, lambda done: _storing(heartbeat, before + done, results.rows))
+        # From here on the run's row keeps a cancellation, or a worker that believes us dead, waiting until the end.
         if not heartbeat.ours().filter(cancel_requested=False).update(stage=RunStage.STORING):
             raise StoppedError
         _refuse_vanished_statement(run)
         if not run.is_dry_run:
-            claim_run(run.number)
-            if results.rows >= STATISTICS_FROM:
-                refresh_statistics(Claim)
             withdraw_suggestions(run.account_id)
-            open_what_a_run_left(run.account, run.number, results.rows)
             resolve_claimed(run.account)
+            open_what_a_run_left(run.account, run.number, results.left_open)
         for position, (matched, suggested) in enumerate(results.by_rule, start=1):
             RunRule.objects.filter(run=run, position=position).update(matched=matched, suggested=suggested)
         laps.end("storing")

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
 import pyarrow as pa
 from django.db.models import QuerySet
 
-from recon.models import IdBlock, LedgerEntry, MatchingRun, Side, Statement, StatementLine
-from recon.usecases.accounts import entries_in_scope, lines_in_scope, open_rows
+from recon.models import IdBlock, LedgerEntry, MatchingRun, Side, Statement, StatementLine, Strategy
+from recon.usecases.accounts import ROW_COLUMNS, entries_in_scope, lines_in_scope, open_rows
+from recon.usecases.alongside import alongside
 from recon.usecases.engine_options import rules_of
-from recon.usecases.pushdown import implied_entries
+from recon.usecases.pushdown import choose_entries, everything, may_be_narrowed
 
 
 @dataclass(frozen=True)
@@ -26,13 +28,15 @@ class RunInput:
 
 def read_input(run: MatchingRun) -> RunInput:
     """Read the open lines a run is about, and the open entries: all in scope, or those that the lines imply."""
-    next_entry = next_entry_id()
-    statement = open_rows(run.account, Side.STATEMENT, lines_of_run(run))
-    in_scope = entries_in_scope(run.account)
-    implied = implied_entries(run, rules_of(run), statement, in_scope)
-    ledger = open_entries(run, in_scope if implied is None else implied)
-    how = "every open entry in scope" if implied is None else "the open entries that the lines imply, by index"
-    read = {"how": how, "lines": statement.num_rows, "entries": ledger.num_rows}
+    next_entry, lines, in_scope = next_entry_id(), lines_of_run(run), entries_in_scope(run.account)
+    if may_be_narrowed(run, lines):
+        statement = open_lines(run, lines)
+        choice = choose_entries(run, rules_of(run), statement, in_scope)
+        ledger = open_entries(run, choice.entries)
+    else:
+        choice = everything(in_scope, "groups or many lines imply most of it")
+        statement, ledger = alongside(partial(open_lines, run, lines), partial(open_entries, run, in_scope))
+    read = {"how": choice.how, "lines": statement.num_rows, "entries": ledger.num_rows, **choice.estimate}
     return RunInput(statement, ledger, next_entry, read)
 
 
@@ -44,10 +48,29 @@ def lines_of_run(run: MatchingRun) -> QuerySet[StatementLine]:
     return lines_in_scope(run.account).filter(statement_number__in=earlier.values("number"))
 
 
+def open_lines(run: MatchingRun, lines: QuerySet[StatementLine]) -> pa.Table:
+    """The open ones among `lines`."""
+    return open_rows(run.account, Side.STATEMENT, lines, columns=compared(run, Side.STATEMENT))
+
+
 def open_entries(run: MatchingRun, entries: QuerySet[LedgerEntry]) -> pa.Table:
     """The open ones among `entries`; a ledger's transaction id is the entry's own id."""
-    table = open_rows(run.account, Side.LEDGER, entries)
-    return table.append_column("transaction_id", table["external_id"])
+    table = open_rows(run.account, Side.LEDGER, entries, columns=compared(run, Side.LEDGER))
+    own_id = "external_id"
+    return table.append_column("transaction_id", table[own_id]) if own_id in table.column_names else table
+
+
+NOT_COMPARED: Final = {"external_id", "amount_text", "position", "statement_number", "created_at"}
+"""What only a group may have in common. Pairs of rows differ in it and are twins all the same."""
+
+
+def compared(run: MatchingRun, side: Side) -> tuple[str, ...]:
+    """The columns of a side that a run may look at.
+
+    Not the keys of texts: the engine makes those that a rule needs quicker than they are read.
+    """
+    left_out = NOT_COMPARED if run.strategy == Strategy.ONE_TO_ONE else set()
+    return tuple(name for name in ROW_COLUMNS[side] if name not in left_out and not name.endswith("_key"))
 
 
 def next_entry_id() -> int:

@@ -30,6 +30,8 @@ from recon.models import (
     UnmatchedItem,
     reserve_ids,
 )
+from recon.usecases.alongside import alongside
+from recon.usecases.apart import drop_apart
 from recon.usecases.bulk import load_rows
 from recon.usecases.open_items import sides_reported
 from recon.usecases.run_input import RunInput
@@ -44,13 +46,20 @@ class Results:
     """What is to be stored: one Arrow table per bulk table, the kept counts, and what each rule did."""
 
     tables: dict[type[Model], pa.Table]
+    claims: pa.Table  # what the run's confirmed matches claim once it completes, in the order of the claims' key
     counts: dict[str, int]
     totals: dict[str, Any]
     by_rule: list[tuple[int, int]]  # (matched, suggested) matches, in rule order
 
     @property
     def rows(self) -> int:
-        return sum(table.num_rows for table in self.tables.values())
+        return sum(table.num_rows for table in (*self.tables.values(), self.claims))
+
+    @property
+    def left_open(self) -> int:
+        """Row parts that a real run makes open items of."""
+        counted = ("lines_unmatched", "lines_suggested", "entries_unmatched", "entries_suggested")
+        return sum(number for name, number in self.counts.items() if name in counted)
 
 
 def prepare(run: MatchingRun, rows: RunInput, outcome: Outcome, version_ids: Sequence[int]) -> Results:
@@ -68,7 +77,7 @@ def prepare(run: MatchingRun, rows: RunInput, outcome: Outcome, version_ids: Seq
     match_ids = id_block(outcome.matches.num_rows)
     tables: dict[type[Model], pa.Table] = {
         Match: match_table(run, outcome.matches, match_ids, version_ids),
-        MatchRow: of_matches(outcome.match_rows, match_ids, ("side", "row_id", "part", "units")),
+        MatchRow: by_row(of_matches(outcome.match_rows, match_ids, ("side", "row_id", "part", "units"))),
         MatchDifference: with_comment(
             of_matches(outcome.differences, match_ids, ("units", "scale", "currency", "type"))
         ),
@@ -78,29 +87,40 @@ def prepare(run: MatchingRun, rows: RunInput, outcome: Outcome, version_ids: Seq
         UnmatchedItem: unmatched_table(run, unmatched, version_ids),
     }
     by_rule = [matches_of_rule(outcome.matches, index) for index in range(len(version_ids))]
-    return Results(tables, counts, came_to, by_rule)
+    claims = claim_table(run, placed, match_ids)
+    return Results(tables, claims, counts, came_to, by_rule)
 
 
 def load(results: Results, progress: Progress) -> None:
-    """Load the results; `progress(done, total)` may raise to stop in between."""
-    done = 0
-    for model, table in results.tables.items():
-        progress(done, results.rows)
-        load_rows(model, table, progress=partial(_loaded, progress, done, results.rows))
-        done += table.num_rows
-    progress(done, results.rows)
+    """Load the results; `progress(done, total)` may raise to stop in between.
 
+    The rows of the matches, which are most of it, go in beside everything else.
+    """
+    rest = dict(results.tables)
+    rows: dict[type[Model], pa.Table] = {MatchRow: rest.pop(MatchRow)}
+    done: dict[type[Model], int] = {}
 
-def _loaded(progress: Progress, before: int, total: int, rows: int) -> None:
-    progress(before + rows, total)
+    def loaded(model: type[Model], count: int) -> None:
+        done[model] = count
+        progress(sum(done.values()), results.rows)
+
+    def into_tables(tables: dict[type[Model], pa.Table]) -> None:
+        for model, table in tables.items():
+            loaded(model, 0)
+            load_rows(model, table, progress=partial(loaded, model))
+
+    alongside(partial(into_tables, rest), partial(into_tables, rows))
 
 
 def discard(run_number: int) -> None:
     """Remove what an attempt of a run loaded that did not complete."""
+    drop_apart(UnmatchedItem, run_number, run_number)
     matches = Match.objects.filter(run_number=run_number)
     block = matches.aggregate(first=Min("id"), last=Max("id"))
     with transaction.atomic():
         if block["first"] is not None:
+            drop_apart(Match, block["first"], block["last"])
+            drop_apart(MatchRow, block["first"], block["last"])
             for model in OF_A_MATCH:
                 model._default_manager.filter(match_id__gte=block["first"], match_id__lte=block["last"]).delete()
             matches.delete()
@@ -146,6 +166,19 @@ def of_matches(
     """A table of things that belong to matches, with our ids and names."""
     found = {name: table["id" if name == "row_id" else name] for name in columns}
     return pa.table({"match_id": match_ids(table["match_no"]), **found})
+
+
+def claim_table(
+    run: MatchingRun, placed: pa.Table, match_ids: Callable[[pa.ChunkedArray], pa.ChunkedArray]
+) -> pa.Table:
+    """What the confirmed matches of a real run claim, sorted by key."""
+    confirmed = placed.filter(pc.equal(placed["state"], "" if run.is_dry_run else MatchState.CONFIRMED.value))
+    rows = of_matches(confirmed, match_ids, ("side", "row_id", "part"))
+    return by_row(rows).append_column("account_id", constant(run.account_id, rows.num_rows))
+
+
+def by_row(rows: pa.Table) -> pa.Table:
+    return rows.sort_by([("side", "ascending"), ("row_id", "ascending"), ("part", "ascending")])
 
 
 def with_comment(differences: pa.Table) -> pa.Table:

@@ -12,9 +12,9 @@ from recon.usecases.events import Actor, record
 from recon.usecases.open_items import in_sql, reopen
 
 RELEASE = """
-    DELETE FROM recon_claim WHERE match_id IN (
-        SELECT id FROM recon_match
-        WHERE id >= %s AND id <= %s AND account_id = %s AND state = 'undone' AND state_changed_at = %s
+    DELETE FROM recon_claim WHERE account_id = %s AND match_id >= %s AND match_id <= %s AND (side, row_id, part) IN (
+        SELECT r.side, r.row_id, r.part FROM recon_match m JOIN recon_matchrow r ON r.match_id = m.id
+        WHERE m.id >= %s AND m.id <= %s AND m.account_id = %s AND m.state = 'undone' AND m.state_changed_at = %s
     )
 """
 
@@ -93,6 +93,6 @@ def _undo(account: Account, matches: QuerySet[Match]) -> int:
     rows = MatchRow.objects.filter(match_id__in=matches.values("id")).count()
     undone = matches.update(state=MatchState.UNDONE, state_changed_at=now)
     with connection.cursor() as cursor:
-        cursor.execute(RELEASE, [*ids, account.pk, in_sql(now)])
+        cursor.execute(RELEASE, [account.pk, *ids, *ids, account.pk, in_sql(now)])
     reopen(account, ids, now, rows)
     return undone

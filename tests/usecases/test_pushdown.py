@@ -10,7 +10,7 @@ from recon.engine import Options, match
 from recon.models import MatchingRun, RunKind, Side, reserve_ids
 from recon.usecases.accounts import entries_in_scope, open_rows
 from recon.usecases.engine_options import rules_of
-from recon.usecases.pushdown import implied_entries
+from recon.usecases.pushdown import choose_entries
 from recon.usecases.run_input import lines_of_run, open_entries
 from recon.usecases.runs import start_run
 from tests.cast import SAME_AMOUNT, SAME_REFERENCE, actor, make_account, make_entries, make_rule, make_statement, row
@@ -71,9 +71,9 @@ def test_narrowing_changes_no_match_and_no_state(alice, db, criteria, sign):
     make_entries(account, some_rows(1, 60))
     run = queued_run(account, make_statement(account, some_rows(2, 12)), make_rule("Rule", *criteria))
     lines, scope = open_rows(account, Side.STATEMENT, lines_of_run(run)), entries_in_scope(account)
-    implied = implied_entries(run, rules_of(run), lines, scope, large=10)
-    assert implied is not None
-    matched, states, left = results(run, lines, open_entries(run, implied))
+    choice = choose_entries(run, rules_of(run), lines, scope, small=10)
+    assert choice.narrowed
+    matched, states, left = results(run, lines, open_entries(run, choice.entries))
     all_matched, all_states, all_left = results(run, lines, open_entries(run, scope))
     assert matched == all_matched
     assert states == all_states
@@ -97,7 +97,9 @@ def test_what_lines_do_not_imply_is_read_as_a_whole(alice, db, criteria, setting
     run = queued_run(account, make_statement(account, some_rows(2, 12)), make_rule("Rule", *criteria))
     run.strategy = settings.get("strategy", run.strategy)
     lines = open_rows(account, Side.STATEMENT, lines_of_run(run))
-    assert implied_entries(run, rules_of(run), lines, entries_in_scope(account), large=10) is None
+    choice = choose_entries(run, rules_of(run), lines, entries_in_scope(account), small=10)
+    assert not choice.narrowed
+    assert choice.how.startswith("every open entry in scope: ")
 
 
 def test_a_small_ledger_is_read_as_a_whole_and_the_run_says_so(alice, db):
@@ -106,4 +108,6 @@ def test_a_small_ledger_is_read_as_a_whole_and_the_run_says_so(alice, db):
     rule = make_rule("Rule", SAME_AMOUNT)
     statement = make_statement(account, some_rows(2, 5))
     run = start_run(actor(alice), account, statement, [rule], kind=RunKind.INSTANT, is_dry_run=True)
-    assert run.explanation["rows"] == {"how": "every open entry in scope", "lines": 5, "entries": 20}
+    assert run.explanation["rows"] == {
+        "how": "every open entry in scope: there are few", "lines": 5, "entries": 20
+    }  # fmt: skip

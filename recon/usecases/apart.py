@@ -1,0 +1,171 @@
+"""Large loads on PostgreSQL get a table of their own, which is indexed once it is full and then joins the large one.
+
+A row that goes into a table of ten million finds its place in every index by itself, at three microseconds an index;
+sorting a million keys into an index that is made afterwards takes half a second. So a large load fills a new table,
+indexes it, and makes it a child of the model's table, by inheritance: who reads, changes or deletes rows of the parent
+finds those of its children too, and a check on the key's range lets the planner leave children out. Unlike a
+partition, a child needs no key that contains the range, and the parent stays a table like any other, with what comes
+in small pieces. All of it happens in the transaction of the load.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from django.db import connection, models, transaction
+
+from recon.models import LedgerEntry, Match, MatchRow, StatementLine, UnmatchedItem
+
+APART_FROM: Final = 100_000
+"""Rows of one load from which a table of their own pays."""
+
+MOST_APART: Final = 16
+"""Children of a table. A query locks every one of them and its indexes; the next load then goes into the parent, and
+`merge_apart` makes room."""
+
+RANGE: Final[dict[type[models.Model], tuple[str, ...]]] = {
+    LedgerEntry: ("id", "import_number"),
+    StatementLine: ("id", "statement_number"),
+    Match: ("id", "run_number"),
+    MatchRow: ("match_id",),
+    UnmatchedItem: ("run_number",),
+}
+"""The columns that tell the rows of one load from those of all others: first a block of ids or the run's number."""
+
+INSTEAD: Final = {
+    # Files are in the order of days, more or less.
+    "entry_account_date": "brin (booking_date)",
+    "line_account_date": "brin (booking_date)",
+    # All of one run, and nearly all confirmed, whose order is that of the primary key.
+    "match_run_state": "btree (run_number, state, id) WHERE state <> 'confirmed'",
+    # Loaded in this order.
+    "match_row_history": "brin (row_id) WITH (pages_per_range = 16)",
+}
+"""Indexes of which a table of one load needs less, by name: what is written is what a load waits for."""
+
+
+@dataclass(frozen=True)
+class Apart:
+    """A child table, and the first and last value of its range column."""
+
+    name: str
+    first: int
+    last: int
+
+
+def tables_apart(model: type[models.Model]) -> list[Apart]:
+    """The children of a model's table, by their first key. None on a database that has no such thing."""
+    if connection.vendor != "postgresql" or model not in RANGE:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid"
+            " WHERE i.inhparent = to_regclass(%s) AND i.inhseqno = 1",
+            [model._meta.db_table],
+        )
+        names = [name for (name,) in cursor.fetchall()]
+    found = (re.fullmatch(rf"{model._meta.db_table}_(\d+)_(\d+)", name) for name in names)
+    return sorted((Apart(each[0], int(each[1]), int(each[2])) for each in found if each), key=lambda each: each.first)
+
+
+def load_apart(model: type[models.Model], rows: pa.Table, fill: Callable[[str, pa.Table], None]) -> bool:
+    """Have `fill` load a new table with the rows of one load and make it part of the model's.
+
+    What all the rows have in common it need not send: meanwhile that is the column's default.
+
+    False, with nothing done, if they are too few, or there are too many such tables, or one of that range.
+    """
+    if model not in RANGE or rows.num_rows < APART_FROM:
+        return False
+    ranges = {column: pc.min_max(rows[column]).as_py() for column in RANGE[model]}
+    first, last = ranges[RANGE[model][0]].values()
+    present = tables_apart(model)
+    if len(present) >= MOST_APART or any(each.first <= last and first <= each.last for each in present):
+        return False
+    table = model._meta.db_table
+    name = f"{table}_{first}_{last}"
+    checks = "".join(
+        f", CONSTRAINT {name}_{column} CHECK ({column} BETWEEN {reach['min']} AND {reach['max']})"
+        for column, reach in ranges.items()
+        if reach["min"] is not None
+    )
+    # Without a savepoint: COPY FREEZE wants the table to be made in the same (sub)transaction.
+    with transaction.atomic(savepoint=False), connection.cursor() as cursor:
+        cursor.execute(
+            f"CREATE TABLE {name} (LIKE {table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING STORAGE{checks})"
+        )
+        common = _in_common(rows)
+        _for_columns(cursor, name, common, "SET DEFAULT %s")
+        fill(name, rows.drop_columns(list(common)))
+        _for_columns(cursor, name, dict.fromkeys(common), "DROP DEFAULT")
+        cursor.execute("SET LOCAL maintenance_work_mem = '256MB'")
+        for statement in _indexes_of_child(cursor, table, name).values():
+            cursor.execute(statement)
+        cursor.execute(f"ANALYZE {name}")
+        cursor.execute(f"ALTER TABLE {name} INHERIT {table}")
+    return True
+
+
+def _in_common(rows: pa.Table) -> dict[str, Any]:
+    """The columns, but for the first, that have one and the same value in all rows, and that value."""
+    common = {}
+    for name in rows.column_names[1:]:
+        if rows[name].null_count == 0 and rows[name][0].equals(rows[name][-1]):
+            reach = pc.min_max(rows[name]).as_py()
+            if reach["min"] == reach["max"]:
+                common[name] = reach["min"]
+    return common
+
+
+def _for_columns(cursor: Any, table: str, columns: dict[str, Any], what: str) -> None:
+    if columns:
+        actions = ", ".join(f"ALTER COLUMN {name} {what}" for name in columns)
+        cursor.execute(f"ALTER TABLE {table} {actions}", [value for value in columns.values() if value is not None])
+
+
+def drop_apart(model: type[models.Model], first: int, last: int) -> None:
+    """Drop the children whose whole range lies from `first` to `last`: quicker than deleting a million rows."""
+    for each in tables_apart(model):
+        if first <= each.first and each.last <= last:
+            with connection.cursor() as cursor:
+                cursor.execute(f"DROP TABLE {each.name}")
+
+
+def mend_indexes(**signal: Any) -> None:
+    """Give children the indexes their parents have gained in a migration, and take away those that they lost."""
+    for model in RANGE:
+        for child in tables_apart(model):
+            with transaction.atomic(), connection.cursor() as cursor:
+                wanted = _indexes_of_child(cursor, model._meta.db_table, child.name)
+                present = {name for name, _ in _indexes(cursor, child.name)}
+                for name in present - wanted.keys():
+                    cursor.execute(f"DROP INDEX {name}")
+                for name in wanted.keys() - present:
+                    cursor.execute(wanted[name])
+
+
+def _indexes(cursor: Any, table: str) -> list[tuple[str, str]]:
+    """Names and definitions (``CREATE … INDEX name ON table USING …``) of a table's indexes."""
+    cursor.execute(
+        "SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = %s::regclass"
+        " ORDER BY indexrelid",
+        [table],
+    )
+    return list(cursor.fetchall())
+
+
+def _indexes_of_child(cursor: Any, parent: str, child: str) -> dict[str, str]:
+    """The statements that make a child's indexes, by name; a name says what the index is."""
+    statements = {}
+    for index, definition in _indexes(cursor, parent):
+        head, _, usual = definition.partition(" USING ")
+        using = INSTEAD.get(index, usual)
+        name = f"{child}_{zlib.crc32(using.encode()):08x}"
+        statements[name] = f"{head.partition(' INDEX ')[0]} INDEX {name} ON {child} USING {using}"
+    return statements

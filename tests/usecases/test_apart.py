@@ -1,0 +1,166 @@
+"""A load with a table of its own is a load like any other to whoever reads, changes or deletes its rows."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+from django.db import IntegrityError, connection, transaction
+
+from recon.demo import practice
+from recon.models import Claim, LedgerEntry, Match, MatchRow, OpenItem, RunKind, StatementLine, UnmatchedItem
+from recon.usecases import apart, run_results
+from recon.usecases.apart import drop_apart, mend_indexes, tables_apart
+from recon.usecases.bulk import arrow_schema, load_rows
+from recon.usecases.imports import import_ledger, import_statement
+from recon.usecases.integrity import violations
+from recon.usecases.runs import start_run
+from recon.usecases.undo import reverse_run
+from rules.authoring import create_rule
+from tests.cast import actor, make_account
+
+pytestmark = pytest.mark.skipif(connection.vendor != "postgresql", reason="only PostgreSQL has such tables")
+
+
+@pytest.fixture
+def always_apart(monkeypatch, db):
+    """Even a single row gets a table of its own."""
+    monkeypatch.setattr(apart, "APART_FROM", 1)
+
+
+def rows(first: int, count: int, currency: str = "EUR") -> pa.Table:
+    numbers = range(first, first + count)
+    return pa.table(
+        {
+            "id": pa.array(numbers, pa.int64()),
+            "units": pa.array(numbers, pa.int64()),
+            "currency": pa.repeat(currency, count),
+            "statement_number": pa.repeat(7, count),
+            "account_id": pa.repeat(1, count),
+            "position": pa.array(range(1, count + 1), pa.int64()),
+            "description": pa.array([None, *["it's 100% \\ odd"] * (count - 1)], pa.string()),
+        }
+    )
+
+
+def indexes(table: str) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_index WHERE indrelid = %s::regclass", [table])
+        return cursor.fetchone()[0]
+
+
+def test_its_rows_are_read_changed_and_deleted_through_the_model(always_apart):
+    load_rows(StatementLine, rows(11, 3))
+    load_rows(StatementLine, rows(21, 2).set_column(3, "statement_number", pa.repeat(8, 2)))
+    assert [each.name for each in tables_apart(StatementLine)] == [
+        "recon_statementline_11_13",
+        "recon_statementline_21_22",
+    ]
+    assert list(StatementLine.objects.order_by("id").values_list("id", "scale", "superseded")) == [
+        (number, 2, False) for number in (11, 12, 13, 21, 22)
+    ]
+    assert list(StatementLine.objects.order_by("id").values_list("description", flat=True)[:2]) == [
+        None,
+        "it's 100% \\ odd",
+    ]
+    assert StatementLine.objects.filter(pk=12).update(superseded=True) == 1
+    assert StatementLine.objects.filter(statement_number=7).delete()[0] == 3
+    assert StatementLine.objects.count() == 2
+
+
+def test_it_has_an_index_for_every_one_of_the_models_table(always_apart):
+    load_rows(StatementLine, rows(1, 2))
+    assert indexes("recon_statementline_1_2") == indexes("recon_statementline")
+
+
+def test_what_the_table_refuses_is_refused_there_too(always_apart):
+    with pytest.raises(IntegrityError), transaction.atomic():
+        load_rows(StatementLine, rows(1, 2, currency="eur"))
+    twice = rows(1, 2).set_column(5, "position", pa.array([1, 1], pa.int64()))
+    with pytest.raises(IntegrityError), transaction.atomic():
+        load_rows(StatementLine, twice)
+    assert tables_apart(StatementLine) == []
+    assert StatementLine.objects.count() == 0
+
+
+def test_a_load_goes_into_the_large_table_when_there_are_many_small_ones(always_apart, monkeypatch):
+    monkeypatch.setattr(apart, "MOST_APART", 1)
+    load_rows(StatementLine, rows(1, 2))
+    load_rows(StatementLine, rows(11, 2).set_column(3, "statement_number", pa.repeat(8, 2)))
+    assert [each.name for each in tables_apart(StatementLine)] == ["recon_statementline_1_2"]
+    assert StatementLine.objects.count() == 4
+
+
+def test_a_migrations_new_index_reaches_it_and_a_lost_one_goes(always_apart):
+    load_rows(StatementLine, rows(1, 2))
+    before = indexes("recon_statementline_1_2")
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE INDEX of_a_migration ON recon_statementline (external_id)")
+        mend_indexes()
+        assert indexes("recon_statementline_1_2") == before + 1
+        cursor.execute("DROP INDEX of_a_migration")
+        mend_indexes()
+        mend_indexes()
+    assert indexes("recon_statementline_1_2") == before
+
+
+def test_only_tables_within_the_range_are_dropped(always_apart):
+    load_rows(StatementLine, rows(1, 2))
+    drop_apart(StatementLine, 2, 10)
+    drop_apart(StatementLine, 1, 1)
+    assert StatementLine.objects.count() == 2
+    drop_apart(StatementLine, 1, 2)
+    assert StatementLine.objects.count() == 0
+
+
+def test_a_single_row_of_constants_only_loads(always_apart):
+    names = [field.column for field in MatchRow._meta.local_concrete_fields]
+    load_rows(MatchRow, pa.table({name: pa.array([1], arrow_schema(MatchRow, [name])[0].type) for name in names}))
+    assert MatchRow.objects.get().row_id == 1
+
+
+@pytest.fixture
+def practised(alice, settings, tmp_path):
+    """Runs the practice example and gives what came of it."""
+    settings.MEDIA_ROOT = tmp_path
+
+    def practise(name: str):
+        by, account = actor(alice), make_account(name)
+        import_ledger(by, account, practice.ledger_csv(), "ledger.csv")
+        statement = import_statement(by, account, practice.statement_csv(), "statement.csv")
+        versions = [create_rule(by, practice.EXACT).current, create_rule(by, practice.WITHIN_ONE_PERCENT).current]
+        return start_run(by, account, statement, versions, kind=RunKind.INSTANT, is_dry_run=False)
+
+    return practise
+
+
+def outcome(run):
+    """What a run stored, with rows counted from their load's first one."""
+    first = {0: StatementLine.objects.filter(account_id=run.account_id).order_by("id")[0].pk}
+    first[1] = LedgerEntry.objects.filter(account_id=run.account_id).order_by("id")[0].pk
+    matches = {match.pk: match.state for match in Match.objects.filter(run_number=run.number)}
+    placed = MatchRow.objects.filter(match_id__in=matches)
+    left = UnmatchedItem.objects.filter(run_number=run.number)
+    return (
+        sorted((matches[each.match_id], each.side, each.row_id - first[each.side], each.units) for each in placed),
+        sorted((each.side, each.row_id - first[each.side], each.reason) for each in left),
+    )
+
+
+def test_a_run_comes_to_the_same_and_can_be_reversed(practised, monkeypatch, alice):
+    usual = outcome(practised("Usual"))
+    monkeypatch.setattr(apart, "APART_FROM", 1)
+    run = practised("Apart")
+    assert {model for model in apart.RANGE if tables_apart(model)} == set(apart.RANGE)
+    assert outcome(run) == usual
+    assert list(violations()) == []
+    reverse_run(actor(alice), run)
+    assert not Claim.objects.filter(account_id=run.account_id).exists()
+    assert OpenItem.objects.unresolved().filter(account_id=run.account_id, side=0).count() == run.lines_total
+    assert list(violations()) == []
+
+
+def test_what_a_cut_off_attempt_loaded_apart_is_dropped(practised, always_apart):
+    run = practised("Cut off")
+    run_results.discard(run.number)
+    assert outcome(run) == ([], [])
+    assert tables_apart(Match) == tables_apart(MatchRow) == tables_apart(UnmatchedItem) == []
