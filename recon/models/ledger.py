@@ -57,7 +57,7 @@ class LedgerEntry(Row):
         ordering = ("-booking_date", "-id")
         indexes = [
             models.Index(fields=["account_id", "booking_date", "id"], name="entry_account_date"),
-            # What lines imply is found by these two: references are bytes to compare (migration 0010), and amounts
+            # What lines imply is found by these two: references are bytes to compare (migration 0011), and amounts
             # whole numbers, whatever their currency.
             models.Index(
                 fields=["reference_key"], condition=models.Q(reference_key__isnull=False), name="entry_reference"

@@ -16,7 +16,7 @@ def compare_keys_as_bytes(apps: Any, schema_editor: Any) -> None:
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("recon", "0009_webhooks"),
+        ("recon", "0010_connectors"),
     ]
 
     operations = [
