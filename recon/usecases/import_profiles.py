@@ -92,7 +92,7 @@ def use_profile(by: Actor, account: Account, side: Side, profile: ImportProfile 
     """Read an account's files of one side by a profile from now on, or by what they say themselves."""
     field = FIELDS[side]
     with transaction.atomic():
-        locked = Account.objects.select_for_update().get(pk=account.pk)
+        locked = Account.objects.select_for_update(no_key=True).get(pk=account.pk)
         before = getattr(locked, field)
         if before == profile:
             return

@@ -156,7 +156,8 @@ def still_so(account: Account | None, side: Side, prepared: Prepared) -> None:
     """
     if account is not None and account.is_builtin:
         return  # programs import side by side, and say themselves what is a repetition
-    Account.objects.select_for_update().get(pk=account.pk if account else builtin_account().pk)
+    # Not its key: two imports at once both hold a share of that by now, and would wait for each other for ever.
+    Account.objects.select_for_update(no_key=True).get(pk=account.pk if account else builtin_account().pk)
     if _arrivals(account, side) == prepared.arrived:
         return
     now = examine(prepared.reading, account, side, prepared.sha256).repeats
