@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from django import forms
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.dateparse import parse_date
 
 from recon.models import Account, Discrepancy, DiscrepancyKind, Event, ItemState, LoadState, OpenItem, Side, Statement
 from recon.usecases.finding import RowFilter
@@ -177,3 +179,11 @@ class OpenItemFilterForm(forms.Form):
 def after_key(text: str | None) -> int | None:
     """The key a page starts behind, from the address; nonsense means the first page."""
     return int(text) if text and text.isdecimal() and len(text) <= 18 else None
+
+
+def parsed_day(text: str) -> date | None:
+    """A calendar day from the address or a form; nonsense is none."""
+    try:
+        return parse_date(text)
+    except ValueError:
+        return None

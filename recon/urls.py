@@ -10,6 +10,7 @@ from recon.views import (
     accounts,
     api_keys,
     audit,
+    closing,
     connectors,
     discrepancies,
     exports,
@@ -95,6 +96,8 @@ urlpatterns = [
     path("settings/import-profiles/<int:profile_id>/profile.json", import_profiles.profile_json, name="profile_json"),
     path("accounts/new/", accounts.account_new, name="account_new"),
     path("accounts/<int:account_id>/", accounts.account, name="account"),
+    path("accounts/<int:account_id>/periods/", closing.periods, name="periods"),
+    path("accounts/periods/<int:closing_id>/reopen/", closing.period_reopen, name="period_reopen"),
     # runs
     path("runs/", runs.runs, name="runs"),
     path("runs/<str:run_id>/", runs.run, name="run"),

@@ -9,6 +9,7 @@ from recon.models.accounts import (
     Sign,
     Strategy,
 )
+from recon.models.closings import PeriodClosing
 from recon.models.connectors import Connector, ConnectorSync, PulledTransaction, SyncState
 from recon.models.discrepancies import Discrepancy, DiscrepancyKind
 from recon.models.events import Event, Via
@@ -83,6 +84,7 @@ __all__ = [
     "MatchingRun",
     "OpenItem",
     "Origin",
+    "PeriodClosing",
     "PulledTransaction",
     "RowPart",
     "RunKind",

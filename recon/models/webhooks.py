@@ -13,7 +13,7 @@ class HookEvent(models.TextChoices):
 
     RUN_FINISHED = "run.finished", "A run finished: completed, failed or cancelled"
     OVER_SLA = "exception.over_sla", "Open items are older than their account allows"
-    PERIOD_CLOSED = "period.closed", "A period of an account was closed (nothing closes periods yet)"
+    PERIOD_CLOSED = "period.closed", "A period of an account was closed"
     TEST = "webhook.test", "A test, sent from the settings"
 
     @classmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Sequence
 from collections.abc import Mapping as Plain
+from datetime import date
 from typing import Any
 
 import pyarrow as pa
@@ -26,6 +27,7 @@ from recon.models import (
 )
 from recon.statements.model import Reading, line_totals
 from recon.usecases.bulk import Progress
+from recon.usecases.closing import refuse_closed_rows
 from recon.usecases.continuity import period
 from recon.usecases.discrepancies import check_statement
 from recon.usecases.errors import Refused
@@ -130,6 +132,7 @@ def store_statement(
 
     def reveal() -> None:
         still_so(account, Side.STATEMENT, prepared)
+        refuse_closed_rows(account, [_first_date(prepared)], prepared.name)
         _store_around(statement, reading)
         remember(by, account, Side.STATEMENT, prepared.mapping)
         if prepared.replaces is not None:
@@ -220,6 +223,9 @@ def store_ledger(
 
     def reveal() -> None:
         still_so(account, Side.LEDGER, prepared)
+        changed = changes.changed if prepared.repeats == "update" else ()
+        touched = [day for each in changed for day in (each.entry.booking_date, each.row["booking_date"])]
+        refuse_closed_rows(account, [_first_date(prepared), *touched], prepared.name)
         if account is not None:
             remember(by, account, Side.LEDGER, prepared.mapping)
         LedgerImport.objects.filter(pk=imported.pk).update(state=LoadState.READY)
@@ -229,6 +235,11 @@ def store_ledger(
     load_unseen(LedgerEntry, rows, announce=lambda: _insert(imported), reveal=reveal, progress=progress)
     imported.refresh_from_db()
     return imported
+
+
+def _first_date(prepared: Prepared) -> date | None:
+    first: date | None = pc.min(prepared.rows["booking_date"]).as_py()
+    return first
 
 
 def _insert(imported: Statement | LedgerImport) -> None:

@@ -22,6 +22,7 @@ from recon.models import (
 )
 from recon.usecases.accounts import hold_still
 from recon.usecases.claims import ClaimedError, claim_match
+from recon.usecases.closing import refuse_closed_item
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor, record
 from recon.usecases.open_items import resolve_matched
@@ -131,6 +132,8 @@ def for_each(things: Sequence[Thing], act: Callable[[Thing], Any]) -> tuple[int,
 
 
 def _move(by: Actor, item: OpenItem, state: ItemState, verb: str, why: str = "", **values: Any) -> OpenItem:
+    if state != ItemState.ACCEPTED:
+        refuse_closed_item(item)
     values = {"hold_until": None, **values, "state": state}
     return _change(by, item, verb, {"state": item.state}, {"state": state}, why, **values)
 

@@ -17,7 +17,9 @@ from recon.statements.mapping import Mapping, MappingError
 from recon.statements.model import RowError
 from recon.statements.model import Statement as ReadStatement
 from recon.statements.repair import PLAIN, reread
+from recon.usecases.accounts import hold_still
 from recon.usecases.bulk import load_rows
+from recon.usecases.closing import refuse_closed_rows
 from recon.usecases.discrepancies import check_statement
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor, record
@@ -96,7 +98,9 @@ def repair_row(by: Actor, error: StatementRowError, cells: Plain[str, str]) -> S
     """
     read = try_row(error, cells)
     with transaction.atomic():
+        hold_still(error.statement.account_id)
         statement, locked = _locked(error)
+        refuse_closed_rows(statement.account, read.lines["booking_date"].to_pylist(), "The row")
         lines = StatementLine.objects.filter(statement_number=statement.number)
         place = (lines.aggregate(last=Max("position"))["last"] or 0) + 1
         rows = keyed(read.lines.set_column(0, read.lines.schema.field("position"), [[place]]))

@@ -9,6 +9,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from recon.models import (
+    Account,
     Claim,
     ItemState,
     LedgerEntry,
@@ -23,6 +24,7 @@ from recon.models import (
     StatementLine,
     UnmatchedItem,
 )
+from recon.usecases.closing import refuse_closed_import
 from recon.usecases.discrepancies import check_statement
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor, record
@@ -45,6 +47,9 @@ def reverse_ledger_import(by: Actor, imported: LedgerImport, *, why: str = "") -
 def _take_back(by: Actor, imported: Statement | LedgerImport, side: Side, rows: QuerySet[Any], why: str) -> None:
     """Rows that no run has reported on are deleted; others stay for the runs' history, where nothing reads them."""
     kind = "statement" if side == Side.STATEMENT else "ledger"
+    # The accounts first, as imports do.
+    owners = Account.objects.filter(pk=imported.account_id) if imported.account_id else Account.objects.for_people()
+    refuse_closed_import(rows, owners, imported.name)
     locked = type(imported)._default_manager.select_for_update().get(pk=imported.pk)
     if locked.state != LoadState.READY:
         raise Refused(f"{imported.name} is not there to be taken back: it is {locked.state}.")

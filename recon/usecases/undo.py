@@ -7,6 +7,8 @@ from django.db.models import Max, Min, Q, QuerySet
 from django.utils import timezone
 
 from recon.models import Account, Event, Match, MatchingRun, MatchRow, MatchState, Origin, RunState
+from recon.usecases.accounts import hold_still
+from recon.usecases.closing import refuse_closed_matches
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor, record
 from recon.usecases.open_items import in_sql, reopen
@@ -25,10 +27,12 @@ BY_PEOPLE = Q(origin=Origin.MANUAL) | Q(state_changed_at__isnull=False)
 def unmatch(by: Actor, match: Match, why: str = "") -> Match:
     """Undo one confirmed match: its rows are open again. Raises `Refused` if it is not confirmed."""
     with transaction.atomic():
+        hold_still(match.account_id)
         match = Match.objects.select_for_update().get(pk=match.pk)
         if match.state != MatchState.CONFIRMED:
             raise Refused(f"This match is {match.state}; only a confirmed match can be unmatched.")
         account = Account.objects.get(pk=match.account_id)
+        refuse_closed_matches(account, Match.objects.filter(pk=match.pk))
         _undo(account, Match.objects.filter(pk=match.pk))
         before, after = {"state": MatchState.CONFIRMED}, {"state": MatchState.UNDONE}
         record(by, "match undone", "match", match.pk, account_id=account.pk, before=before, after=after, why=why)
@@ -42,6 +46,7 @@ def reverse_run(by: Actor, run: MatchingRun, include_manual: bool = False, why: 
     Its open suggestions are withdrawn. Raises `Refused`.
     """
     with transaction.atomic():
+        hold_still(run.account_id)
         run = MatchingRun.objects.select_for_update().get(pk=run.pk)
         if run.is_dry_run:
             raise Refused("A dry run changed nothing, so there is nothing to reverse.")
@@ -49,7 +54,9 @@ def reverse_run(by: Actor, run: MatchingRun, include_manual: bool = False, why: 
             raise Refused(f"This run is {run.state}; only a completed run can be reversed.")
         confirmed = Match.objects.filter(run_number=run.number, state=MatchState.CONFIRMED)
         by_people = confirmed.filter(BY_PEOPLE).count()
-        undone = _undo(run.account, confirmed if include_manual else confirmed.exclude(BY_PEOPLE))
+        to_undo = confirmed if include_manual else confirmed.exclude(BY_PEOPLE)
+        refuse_closed_matches(run.account, to_undo)
+        undone = _undo(run.account, to_undo)
         withdrawn = Match.objects.filter(run_number=run.number, state=MatchState.SUGGESTED).update(
             state=MatchState.WITHDRAWN, state_changed_at=timezone.now()
         )

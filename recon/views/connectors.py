@@ -8,11 +8,10 @@ from django.contrib import messages
 from django.db.models import Max
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils.dateparse import parse_date
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from recon.connector_form import ConnectorForm
-from recon.forms import after_key
+from recon.forms import after_key, parsed_day
 from recon.models import Connector, ConnectorSync, LedgerImport
 from recon.partials import page_or_fragment
 from recon.usecases import connectors as usecases
@@ -99,11 +98,11 @@ def sync_progress(request: HttpRequest, sync_id: int) -> HttpResponse:
 def connector_sync(request: HttpRequest, connector_id: int) -> HttpResponse:
     """Read what is new, or once more everything from a day on."""
     found = get_object_or_404(CONNECTORS, pk=connector_id)
-    day = parsed_day(request.POST.get("from", ""))
+    since = first_of(request.POST.get("from", ""))
     try:
-        if "from" in request.POST and day is None:
+        if "from" in request.POST and since is None:
             raise Refused("Say from which day on to read again.")
-        start_sync(on_screen(request), found, day)
+        start_sync(on_screen(request), found, since)
     except Refused as refused:
         messages.error(request, refused.message)
     return redirect("connector", connector_id)
@@ -155,9 +154,7 @@ def connector_delete(request: HttpRequest, connector_id: int) -> HttpResponse:
     return redirect("connectors")
 
 
-def parsed_day(text: str) -> datetime | None:
-    try:
-        day = parse_date(text)
-    except ValueError:
-        day = None
+def first_of(text: str) -> datetime | None:
+    """The first instant of a day; None if the text names none."""
+    day = parsed_day(text)
     return datetime.combine(day, datetime.min.time(), UTC) if day else None

@@ -71,6 +71,7 @@ PAGES = {
     "import profiles": "/settings/import-profiles/",
     "an account": "first of /settings/",
     "a new account": "/accounts/new/",
+    "periods": "first of /settings/ periods/",
     "connectors": "/settings/connectors/",
     "a connector": "first of /settings/connectors/",
     "a new connector": "/settings/connectors/new/",
