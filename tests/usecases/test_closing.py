@@ -9,7 +9,18 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from recon.models import Event, LedgerEntry, Match, OpenItem, PeriodClosing, RunKind, Side, Statement, WebhookEvent
+from recon.models import (
+    Event,
+    LedgerEntry,
+    Match,
+    OpenItem,
+    PeriodClosing,
+    RunKind,
+    Side,
+    Statement,
+    WebhookEvent,
+    reserve_ids,
+)
 from recon.usecases.closing import close_period, closed_until, reopen_period, unfinished
 from recon.usecases.errors import Refused
 from recon.usecases.imports import discard_statement, import_ledger, import_pasted, reverse_ledger_import
@@ -42,8 +53,8 @@ def run(alice, account):
     OpenItem.objects.filter(account_id=account.pk).delete()
     cheque = LedgerEntry.objects.get(reference="INV-3")
     OpenItem.objects.create(
-        id=1, account_id=account.pk, side=Side.LEDGER, row_id=cheque.pk, units=700, currency="EUR",
-        row_date=cheque.booking_date, opened_at=timezone.now(),
+        id=reserve_ids(OpenItem, 1), account_id=account.pk, side=Side.LEDGER, row_id=cheque.pk, units=700,
+        currency="EUR", row_date=cheque.booking_date, opened_at=timezone.now(),
     )  # fmt: skip
     return run
 
