@@ -82,7 +82,11 @@ def known_rows(account: Account | None, side: Side, rows: pa.Table) -> Known:
     The n-th such row of a file repeats the n-th one that is stored, so two real twins stay two. A row that agrees with
     a stored one in everything but an id of its own is only alike.
     """
-    stored = _stored(account, side, rows)
+    return find_known(rows, _stored(account, side, rows))
+
+
+def find_known(rows: pa.Table, stored: pa.Table) -> Known:
+    """Which of the keyed `rows` are among the `stored` ones, as `known_rows` says it."""
     if not rows.num_rows or not stored.num_rows:
         return NOTHING_KNOWN
     with duckdb.connect() as con:

@@ -54,6 +54,14 @@ class ChangedEntry:
         before, after = as_shown(_stored_facts(self.entry)), as_shown(self.row)
         return {name: (before[name], after[name]) for name in before if before[name] != after[name]}
 
+    @property
+    def in_words(self) -> list[tuple[str, str, str]]:
+        """Per field its name, what it was and what the file says, for a person."""
+        return [
+            (name.replace("_", " "), before or "none", after or "none")
+            for name, (before, after) in self.changes.items()
+        ]
+
 
 @dataclass(frozen=True)
 class LedgerChanges:
@@ -188,10 +196,7 @@ def _update(by: Actor, imported: LedgerImport, changed: ChangedEntry) -> None:
 
 
 def _finding(changed: ChangedEntry) -> Finding:
-    said = "; ".join(
-        f"{name.replace('_', ' ')} {old or 'none'}, now {new or 'none'}"
-        for name, (old, new) in changed.changes.items()
-    )
+    said = "; ".join(f"{name} {before}, now {after}" for name, before, after in changed.in_words)
     entry = changed.entry
     text = f"Entry {entry.external_id} is matched, but the books now say otherwise: {said}. It was not changed."
     changes = {name: {"before": old, "after": new} for name, (old, new) in changed.changes.items()}

@@ -7,7 +7,6 @@ with the old statement as superseded, their matches are undone, and no run takes
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -42,6 +41,7 @@ from recon.usecases.events import Actor, record
 from recon.usecases.taking_back import withdraw_suggestions_on
 from recon.usecases.undo import undo_matches
 
+_BATCH: Final = 10_000
 KINDS: Final = ("same", "changed", "missing", "new")
 
 _FACTS = (
@@ -77,6 +77,7 @@ class Comparison:
     old: Statement
     rows: pa.Table  # of the new issue, keyed
     pairs: pa.Table
+    stored: pa.Table  # of the old one: id, units, scale, currency
     matched: int  # confirmed matches that end with it
 
     def count(self, kind: str) -> int:
@@ -115,9 +116,10 @@ def compare(old: Statement, rows: pa.Table) -> Comparison:
     with duckdb.connect() as con:
         con.register("stored_rows", stored)
         con.register("fresh_rows", rows.select(["position", *_FACTS]))
-        pairs = _paired(con)
+        pairs = paired(con)
     gone = pairs.filter(pc.is_in(pairs["kind"], pa.array(["changed", "missing"])))["old_id"]
-    return Comparison(old, rows, pairs, _matches_of(old, gone))
+    money = stored.select(["id", "units", "scale", "currency"])
+    return Comparison(old, rows, pairs, money, _matches_of(old, gone.to_pylist()))
 
 
 _KEYS: Final = (
@@ -132,7 +134,8 @@ _KEYS: Final = (
 """How rows of both issues find each other: each key takes what the ones before it have left."""
 
 
-def _paired(con: duckdb.DuckDBPyConnection) -> pa.Table:
+def paired(con: duckdb.DuckDBPyConnection) -> pa.Table:
+    """``kind, old_id, position`` for the tables ``stored_rows`` and ``fresh_rows``: every row of both, each once."""
     for ours, given in (("old_rows", "stored_rows"), ("new_rows", "fresh_rows")):
         con.execute(f"CREATE TABLE {ours} AS SELECT *, {MONEY} AS money FROM {given}")  # noqa: S608 - constants of ours
     con.execute("CREATE TABLE pairs (kind VARCHAR, old_id BIGINT, position BIGINT)")
@@ -160,27 +163,34 @@ def _paired(con: duckdb.DuckDBPyConnection) -> pa.Table:
     ).to_arrow_table()
 
 
-def _matches_of(old: Statement, line_ids: pa.ChunkedArray) -> int:
+def _matches_of(old: Statement, line_ids: Sequence[int]) -> int:
     """Confirmed matches that hold one of the lines."""
-    lines = StatementLine.objects.filter(statement_number=old.number)
-    claims = Claim.objects.filter(account_id=old.account_id, side=Side.STATEMENT, row_id__in=lines.values("pk"))
-    gone = set(line_ids.to_pylist())
-    return len({match for row, match in claims.values_list("row_id", "match_id") if row in gone})
+    claims = Claim.objects.filter(account_id=old.account_id, side=Side.STATEMENT)
+    found: set[int] = set()
+    for start in range(0, len(line_ids), _BATCH):
+        found.update(claims.filter(row_id__in=line_ids[start : start + _BATCH]).values_list("match_id", flat=True))
+    return len(found)
 
 
 def shares(comparison: Comparison) -> list[Share]:
     """Counts and net amounts by kind and currency, in the order of `KINDS`."""
-    sums: dict[tuple[str, str], list[Any]] = defaultdict(lambda: [0, Decimal(0)])
-    fresh = comparison.pairs.filter(pc.is_valid(comparison.pairs["position"]))
-    joined = fresh.join(comparison.rows.select(["position", "units", "scale", "currency"]), "position")
-    gone = StatementLine.objects.filter(pk__in=comparison.of_kind("missing")["old_id"].to_pylist())
-    missing = [("missing", *row) for row in gone.values_list("units", "scale", "currency")]
-    found = zip(*(joined[name].to_pylist() for name in ("kind", "units", "scale", "currency")), strict=True)
-    for kind, units, scale, currency in (*found, *missing):
-        sums[kind, currency][0] += 1
-        sums[kind, currency][1] += amount(units, scale)
-    ordered = sorted(sums.items(), key=lambda each: (KINDS.index(each[0][0]), each[0][1]))
-    return [Share(kind, currency, count, net) for (kind, currency), (count, net) in ordered]
+    money = ["units", "scale", "currency"]
+    placed = comparison.pairs.filter(pc.is_valid(comparison.pairs["position"])).select(["kind", "position"])
+    gone = comparison.of_kind("missing").select(["kind", "old_id"])
+    found = [
+        placed.join(comparison.rows.select(["position", *money]), "position").select(["kind", *money]),
+        gone.join(comparison.stored, "old_id", "id").select(["kind", *money]),
+    ]
+    table = pa.concat_tables(each.cast(found[0].schema) for each in found)
+    table = table.set_column(1, "units", table["units"].cast(pa.decimal128(38, 0)))  # sums of a million 18-digit units
+    sums: dict[tuple[str, str], Share] = {}
+    groups = table.group_by(["kind", "currency", "scale"]).aggregate([("units", "count"), ("units", "sum")])
+    for row in groups.to_pylist():
+        key = row["kind"], row["currency"]
+        share = sums.get(key, Share(*key, 0, Decimal(0)))
+        net = share.net + row["units_sum"].scaleb(-row["scale"])
+        sums[key] = Share(*key, share.count + row["units_count"], net)
+    return sorted(sums.values(), key=lambda share: (KINDS.index(share.kind), share.currency))
 
 
 def differing(comparison: Comparison, limit: int) -> list[ComparedRow]:
@@ -235,7 +245,6 @@ def _let_go(by: Actor, account: Account, lines: Any, why: str) -> int:
     return undone
 
 
-_BATCH: Final = 10_000
 _MOVE: Final = {
     "sqlite": """
         UPDATE recon_statementline SET statement_number = %s, position = moved.position
