@@ -132,6 +132,7 @@ urlpatterns = [
     path("rules/preview/", rule_preview.rule_preview, name="rule_preview"),
     path("rules/suggest/", rule_suggest.rule_suggest, name="rule_suggest"),
     path("rules/try/", rule_preview.rule_try, name="rule_try"),
+    path("rules/<str:rule_id>/uses/", rule_sets.rule_uses, name="rule_uses"),
     path("rules/", include("rules.urls")),
     # signing in and out
     path("login/", auth_views.LoginView.as_view(redirect_authenticated_user=True), name="login"),

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
 from rules.criteria import Problem, RuleError
+from rules.criteria.problems import shown
+
+_UNWRITABLE = re.compile("[\x00\ud800-\udfff]")
+"""What JSON can escape and no database or page can write."""
 
 MAX_BODY = 200_000
 """Characters; a rule of thirty criteria takes a few thousand."""
@@ -17,9 +23,14 @@ def read_json(text: str | bytes) -> Any:
     if len(text) > MAX_BODY:
         raise RuleError([Problem(None, None, f"expected at most {MAX_BODY} characters of JSON, found {len(text)}")])
     try:
-        return json.loads(text, parse_float=Decimal, parse_constant=_refuse_constant)
+        value = json.loads(text, parse_float=Decimal, parse_constant=_refuse_constant)
+        odd = next((each for each in _texts(value) if _UNWRITABLE.search(each)), None)
     except (ValueError, RecursionError) as error:
         raise RuleError([Problem(None, None, f"expected JSON, but it cannot be read: {error}")]) from error
+    if odd is not None:
+        message = f"expected text without the character U+0000 and without halves of characters, found {shown(odd)}"
+        raise RuleError([Problem(None, None, message)])
+    return value
 
 
 def read_body(text: str | bytes) -> dict[str, Any]:
@@ -45,6 +56,19 @@ def write_json(value: Any, indent: int = 0) -> str:
         items = [deeper + write_json(item, indent + 1) for item in value]
         return "[\n" + ",\n".join(items) + "\n" + " " * (2 * indent) + "]"
     return json.dumps(value, ensure_ascii=False)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """All texts in it, keys included."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield key
+            yield from _texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
 
 
 def _refuse_constant(name: str) -> None:

@@ -38,7 +38,7 @@ PRESETS: dict[ValueInput, tuple[tuple[str, str], ...]] = {
         ("5d", "± 5 days"),
         ("0d..3d", "bank up to 3 days later"),
     ),
-    "amount_window": (("0.01", "± 0.01"), ("1.00", "± 1.00"), ("1%", "± 1%"), ("3%", "± 3%")),
+    "amount_window": (("0.01", "± 0.01"), ("1.00", "± 1.00"), ("1%", "± 1%"), ("-3%..0%", "up to 3% kept back")),
     "percent": (("80", "80%"), ("90", "90%"), ("95", "95%")),
 }
 UNIT_LABELS = {"absolute": "in currency", "percent": "percent", "seconds": "seconds", "days": "days"}

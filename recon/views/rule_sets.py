@@ -13,7 +13,9 @@ from recon.models import Account, Statement
 from recon.partials import Request, page_or_fragment
 from recon.usecases import rule_sets as sets
 from recon.usecases.errors import Refused
+from recon.usecases.rule_uses import rule_uses as uses_of
 from recon.views.people import on_screen
+from rules.models import MatchingRule
 
 
 @require_safe
@@ -40,6 +42,14 @@ def rule_set(request: Request, account_id: int) -> HttpResponse:
         "statement": Statement.objects.ready().filter(account=account).order_by("-number").first(),
     }
     return page_or_fragment(request, "rules/rule_set.html", {"rule-set": "rules/_rule_set.html"}, context)
+
+
+@require_safe
+def rule_uses(request: HttpRequest, rule_id: str) -> HttpResponse:
+    """The accounts a rule belongs to, and what each of its versions did."""
+    get_object_or_404(MatchingRule, pk=rule_id)
+    context = {"rule_id": rule_id, "uses": uses_of(rule_id)}
+    return page_or_fragment(request, "rules/rule_uses.html", {"rule-uses": "rules/_rule_uses.html"}, context)
 
 
 @require_POST

@@ -264,6 +264,10 @@ def test_rules_go_out_and_come_in_as_json(client, rule):
         ({"text": "{"}, "cannot be read"),
         ({"text": '[{"name": "A", "criteria": []}]'}, "at least one criterion"),
         ({"file": SimpleUploadedFile("rules.json", b"\xff\xfe\x00")}, "not text in UTF-8"),
+        ({"text": "[" * 3000}, "cannot be read"),
+        ({"text": r'{"name": "a\u0000b", "criteria": []}'}, "without the character U+0000"),
+        ({"text": r'{"name": "A", "criteria": [{"\ud800": 1}]}'}, "without halves of characters"),
+        ({"text": '{"name": "A", "criteria": [{"field": "amount", "operator": "sounds"}]}'}, "criterion 1: operator:"),
     ],
 )
 def test_an_import_that_is_refused_says_why(client, given, message):

@@ -89,6 +89,21 @@ def test_each_rule_shows_its_share_of_what_real_runs_matched(account, versions, 
     assert rule_places(account)[2].did.last_matched is None
 
 
+def test_a_rule_says_where_it_is_used_and_what_each_version_did(client, account, versions, ids, alice):
+    arrange_rules(actor(alice), account, [(ids[0], True)])
+    completed_run(account, (versions[0], 60), (versions[1], 20))
+    completed_run(account, (versions[0], 20), (versions[1], 0))
+    fragment = {"HX-Request": "true", "HX-Target": "rule-uses"}
+    page = client.get(reverse("rule_uses", args=[ids[0]]), headers=fragment).content.decode()
+    assert page.strip().startswith('<section id="rule-uses"')
+    assert reverse("rule_set", args=[account.pk]) in page
+    assert "Version 1: 2 runs, 80 matched" in page
+    page = client.get(reverse("rule_uses", args=[ids[2]])).content.decode()
+    assert "No completed run has used it yet" in page
+    assert client.get(reverse("rule_uses", args=["rule_gone"])).status_code == 404
+    assert reverse("rule_uses", args=[ids[0]]) in client.get(reverse("rule_versions", args=[ids[0]])).content.decode()
+
+
 def test_overlaps_say_which_rule_never_gets_anything(account, ids, alice):
     make_entries(account, [row(1, "10.00", reference="A-1"), row(2, "20.00", reference="A-2")])
     statement = make_statement(account, [row(1, "10.00", reference="A-1"), row(2, "21.00", reference="A-2")])
