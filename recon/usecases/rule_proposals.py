@@ -212,7 +212,7 @@ def _grounds(evidence: Evidence, wanted: Sequence[Pair], options: Options) -> li
     """For each pair of fields the strictest criterion that the pairs meet, a tolerance in money and one in percent."""
     lines = _rows(evidence.lines, [line for line, _ in wanted])
     entries = _rows(evidence.entries, [entry for _, entry in wanted])
-    seen = _seen(lines, entries, wanted)
+    seen = _seen(lines, entries, wanted, options)
     found: dict[Any, Ground] = {}
     for criterion, holding in _held(ideas(seen), lines, entries, wanted, options):
         unit = criterion.window.unit if criterion.window and not criterion.window.exact else ""
@@ -242,11 +242,14 @@ def _held(
             yield criterion, holding[index, number]
 
 
-def _seen(lines: pa.Table, entries: pa.Table, wanted: Sequence[Pair]) -> Seen:
+def _seen(lines: pa.Table, entries: pa.Table, wanted: Sequence[Pair], options: Options) -> Seen:
     line_of = {row["id"]: row for row in lines.to_pylist()}
     entry_of = {row["id"]: row for row in entries.to_pylist()}
     pairs = [(line_of[line], entry_of[entry]) for line, entry in wanted]
-    amounts = [(amount(line["units"], line["scale"]), amount(entry["units"], entry["scale"])) for line, entry in pairs]
+    amounts = [
+        _as_compared(amount(line["units"], line["scale"]), amount(entry["units"], entry["scale"]), options)
+        for line, entry in pairs
+    ]
     dates = [(line["booking_date"], entry["booking_date"]) for line, entry in pairs]
     return Seen(
         amounts=[line - entry for line, entry in amounts],
@@ -254,6 +257,13 @@ def _seen(lines: pa.Table, entries: pa.Table, wanted: Sequence[Pair]) -> Seen:
         days=[(line - entry).days for line, entry in dates if line and entry],
         texts={name: [line[name] or "" for line, _ in pairs] for name in ("description", "counterparty")},
     )
+
+
+def _as_compared(line: Decimal, entry: Decimal, options: Options) -> tuple[Decimal, Decimal]:
+    """Both amounts as the account's sign setting has them compared."""
+    if options.sign == "unsigned":
+        return abs(line), abs(entry)
+    return line, -entry if options.sign == "inverted" else entry
 
 
 def _spread(criterion: Criterion, seen: Seen) -> str:

@@ -97,12 +97,17 @@ def _constants(one: Field, inputs: Inputs, seen: Seen) -> list[dict[str, Any]]:
 
 
 def _amount_windows(seen: Seen) -> list[str]:
-    absolute = _fitting(seen.amounts, _AMOUNTS)
-    percent = _fitting(seen.percents, _PERCENTS)
-    return [
-        *(["..".join(f"{end:f}" for end in absolute)] if absolute else []),
-        *(["..".join(f"{end:f}%" for end in percent)] if percent else []),
-    ]
+    """In money and in percent, the steadier of the two first: a charge is always the same, a fee a part."""
+    forms = [(seen.amounts, _AMOUNTS, ""), (seen.percents, _PERCENTS, "%")]
+    forms.sort(key=lambda form: _unsteadiness(form[0]))
+    windows = [(_fitting(gaps, steps), unit) for gaps, steps, unit in forms]
+    return ["..".join(f"{end:f}{unit}" for end in window) for window, unit in windows if window]
+
+
+def _unsteadiness(gaps: Sequence[Decimal]) -> Decimal:
+    """0 if all are as large, up to 1."""
+    sizes = [abs(gap) for gap in gaps]
+    return (max(sizes) - min(sizes)) / max(sizes) if any(sizes) else Decimal(0)
 
 
 def _date_windows(seen: Seen) -> list[str]:

@@ -104,6 +104,20 @@ def test_a_rule_is_judged_by_what_was_decided_and_by_what_people_took_back(alice
     assert sorted(pair != known for pair, known in judged.counterexamples) == [True, True, True]
 
 
+def test_differences_are_seen_as_the_account_compares_amounts(alice):
+    """In books of a liability what comes in has a minus."""
+    account = make_account(sign="inverted")
+    entries = make_entries(account, [row(n, f"-{n}00.00", reference=f"PO-{n}") for n in (1, 2, 3)])
+    statement = make_statement(account, [row(n, f"{97 * n}.50", reference=f"PO-{n}") for n in (1, 2, 3)])
+    made = [
+        match_by_hand(actor(alice), account, [line.pk], [entry.pk], difference_type="fee")
+        for line, entry in zip(lines(statement), entries, strict=True)
+    ]
+    best = propose_from_matches(account, [each.pk for each in made], Watch()).proposals[0]
+    assert best.body["criteria"] == [SAME_REFERENCE, THREE_PERCENT]
+    assert (best.judged.found, best.judged.differ) == (3, 0)
+
+
 def test_one_match_teaches_nothing_and_groups_are_passed_over(alice, run):
     (made,) = matched(alice, run, 1)
     search = propose_from_matches(run.account, [made.pk], Watch())
