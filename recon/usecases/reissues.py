@@ -35,6 +35,7 @@ from recon.models import (
 )
 from recon.rows import amount
 from recon.usecases.bulk import read_queryset
+from recon.usecases.closing import refuse_closed_import
 from recon.usecases.duplicates import MONEY
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor, record
@@ -222,6 +223,7 @@ def take_the_place(by: Actor, comparison: Comparison, new: Statement, why: str =
         raise Refused(f"{old.name} has changed since the comparison was made; look at it again.")
     _move_lines(comparison.of_kind("same"), new.number)
     left = StatementLine.objects.filter(statement_number=old.number)
+    refuse_closed_import(left, Account.objects.filter(pk=old.account_id), old.name)
     undone = _let_go(by, new.account, left, f"{old.name} was replaced by {new.name}")
     left.update(superseded=True)
     Statement.objects.filter(pk=old.pk).update(state=LoadState.SUPERSEDED)

@@ -25,6 +25,7 @@ from recon.models import (
     Strategy,
     reserve_ids,
 )
+from recon.usecases.accounts import hold_still
 from recon.usecases.engine_options import exchange_rates, grouping_fields
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor, record
@@ -65,6 +66,7 @@ def start_run(
     _check_account(account, statement, kind=kind, is_dry_run=is_dry_run)
     _check_method(versions, strategy, grouping, options)
     with transaction.atomic():
+        _hold(account, statement)
         run = MatchingRun.objects.create(
             number=reserve_ids(MatchingRun, 1),
             account=account,
@@ -93,6 +95,7 @@ def apply_run(by: Actor, run: MatchingRun, rest_only: bool = False) -> MatchingR
     """
     _check_application(run, rest_only)
     with transaction.atomic():
+        _hold(run.account, run.statement)
         applied = MatchingRun.objects.create(
             number=reserve_ids(MatchingRun, 1),
             account=run.account,
@@ -188,6 +191,16 @@ def _close_dead_tasks(run_id: str) -> None:
     """A killed worker's task would stay "running" for ever."""
     dead = DBTaskResult.objects.filter(args_kwargs__args=[run_id], status=TaskResultStatus.RUNNING)
     dead.update(status=TaskResultStatus.FAILED, finished_at=timezone.now())
+
+
+def _hold(account: Account, statement: Statement | None) -> None:
+    """Let no statement of the account be replaced between the look at it and the run: who replaces holds the account
+    too, and asks for runs. Programs replace nothing, and start many runs at once."""
+    if account.is_builtin:
+        return
+    hold_still(account.pk)
+    if statement is not None and not Statement.objects.ready().filter(pk=statement.pk).exists():
+        raise Refused(f"The statement {statement} was replaced or taken back; choose another one.")
 
 
 def _check_account(account: Account, statement: Statement | None, *, kind: RunKind, is_dry_run: bool) -> None:

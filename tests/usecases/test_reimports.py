@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 from decimal import Decimal
 
 import pytest
@@ -25,6 +26,7 @@ from recon.models import (
     StatementLine,
 )
 from recon.usecases.accounts import create_account, lines_in_scope
+from recon.usecases.closing import close_period
 from recon.usecases.errors import Refused
 from recon.usecases.imports import (
     NothingNew,
@@ -320,3 +322,21 @@ def test_an_open_item_follows_its_entry(by, account, books):
     item = OpenItem.objects.get(row_id=LedgerEntry.objects.get(external_id="e2").pk, side=Side.LEDGER)
     assert (item.amount, item.state) == (Decimal("-25.00"), ItemState.OPEN)
     assert not list(violations())
+
+
+def test_closed_days_are_kept_as_they_are_also_by_a_new_issue(by, account, march):
+    import_ledger(by, account, rows(*BOOKS), "books.csv")
+    reconciled(by, account, march)
+    close_period(by, account, date(2026, 3, 31))
+    without_the_refund = rows(MARCH[0], MARCH[2])
+    with pytest.raises(Refused, match=r"march\.csv reaches into a closed period"):
+        import_statement(by, account, without_the_refund, "march-2.csv", repeats="replace", replaces=march)
+    assert lines_in_scope(account).count() == 3
+    assert Claim.objects.filter(side=Side.STATEMENT).count() == 3
+    assert not list(violations())
+
+
+def test_no_run_is_started_on_a_statement_that_was_just_replaced(by, account, march):
+    import_statement(by, account, rows(*REISSUED), "march-2.csv", repeats="replace", replaces=march)
+    with pytest.raises(Refused, match="was replaced or taken back"):
+        reconciled(by, account, march)  # the page still shows it as it was
