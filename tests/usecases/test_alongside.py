@@ -11,6 +11,7 @@ from recon.demo import practice
 from recon.models import LedgerEntry, LoadState, Side, StatementLine
 from recon.usecases import import_rows
 from recon.usecases.alongside import alongside
+from recon.usecases.bulk import load_rows
 from recon.usecases.events import Actor
 from recon.usecases.imports import store_ledger, store_statement
 from recon.usecases.preparing import prepare
@@ -37,7 +38,7 @@ def test_two_imports_whose_rows_are_on_their_way_both_become_ready(settings, tmp
     """Each has written its record, and so holds a share of the account's key, before either becomes ready."""
     from threading import Barrier
 
-    both_there, load_rows = Barrier(2, timeout=20), import_rows.load_rows
+    both_there = Barrier(2, timeout=20)
 
     def loading(*args, **more):
         load_rows(*args, **more)

@@ -28,6 +28,7 @@ def test_a_key_is_shown_once_and_works(client, alice):
     assert Caller(text).post("/reconciliation/matching-rules", {}).status_code == 403
     key = ApiKey.objects.get()
     assert (key.user, key.scopes) == (alice, ["read", "upload"])
+    assert key.expires_at
     assert 29 <= (key.expires_at - timezone.now()).days <= 30
     listed = client.get("/settings/api-keys/").content.decode()
     assert text not in listed
