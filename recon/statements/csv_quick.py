@@ -48,16 +48,23 @@ def quick_table(data: bytes, names: tuple[str, ...], delimiter: str, skip_lines:
 
 
 def _needs_care(data: bytes, delimiter: str, *, quoted: bool) -> bool:
-    mark = re.escape(delimiter).encode()
+    mark = re.escape(delimiter)
     if data.startswith(b"\xef\xbb\xbf") or (b"\r" in data and data.count(b"\r") != data.count(b"\r\n")):
         return True
     if not quoted:
         return False
     if b'="' in data:
         return True
-    beside = rb'[^\r\n"' + mark + rb"]"  # a quotation mark belongs beside a delimiter, a line end or another one
-    stray = rb"(?:\A|[\r\n" + mark + rb']) +"|' + beside + rb'"' + beside
-    return data.count(b'"') % 2 == 1 or re.search(stray, data) is not None
+    beside = r'[^\r\n"' + mark + "]"  # a quotation mark belongs beside a delimiter, a line end or another one
+    stray = r"(?:\A|[\r\n" + mark + r']) +"|' + beside + '"' + beside
+    return data.count(b'"') % 2 == 1 or _has(data, stray)
+
+
+def _has(data: bytes, pattern: str) -> bool:
+    """Whether a pattern is found, by Arrow's engine: it looks at each byte once."""
+    offsets = pa.array([0, len(data)], pa.int64()).buffers()[1]
+    whole = pa.Array.from_buffers(pa.large_binary(), 1, [None, offsets, pa.py_buffer(data)])
+    return bool(pc.match_substring_regex(whole, pattern)[0].as_py())
 
 
 def _trimmed(column: pa.ChunkedArray) -> pa.Array:
