@@ -11,11 +11,14 @@ from dataclasses import dataclass, field
 from datetime import date
 from io import BytesIO
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from lxml import etree
 
 from recon.statements.answers import answered, asking
 from recon.statements.camt_details import Element, Names, at, children, line_of, text_at
 from recon.statements.camt_entries import EntryReader
+from recon.statements.camt_quick import STAND_IN, Taken, taken
 from recon.statements.collecting import Lines
 from recon.statements.currencies import UNKNOWN, stated_code
 from recon.statements.direction_marks import directed
@@ -29,7 +32,7 @@ from recon.statements.model import (
     Statement,
     StatementError,
 )
-from recon.statements.values import currency_of, iso_date, plain_units, unreadable
+from recon.statements.values import currency_of, iso_date, plain_units, unreadable, zone_of
 
 NAME = "camt"
 
@@ -78,8 +81,9 @@ def read(data: bytes, name: str, hints: Hints) -> Reading:
     _refuse_declarations(b"<!DOCTYPE" in data[:65536].replace(b"\0", b""))
     errors: list[RowError] = []
     drafts: list[_Draft] = []
+    quick = None if hints.encoding else taken(data, zone_of(hints))
     parser = etree.iterparse(
-        BytesIO(data.lstrip()),
+        BytesIO((quick.skeleton if quick else data).lstrip()),
         events=("end",),
         tag=[f"{{*}}{local}" for local in (*_MESSAGES.values(), "Ntry")],
         remove_comments=True,
@@ -92,7 +96,7 @@ def read(data: bytes, name: str, hints: Hints) -> Reading:
     )
     try:
         for _, element in parser:
-            _take(element, drafts, hints, errors)
+            _take(element, drafts, hints, errors, quick)
     except etree.XMLSyntaxError as problem:
         message = f"The file is damaged or cut off at line {problem.lineno}: {problem.msg}"
         errors.append(RowError(problem.lineno, None, None, "well-formed XML", message))
@@ -105,14 +109,17 @@ def read(data: bytes, name: str, hints: Hints) -> Reading:
     return asking(directed(Reading(NAME, encoding, statements, tuple(errors)), hints, by_marks=True), hints)
 
 
-def _take(element: Element, drafts: list[_Draft], hints: Hints, errors: list[RowError]) -> None:
+def _take(element: Element, drafts: list[_Draft], hints: Hints, errors: list[RowError], quick: Taken | None) -> None:
     """A finished entry, which is read and dropped, or a finished statement."""
     parent = element.getparent()
     if parent is None:
         return
     if element.tag.endswith("Ntry"):
         if (drafts and parent is drafts[-1].element) or _begins(parent, drafts, hints):
-            _take_entry(element, drafts[-1], errors)
+            if quick and (stand_in := element.get(STAND_IN)):
+                _take_run(quick.run(stand_in), drafts[-1])
+            else:
+                _take_entry(element, drafts[-1], errors)
             parent.remove(element)
     elif not drafts or element is not drafts[-1].element:
         _begins(element, drafts, hints)
@@ -127,6 +134,11 @@ def _begins(element: Element, drafts: list[_Draft], hints: Hints) -> bool:
     names = Names(name.namespace)
     drafts.append(_Draft(element, names, EntryReader(names, hints), Lines(hints.limits.max_rows)))
     return True
+
+
+def _take_run(rows: pa.Table, draft: _Draft) -> None:
+    draft.currencies.update(pc.unique(rows["currency"]).to_pylist())
+    draft.lines.add_table(rows)
 
 
 def _take_entry(entry: Element, draft: _Draft, errors: list[RowError]) -> None:

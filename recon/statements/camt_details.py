@@ -18,8 +18,8 @@ from recon.statements.values import folded
 Element: TypeAlias = "etree._Element"
 Children: TypeAlias = "dict[str, Element]"
 
-_NOTHING = {"NOTPROVIDED", "NOT PROVIDED", "NONREF"}
-_REFERENCES = {  # element of Refs -> name in the line's extra
+NOTHING = {"NOTPROVIDED", "NOT PROVIDED", "NONREF"}
+REFERENCES = {  # element of Refs -> name in the line's extra
     "EndToEndId": "end_to_end_id",
     "InstrId": "instruction_id",
     "TxId": "transaction_id",
@@ -30,7 +30,7 @@ _REFERENCES = {  # element of Refs -> name in the line's extra
     "UETR": "uetr",
 }
 _NONE: Children = {}
-_ROLES = {  # money in? -> the other party's name, account, bank, and whom it acts for
+ROLES = {  # money in? -> the other party's name, account, bank, and whom it acts for
     True: ("Dbtr", "DbtrAcct", "DbtrAgt", "UltmtDbtr"),
     False: ("Cdtr", "CdtrAcct", "CdtrAgt", "UltmtCdtr"),
 }
@@ -42,7 +42,7 @@ class Names(dict[str, str]):
     def __init__(self, namespace: str | None) -> None:
         super().__init__()
         self._prefix = f"{{{namespace}}}" if namespace else ""
-        self.reference_keys = {self._prefix + name: key for name, key in _REFERENCES.items()}
+        self.reference_keys = {self._prefix + name: key for name, key in REFERENCES.items()}
 
     def __missing__(self, name: str) -> str:
         tag = self[name] = self._prefix + name
@@ -92,7 +92,7 @@ def text_at(element: Element | None, names: Names, *path: str) -> str | None:
 
 def meaningful(text: str | None) -> str | None:
     """The text, unless it is a bank's word for "not provided"."""
-    return None if text is None or text.upper() in _NOTHING else text
+    return None if text is None or text.upper() in NOTHING else text
 
 
 def references(kids: Children, names: Names) -> dict[str, str]:
@@ -112,7 +112,7 @@ def references(kids: Children, names: Names) -> dict[str, str]:
 
 def other_party(kids: Children, names: Names, is_credit: bool) -> tuple[str | None, dict[str, str]]:
     """The name, and account and bank, of the other side: the debtor of money in, the creditor of money out."""
-    role, role_account, role_agent, ultimate = _ROLES[is_credit]
+    role, role_account, role_agent, ultimate = ROLES[is_credit]
     found: dict[str, str | None] = {}
     name = None
     parties = kids.get(names["RltdPties"])

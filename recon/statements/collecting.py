@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from recon.rows import ROW_SCHEMA
 from recon.statements.model import StatementError, lines_table
 
 _PIECE = 20_000
@@ -33,6 +34,16 @@ class Lines:
         self._rows.append(row)
         if len(self._rows) >= _PIECE:
             self._flush()
+
+    def add_table(self, rows: pa.Table) -> None:
+        """Take rows that are a table already: ``ROW_SCHEMA`` without the position."""
+        self._flush()
+        first = self._count + 1
+        self._count += rows.num_rows
+        if self._count > self._max_rows:
+            raise StatementError(f"A statement in the file has more than {self._max_rows:,} lines.")
+        positions = pa.array(range(first, self._count + 1), pa.int64())
+        self._pieces.append(rows.add_column(0, ROW_SCHEMA.field("position"), positions))
 
     def __len__(self) -> int:
         return self._count

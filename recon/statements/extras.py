@@ -24,6 +24,11 @@ def extras_of(table: Table, mapping: Mapping, numbers: dict[Role, pa.Array]) -> 
             named[role] = table.texts(name)
     if not named:
         return pa.nulls(table.rows, pa.string())
+    return objects_of(named)
+
+
+def objects_of(named: dict[str, pa.Array]) -> pa.Array:
+    """A JSON object per row of the texts that are there, or null when none is."""
     plain = all(not pc.any(pc.match_substring_regex(column, _CONTROL)).as_py() for column in named.values())
     if not plain:
         rows = zip(*(column.to_pylist() for column in named.values()), strict=True)

@@ -1,0 +1,86 @@
+"""Large CAMT files are read column by column, with the same outcome as entry by entry."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+
+import pytest
+
+from recon.statements import read
+from recon.statements.camt_quick import WORTHWHILE, taken
+from recon.statements.model import Hints
+from recon.statements.values import zone_of
+from tests.statements.golden import DATA
+
+CAREFULLY = Hints(encoding="utf-8")  # a file whose encoding a person names is read entry by entry
+
+PLAIN = (
+    "<Ntry><Amt Ccy='EUR'>{amount}</Amt><CdtDbtInd>{mark}</CdtDbtInd><Sts>BOOK</Sts><BookgDt>{day}</BookgDt>"
+    "<AcctSvcrRef>B{n}</AcctSvcrRef><NtryDtls><TxDtls><Refs><EndToEndId>{reference}</EndToEndId></Refs><RltdPties>"
+    "<Dbtr><Nm>{name}</Nm></Dbtr><Cdtr><Pty><Nm>Us</Nm></Pty></Cdtr></RltdPties><RmtInf><Ustrd>One {n}</Ustrd>"
+    "<Ustrd>two</Ustrd></RmtInf></TxDtls></NtryDtls><AddtlNtryInf>{note}</AddtlNtryInf></Ntry>\n"
+)
+VARIED = (
+    {"amount": "12..5"}, {"amount": "-1.00"}, {"mark": "NONE"}, {"day": "<Dt>2026-02-31</Dt>"},
+    {"day": "<DtTm>2026-01-05T10:00:00+01:00</DtTm>"}, {"day": ""}, {"reference": "NOTPROVIDED"},
+    {"name": "A &amp; B"},
+    {"name": " Zoë  K. \n"}, {"note": ""}, {"note": "One 10 two"}, {"amount": "1.234"}, {"name": 'the "best"\\'},
+)  # fmt: skip
+
+
+def statement(entries: str) -> bytes:
+    return (
+        "<?xml version='1.0' encoding='UTF-8'?>\n<Document xmlns='urn:iso:std:iso:20022:tech:xsd:camt.053.001.08'>"
+        f"<BkToCstmrStmt><Stmt><Id>1</Id>\n{entries}</Stmt></BkToCstmrStmt></Document>"
+    ).encode()
+
+
+def entry(n: int, **other: str) -> str:
+    usual = {"amount": f"{n}.50", "mark": "CRDT" if n % 2 else "DBIT", "day": "<Dt>2026-01-05</Dt>", "name": "Ann"}
+    return PLAIN.format(**{**usual, "reference": f"R{n}", "note": "Transfer", "n": n, **other})
+
+
+def assert_read_alike(data: bytes) -> None:
+    quick, careful = read(data, "a.xml"), read(data, "a.xml", CAREFULLY)
+    assert [each.lines.to_pylist() for each in quick.statements] == [
+        each.lines.to_pylist() for each in careful.statements
+    ]
+    assert quick.errors == careful.errors
+    assert [each.left_out for each in quick.statements] == [each.left_out for each in careful.statements]
+    assert [each.balances for each in quick.statements] == [each.balances for each in careful.statements]
+
+
+def test_plain_entries_among_odd_ones_are_read_as_ever():
+    entries = [entry(n, **(VARIED[n // 7 % len(VARIED)] if n % 7 == 0 else {})) for n in range(800)]
+    data = statement("".join(entries))
+    assert len(data) > WORTHWHILE
+    assert_read_alike(data)
+
+
+WITH_ENTRIES = [path for path in sorted((DATA / "camt").glob("*.xml")) if b"Ntry>" in path.read_bytes()]
+
+
+@pytest.mark.parametrize("path", WITH_ENTRIES, ids=lambda path: path.name)
+def test_the_entries_of_real_files_are_read_as_ever(path):
+    """Each entry some hundred times, so that the file is large."""
+    data = path.read_bytes()
+    times = 2 + WORTHWHILE // max(
+        sum(map(len, re.findall(rb"<(?:\w+:)?Ntry>.*?</(?:\w+:)?Ntry>", data, re.DOTALL))), 1
+    )
+    large = re.sub(
+        rb"<((?:\w+:)?Ntry)>.*?</\1>", lambda found: found[0] * min(times, 400), data, count=25, flags=re.DOTALL
+    )
+    assert_read_alike(large)
+
+
+def test_most_entries_of_a_file_stand_aside():
+    found = taken(statement("".join(map(entry, range(800)))), zone_of(Hints()))
+    assert found
+    assert found.rows.num_rows == 800
+    assert found.rows["booking_date"].to_pylist() == [date(2026, 1, 5)] * 800
+    assert b"<Ntry>" not in found.skeleton
+
+
+def test_a_file_that_uses_the_stand_ins_own_word_is_read_with_care():
+    assert taken(statement("".join(map(entry, range(800))) + "<X read-as-columns='0,1'/>"), zone_of(Hints())) is None
