@@ -25,6 +25,7 @@ _SLASH_WORD = re.compile(
     r"/(TRTP|EREF|KREF|PREF|IREF|MARF|CSID|BENM|ORDP|NAME|ADDR|IBAN|BIC|CNTP|REMI|USTD|STRD|PURP|RTRN|SVCL|"
     r"ULTD|ULTB|ULTC|ISDT|OCMT|CHGS|OGB|ID|CREF|INST)(?=/)/"
 )
+_REMITTANCE_KIND = re.compile(r"^(?:USTD|STRD)/+(?:CUR/+)?")
 _NS_LINE = re.compile(r"(\d\d)(.*)")
 _MEANING = {  # code word -> name in the line's extra
     "EREF": "end_to_end_id",
@@ -161,7 +162,7 @@ def _from_slash_words(text: str) -> Details:
     pieces = _SLASH_WORD.split(text)
     remittance = [pieces[0]]
     for word, raw in zip(pieces[1::2], pieces[2::2], strict=True):
-        value = raw.strip("/ ")
+        value = _REMITTANCE_KIND.sub("", raw.strip("/ "))
         if word == "NAME" and value:
             details.name = details.name or folded(value)
         elif word == "CNTP":
