@@ -6,27 +6,26 @@ from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django.views import defaults
 
 from recon.api.blnk.errors import body as blnk_body
-from recon.api.problems import CONTENT_TYPE, problem
+from recon.api.problems import CONTENT_TYPE, Problem, body
 
 BLNK_PATHS = ("/reconciliation", "/transactions")
 OWN_PATHS = ("/api/",)
 
 CODES = {
-    400: ("GEN_BAD_REQUEST", "bad_request"),
-    404: ("GEN_NOT_FOUND", "not_found"),
-    413: ("GEN_PAYLOAD_TOO_LARGE", "too_large"),
-    500: ("GEN_INTERNAL", "internal"),
+    400: ("GEN_BAD_REQUEST", "malformed"),
+    404: ("GEN_NOT_FOUND", "not-found"),
+    413: ("GEN_PAYLOAD_TOO_LARGE", "too-large"),
+    500: ("GEN_INTERNAL", "failed"),
 }
 
 
 def failure(request: HttpRequest, status: int, message: str) -> JsonResponse | None:
     """The error body of the API that the path belongs to; None for pages."""
-    blnk_code, code = CODES[status]
+    blnk_code, kind = CODES[status]
     if request.path.startswith(BLNK_PATHS):
         return JsonResponse(blnk_body(blnk_code, message), status=status)
     if request.path.startswith(OWN_PATHS):
-        own = problem(status, code=code, detail=message)
-        return JsonResponse(own, status=status, content_type=CONTENT_TYPE)
+        return JsonResponse(body(Problem(kind, message)), status=status, content_type=CONTENT_TYPE)
     return None
 
 

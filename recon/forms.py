@@ -7,12 +7,12 @@ from typing import Any
 
 from django import forms
 from django.db.models import QuerySet
-from django.utils import timezone
 from django.utils.dateparse import parse_date
 
 from recon.models import Account, Discrepancy, DiscrepancyKind, Event, ItemState, LoadState, OpenItem, Side, Statement
 from recon.usecases.finding import RowFilter
-from recon.usecases.overview import AGES, EXCEPTIONS, SLA_DAYS, age_bounds, aged
+from recon.usecases.open_item_lists import narrowed
+from recon.usecases.overview import AGES, SLA_DAYS
 from recon.wording import REASONS
 
 EVENT_KINDS = (
@@ -162,18 +162,15 @@ class OpenItemFilterForm(forms.Form):
     def narrow(self, items: QuerySet[OpenItem]) -> QuerySet[OpenItem]:
         self.full_clean()
         data = self.cleaned_data
-        if account := data.get("account"):
-            items = items.filter(account_id=account.pk)
-        if side := data.get("side"):
-            items = items.filter(side=int(side))
-        if reason := data.get("reason"):
-            items = items.filter(reason="" if reason == "none" else reason)
-        if state := data.get("state"):
-            items = items.filter(state__in=EXCEPTIONS if state == "exceptions" else [state])
-        today = timezone.localdate()
-        if data.get("age") == "late":
-            return items.filter(age_bounds(SLA_DAYS + 1, None, today))
-        return aged(items, data.get("age") or "", today)
+        reason, side = data.get("reason"), data.get("side")
+        return narrowed(
+            items,
+            account=data.get("account"),
+            side=Side(int(side)) if side else None,
+            state=data.get("state") or "",
+            reason="" if reason == "none" else reason or None,
+            age=data.get("age") or "",
+        )
 
 
 def after_key(text: str | None) -> int | None:

@@ -239,6 +239,11 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "Tieout",
     "VERSION": "1",
     "OAS_VERSION": "3.1.0",
+    "PREPROCESSING_HOOKS": ["recon.api.v1.schema.only_ours"],
+    "POSTPROCESSING_HOOKS": [
+        "recon.api.v1.schema.finished",
+    ],
+    "COMPONENT_SPLIT_PATCH": False,
     "ENABLE_DJANGO_DEPLOY_CHECK": False,  # Blnk's routes have no serializers to describe
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

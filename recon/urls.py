@@ -137,6 +137,7 @@ urlpatterns = [
     # signing in and out
     path("login/", auth_views.LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("logout/", auth_views.LogoutView.as_view(), name="logout"),
-    # the API, at the paths Blnk's clients expect
+    # the APIs: our own, and Blnk's at the paths its clients expect
+    path("api/v1/", include("recon.api.v1.urls")),
     path("", include("recon.api.blnk.urls")),
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import IO, Any
@@ -14,6 +15,9 @@ from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser
 from rest_framework.renderers import JSONRenderer
 from rest_framework.utils.encoders import JSONEncoder
+
+ESCAPED = re.compile(r"\\u(0000|[dD][89a-fA-F])")
+"""Escapes that may stand for something no database holds."""
 
 
 def refuse_constant(name: str) -> None:
@@ -28,17 +32,36 @@ def loads(text: str | bytes) -> Any:
         raise ValueError("nested too deeply") from error
 
 
+def loads_storable(text: str | bytes) -> Any:
+    """As `loads`; refuses also text that no database holds: NUL, and halves of surrogate pairs. Raises ValueError."""
+    data = loads(text)
+    if ESCAPED.search(text if isinstance(text, str) else text.decode()):
+        written = json.dumps(data, default=str, ensure_ascii=False)
+        written.encode()
+        if "\\u0000" in written:
+            raise ValueError("a text holds a NUL character")
+    return data
+
+
 class ExactJSONParser(JSONParser):
     """DRF's JSON parser, with Decimals for fractions."""
+
+    loads = staticmethod(loads)
 
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
         encoding = (parser_context or {}).get("encoding", settings.DEFAULT_CHARSET)
         try:
-            return loads(codecs.getreader(encoding)(stream).read())
+            return self.loads(codecs.getreader(encoding)(stream).read())
         except (ValueError, LookupError) as error:
             raise ParseError(f"JSON parse error - {error}") from error
+
+
+class StorableJSONParser(ExactJSONParser):
+    """Refuses also what no database holds."""
+
+    loads = staticmethod(loads_storable)
 
 
 class ExactJSONRenderer(JSONRenderer):

@@ -1,103 +1,172 @@
-"""Errors of our own API: problem details (RFC 9457), one shape for everything that ends a request.
-
-``{"type", "title", "status", "detail", "code"}`` and, where there are several or they have places, ``errors``:
-``[{"place": "lines[3].amount", "message": "expected a number", "code": "invalid"}]``. `code` is stable; texts are
-for people. Clients must tolerate new codes.
-"""
+"""Errors as RFC 9457 problem details: what is wrong, where it stands, and what was expected there."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 from django.core.exceptions import PermissionDenied
 from django.http import Http404
-from rest_framework import exceptions
+from rest_framework import exceptions, serializers
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
+from recon.api.v1.fields import expectation
+from recon.statements.model import RowError
 from recon.usecases.errors import Refused
+from rules.criteria import RuleError
 
-CONTENT_TYPE = "application/problem+json"
+log = logging.getLogger(__name__)
+
+CONTENT_TYPE: Final = "application/problem+json"
+BASE: Final = "/api/v1/problems/"
+
+KINDS: Final[dict[str, tuple[int, str, str]]] = {
+    "malformed": (400, "The request cannot be read", "The body is not what its content type says."),
+    "invalid": (400, "The request does not hold", "`errors` names each place and what was expected there."),
+    "unauthorized": (401, "No valid API key", "Send a key in `Authorization: Bearer` or `X-Blnk-Key`."),
+    "forbidden": (403, "Not allowed", "The key lacks the scope for this, or the CSRF token of a session is missing."),
+    "not-found": (404, "Not found", "Nothing has this id."),
+    "method-not-allowed": (405, "Method not allowed", "`Allow` lists the methods of this path."),
+    "not-acceptable": (406, "Not acceptable", "This path answers in JSON."),
+    "conflict": (409, "Conflict", "Something else is in the way."),
+    "in-work": (
+        409,
+        "Still being worked on",
+        "The first request with this Idempotency-Key has no answer yet: ask again.",
+    ),
+    "key-reused": (409, "Idempotency-Key used before", "It came with another request; a new request needs a new key."),
+    "changed-meanwhile": (412, "Changed meanwhile", "`If-Match` names another state of the record: read it again."),
+    "too-large": (413, "Too large", "The body is larger than this installation accepts."),
+    "unsupported-media-type": (415, "Unsupported media type", "The content type is not one of this path."),
+    "refused": (422, "Refused", "The request was understood; what it asks for cannot be done. Nothing was changed."),
+    "too-many-requests": (429, "Too many requests", "`Retry-After` says in how many seconds to try again."),
+    "failed": (500, "Something went wrong", "Our fault. Nothing half-done was kept."),
+    "unavailable": (503, "Unavailable", "Try again shortly."),
+}
+"""Name -> HTTP status, title, and what a program should make of it. The name ends the problem's `type`."""
+
+_BY_STATUS: Final = {status: name for name, (status, _, _) in reversed(KINDS.items())}
+_BY_CODE: Final = {"request_in_work": "in-work", "idempotency_key_reused": "key-reused"}
 
 
-class RefusedByUseCase(exceptions.APIException):
-    """A use case said no (`Refused`): 422, its words, and the places in the file if it was about one."""
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong. `place`: ``body.rules[0].enabled``, ``query.limit``, ``line 12, Amount``."""
 
-    status_code = 422
-    default_code = "refused"
+    place: str
+    message: str
+    expected: str | None = None
+    found: str | None = None
 
 
-def handle_problem(error: Exception, context: dict[str, Any]) -> Response | None:
-    """DRF's exception handler for our own API; what is no answer becomes a 500 elsewhere."""
+class Problem(exceptions.APIException):
+    """Ends a request with one of `KINDS`."""
+
+    def __init__(self, kind: str, detail: str, faults: Iterable[Fault] = ()) -> None:
+        super().__init__(detail, kind)
+        self.status_code = KINDS[kind][0]
+        self.kind = kind
+        self.text = detail
+        self.faults = tuple(faults)
+
+
+def problem_of(error: Exception) -> Problem | None:
+    """The problem behind an exception that a request ended with; None for what is nobody's mistake but ours."""
+    if isinstance(error, Problem):
+        return error
     if isinstance(error, Refused):
-        response = exception_handler(RefusedByUseCase(error.message), context)
-    else:
-        response = exception_handler(error, context)
+        return Problem("refused", error.message, map(_of_row, error.row_errors))
+    if isinstance(error, RuleError):
+        faults = [Fault(_in_rule(each.criterion, each.key), each.message) for each in error.problems]
+        return Problem("invalid", f"The rule does not hold: {error}", faults)
+    if isinstance(error, exceptions.ValidationError):
+        return Problem("invalid", "The request does not hold.", faults_of(error.detail, "request"))
+    if isinstance(error, exceptions.ParseError):
+        return Problem("malformed", str(error.detail), [Fault("body", str(error.detail))])
+    if isinstance(error, Http404):
+        return Problem("not-found", str(error) or "Nothing is here.")
+    if isinstance(error, PermissionDenied):
+        return Problem("forbidden", str(error) or "Not allowed.")
+    if isinstance(error, exceptions.APIException):
+        kind = _BY_CODE.get(error.default_code) or _BY_STATUS.get(error.status_code, "failed")
+        return Problem(kind, str(error.detail))
+    return None
+
+
+def handle(error: Exception, context: dict[str, Any]) -> Response | None:
+    """DRF's exception handler for these routes."""
+    problem = problem_of(error)
+    if problem is None:
+        log.error("a request failed", exc_info=error)
+        problem = Problem("failed", "Something went wrong on our side. Nothing half-done was kept.")
+    known = error if isinstance(error, exceptions.APIException) else problem
+    response = exception_handler(known, context)  # keeps WWW-Authenticate and Retry-After, rolls back
     if response is None:
         return None
-    response.data = problem(response.status_code, **described(error))
+    response.status_code = problem.status_code
+    response.data = body(problem)
     response.content_type = CONTENT_TYPE
     return response
 
 
-def problem(status: int, *, code: str, detail: str, errors: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
-    body: dict[str, Any] = {
-        "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
+def body(problem: Problem) -> dict[str, Any]:
+    status, title, _ = KINDS[problem.kind]
+    return {
+        "type": BASE + problem.kind,
+        "title": title,
         "status": status,
-        "detail": detail,
-        "code": code,
+        "detail": problem.text,
+        "errors": [asdict(fault) for fault in problem.faults],
     }
-    return {**body, "errors": list(errors)} if errors else body
 
 
-def described(error: Exception) -> dict[str, Any]:
-    """Code, detail and errors for whatever ended the request."""
-    if isinstance(error, Refused):
-        return {"code": "refused", "detail": error.message, "errors": row_errors(error)}
-    if isinstance(error, Http404):
-        return {"code": "not_found", "detail": str(error) or "there is no such record"}
-    if isinstance(error, PermissionDenied):
-        return {"code": "permission_denied", "detail": str(error) or "this is not allowed"}
-    if isinstance(error, exceptions.ValidationError):
-        errors = list(places(error.detail))
-        return {"code": "invalid", "detail": _first(errors), "errors": errors}
-    assert isinstance(error, exceptions.APIException)  # noqa: S101 - DRF's handler answers nothing else
-    return {"code": str(getattr(error.detail, "code", error.default_code)), "detail": str(error.detail)}
-
-
-def places(detail: Any, at: str = "") -> Iterator[dict[str, str]]:
-    """What a serializer found wrong, flat: a place such as ``lines[3].amount`` with each message."""
+def faults_of(detail: Any, place: str, shape: Any = None) -> list[Fault]:
+    """DRF's nested errors, flat: each with its place, and what its field expects."""
     if isinstance(detail, Mapping):
-        for name, inner in detail.items():
-            here = at if name == "non_field_errors" else f"{at}.{name}" if at else str(name)
-            yield from places(inner, here)
-    elif isinstance(detail, list):
-        for number, inner in enumerate(detail):
-            yield from places(inner, f"{at}[{number}]" if isinstance(inner, Mapping | list) else at)
-    else:
-        yield {"place": at, "message": str(detail), "code": str(getattr(detail, "code", "invalid"))}
+        return [
+            fault
+            for name, inner in detail.items()
+            for fault in faults_of(inner, _inside(place, name), _child(shape, name))
+        ]
+    if isinstance(detail, list) and any(isinstance(each, Mapping | list) for each in detail):
+        return [
+            fault
+            for number, inner in enumerate(detail)
+            for fault in faults_of(inner, f"{place}[{number}]", getattr(shape, "child", None))
+        ]
+    messages = detail if isinstance(detail, list) else [detail]
+    return [Fault(place, str(each), expectation(shape)) for each in messages]
 
 
-def row_errors(refused: Refused) -> list[dict[str, Any]]:
-    """Where in a file the trouble stands."""
-    return [
-        {
-            "line": each.line,
-            "column": each.column,
-            "found": each.found,
-            "expected": each.expected,
-            "message": each.message,
-        }
-        for each in refused.row_errors
-    ]
+def _inside(place: str, name: Any) -> str:
+    if name == "non_field_errors":
+        return place
+    return f"{place}[{name}]" if isinstance(name, int) else f"{place}.{name}"
 
 
-def _first(errors: Sequence[Mapping[str, str]]) -> str:
-    if not errors:
-        return "the request is not valid"
-    first, more = errors[0], len(errors) - 1
-    words = f"{first['place']}: {first['message']}" if first["place"] else first["message"]
-    return f"{words} (and {more} more)" if more else words
+def _child(shape: Any, name: Any) -> Any:
+    if isinstance(shape, serializers.Serializer):
+        return shape.fields.get(name)
+    return getattr(shape, "child", None)
+
+
+def _of_row(error: RowError) -> Fault:
+    named = [f"line {error.line}" if error.line else "", error.column or ""]
+    return Fault(", ".join(filter(None, named)) or "file", error.message, error.expected, error.found)
+
+
+def _in_rule(criterion: int | None, key: str | None) -> str:
+    place = f"body.criteria[{criterion - 1}]" if criterion else "body"
+    return f"{place}.{key}" if key else place
+
+
+def title_of(status: int) -> str:
+    return HTTPStatus(status).phrase
+
+
+ANSWERS: Final = (Refused, RuleError, Http404, PermissionDenied)
+"""What a use case or Django ends a request with that is an answer and not a fault of ours."""

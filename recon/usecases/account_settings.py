@@ -8,8 +8,9 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 
-from recon.models import Account, AccountRule, ImportProfile
+from recon.models import Account, AccountRule, ImportProfile, LedgerEntry, Match
 from recon.usecases.accounts import checked_scope, create_account
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor, record
@@ -51,6 +52,30 @@ def keep_number(by: Actor, account: Account) -> None:
     stored = Account.objects.get(pk=account.pk)
     if account.number and not stored.number:
         change_account(by, stored, {"number": account.number})
+
+
+def delete_account(by: Actor, account: Account) -> None:
+    """Delete an account for which nothing was ever stored. Raises Refused for any other one."""
+    with transaction.atomic():
+        locked = Account.objects.select_for_update().get(pk=account.pk)
+        if locked.is_builtin:
+            raise Refused("The account behind the Blnk routes cannot be deleted.")
+        if kept := [words for words, rows in stored_for(locked) if rows.exists()]:
+            raise Refused(f"{locked.name} has {', '.join(kept)}; an account that was used is kept.")
+        name, number = locked.name, locked.pk
+        locked.delete()
+        record(by, "account deleted", "account", number, account_id=number, before={"name": name})
+
+
+def stored_for(account: Account) -> list[tuple[str, QuerySet[Any]]]:
+    """What there may be of an account, in words, and its rows."""
+    return [
+        ("statements", account.statements.all()),
+        ("runs", account.runs.all()),
+        ("ledger imports", account.ledger_imports.all()),
+        ("ledger entries", LedgerEntry.objects.filter(account_id=account.pk)),
+        ("matches", Match.objects.filter(account_id=account.pk)),
+    ]
 
 
 def set_rules(by: Actor, account: Account, rule_ids: Sequence[str]) -> None:

@@ -169,15 +169,15 @@ def all_rows(account: Account, side: Side, rows: QuerySet[Any]) -> pa.Table:
 
 
 def _read(account: Account, side: Side, rows: QuerySet[Any], names: tuple[str, ...]) -> pa.Table:
-    signed = rows.order_by().annotate(signed_units=_signed_units(account, side))
-    sql, params = signed.values_list("pk", "signed_units", *names).query.sql_with_params()
+    signed = rows.order_by().annotate(signed=signed_units(account, side))
+    sql, params = signed.values_list("pk", "signed", *names).query.sql_with_params()
     schema = pa.schema([("id", pa.int64()), ("units", pa.int64()), *arrow_schema(rows.model, names)])
     table = read_rows(sql, params, schema)
     part = pa.repeat(pa.scalar(0, pa.int32()), table.num_rows)
     return table.add_column(1, "part", part).add_column(2, "ord", table["id"])
 
 
-def _signed_units(account: Account, side: Side) -> Expression | F:
+def signed_units(account: Account, side: Side) -> Expression | F:
     """An entry of one of the scope's balances, seen from that balance: what leaves it is negative."""
     balances = (account.scope or {}).get("balances", [])
     if side == Side.STATEMENT or not balances:

@@ -8,7 +8,7 @@ open connections: commits that were acknowledged are then gone.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import adbc_driver_postgresql.dbapi
@@ -70,6 +70,22 @@ def load_rows(
     if table.num_rows >= STATISTICS_FROM:
         refresh_statistics(model)
     return None
+
+
+def load_pieces(model: type[models.Model], pieces: Iterable[pa.Table]) -> int:
+    """Append tables as they come, however many; returns the number of rows. Only one of them is in memory at a time.
+
+    As for `load_rows`: outside a transaction SQLite commits every piece, and the caller keeps the rows invisible.
+    """
+    load = _copy_in if connection.vendor == "postgresql" else _insert_many
+    done = 0
+    for piece in pieces:
+        table = _with_defaults(model, piece)
+        load(model._meta.db_table, table, CHUNK, _unheard)
+        done += table.num_rows
+    if done >= STATISTICS_FROM:
+        refresh_statistics(model)
+    return done
 
 
 def refresh_statistics(model: type[models.Model]) -> None:

@@ -85,17 +85,22 @@ def load_unseen(
     the database lets others write meanwhile (PostgreSQL); else in many, under a lock that tells the next load whether
     this one is still alive. What a killed load left behind is deleted by the next one.
     """
+    load_all_unseen(lambda: load_rows(model, make_rows(), progress=progress), announce=announce, reveal=reveal)
+
+
+def load_all_unseen(load: Callable[[], Any], *, announce: Callable[[], None], reveal: Callable[[], None]) -> None:
+    """As `load_unseen`, with whatever `load` brings in."""
     if connection.vendor == "postgresql" or connection.in_atomic_block:
         with transaction.atomic():
             announce()
-            load_rows(model, make_rows(), progress=progress)
+            load()
             reveal()
         return
     with only_load():
         with transaction.atomic():
             announce()
         try:
-            load_rows(model, make_rows(), progress=progress)
+            load()
             with transaction.atomic():
                 reveal()
         except BaseException:

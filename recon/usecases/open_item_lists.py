@@ -9,6 +9,7 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from recon.models import Account, ItemNote, Match, MatchingRun, OpenItem, RunState, Side
+from recon.usecases.overview import EXCEPTIONS, SLA_DAYS, age_bounds, aged
 from recon.usecases.reading import PAGE, MatchView, Page, Row, match_views, rows_by_key
 
 NO_DATE = "none"
@@ -43,6 +44,29 @@ def open_items(account: Account, side: Side, *, state: str = "", owner_id: int |
     return items.filter(owner_id=owner_id) if owner_id is not None else items
 
 
+def narrowed(
+    items: QuerySet[OpenItem],
+    *,
+    account: Account | None = None,
+    side: Side | None = None,
+    state: str = "",
+    reason: str | None = None,
+    age: str = "",
+) -> QuerySet[OpenItem]:
+    """Those that meet every filter given. `state`: one state, or "exceptions"; `reason`: "" is none recorded; `age`:
+    an ageing bucket, or "late"."""
+    if account is not None:
+        items = items.filter(account_id=account.pk)
+    if side is not None:
+        items = items.filter(side=side)
+    if reason is not None:
+        items = items.filter(reason=reason)
+    if state:
+        items = items.filter(state__in=EXCEPTIONS if state == "exceptions" else [state])
+    today = timezone.localdate()
+    return items.filter(age_bounds(SLA_DAYS + 1, None, today)) if age == "late" else aged(items, age, today)
+
+
 def item_page(items: QuerySet[OpenItem], after: str, limit: int = PAGE) -> Page[ItemView]:
     """One page of items, oldest first and those without a date last."""
     found = list(
@@ -68,10 +92,10 @@ def chosen_items(account: Account, side: Side, keys: list[tuple[int, int]]) -> l
     return [item for item in items if (item.row_id, item.part) in set(keys)]
 
 
-def suggestions(account: Account, limit: int = PAGE) -> list[MatchView]:
-    """The oldest suggestions of the account's runs that wait for a decision."""
+def suggestions(account: Account, limit: int = PAGE, after: int = 0) -> list[MatchView]:
+    """The oldest suggestions of the account's runs that wait for a decision, behind the match `after`."""
     runs = MatchingRun.objects.filter(account=account, is_dry_run=False, state=RunState.COMPLETED).values("number")
-    waiting = Match.objects.filter(account_id=account.pk, state="suggested", run_number__in=runs)
+    waiting = Match.objects.filter(account_id=account.pk, state="suggested", run_number__in=runs, pk__gt=after)
     return match_views(list(waiting.order_by("pk")[:limit]))
 
 

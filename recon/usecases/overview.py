@@ -144,7 +144,7 @@ def overview_of(account: Account | None, now: datetime | None = None) -> Overvie
         for row in of(exceptions(), account).values("reason").annotate(n=Count("pk")).order_by("-n", "reason")[:8]
     )
     real = runs.filter(state=RunState.COMPLETED, is_dry_run=False)
-    found.days = days_of(real, today)
+    found.days = days_of(real, today - timedelta(days=DAYS_SHOWN - 1), today)
     found.rules = rules_of(real.filter(completed_at__gte=now - timedelta(days=RULE_DAYS)))
     found.runs_today = dict(
         runs.filter(created_at__gte=timezone.localtime(now).replace(hour=0, minute=0, second=0, microsecond=0))
@@ -173,11 +173,16 @@ def aged(rows: QuerySet[OpenItem], key: str, today: date) -> QuerySet[OpenItem]:
 
 
 def age_bounds(least: int | None, most: int | None, today: date) -> Q:
-    wanted = Q(row_date__isnull=False)
+    return age_bounds_on("row_date", least, most, today)
+
+
+def age_bounds_on(column: str, least: int | None, most: int | None, today: date) -> Q:
+    """Rows whose date lies so many days back, both ends included."""
+    wanted = Q(**{f"{column}__isnull": False})
     if least is not None:
-        wanted &= Q(row_date__lte=today - timedelta(days=least))
+        wanted &= Q(**{f"{column}__lte": today - timedelta(days=least)})
     if most is not None:
-        wanted &= Q(row_date__gte=today - timedelta(days=most))
+        wanted &= Q(**{f"{column}__gte": today - timedelta(days=most)})
     return wanted
 
 
@@ -208,18 +213,17 @@ def add_exceptions(found: Overview, items: QuerySet[OpenItem], today: date) -> N
     found.undated = by_age[""]
 
 
-def days_of(runs: QuerySet[MatchingRun], today: date) -> list[Day]:
-    """The last days, oldest first, with those on which nothing ran. Suggested lines count as not matched."""
-    first = today - timedelta(days=DAYS_SHOWN - 1)
+def days_of(runs: QuerySet[MatchingRun], first: date, last: date) -> list[Day]:
+    """The days from first to last, with those on which nothing ran. Suggested lines count as not matched."""
     sums = (
         runs.annotate(day=TruncDate("completed_at"))
-        .filter(day__gte=first)
+        .filter(day__gte=first, day__lte=last)
         .order_by()
         .values_list("day")
         .annotate(matched=Sum("lines_matched"), total=Sum("lines_total"))
     )
     counted = {day: (matched, total - matched) for day, matched, total in sums}
-    days = [first + timedelta(days=place) for place in range(DAYS_SHOWN)]
+    days = [first + timedelta(days=place) for place in range((last - first).days + 1)]
     return [Day(day, *counted.get(day, (0, 0))) for day in days]
 
 

@@ -103,6 +103,16 @@ def run_matches(
     return Page(match_views(found[:limit]), str(found[limit - 1].pk) if len(found) > limit else "")
 
 
+def matches_of_row(side: Side, row_id: int, *, after: str = "", limit: int = PAGE) -> Page[MatchView]:
+    """Every match a row was ever part of, the latest first."""
+    places = MatchRow.objects.filter(side=side, row_id=row_id)
+    if after.isdecimal():
+        places = places.filter(match_id__lt=int(after))
+    ids = list(places.order_by("-match_id").values_list("match_id", flat=True).distinct()[: limit + 1])
+    matches = list(Match.objects.filter(pk__in=ids[:limit]).order_by("-pk"))
+    return Page(match_views(matches), str(ids[limit - 1]) if len(ids) > limit else "")
+
+
 def run_unmatched(
     run: MatchingRun, side: Side, *, reason: str = "", after: str = "", limit: int = PAGE
 ) -> Page[UnmatchedView]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from recon.models import Account, AccountRule
+from recon.usecases.errors import Refused
 from rules.authoring import current_versions, parsed
 from rules.models import MatchingRule, RuleVersion
 
@@ -56,3 +57,12 @@ def versions_to_run(rule_ids: Sequence[str]) -> list[RuleVersion]:
     """The current versions of these rules, in the order given; rules that are no longer enabled are passed over."""
     offered = MatchingRule.objects.enabled().in_bulk(list(rule_ids))
     return current_versions([offered[pk] for pk in dict.fromkeys(rule_ids) if pk in offered])
+
+
+def enabled_versions(rule_ids: Sequence[str]) -> list[RuleVersion]:
+    """The current versions of these rules, in the order given. Raises Refused for a rule that is not enabled."""
+    versions = versions_to_run(rule_ids)
+    found = {version.rule_id for version in versions}
+    if missing := [rule_id for rule_id in rule_ids if rule_id not in found]:
+        raise Refused(f"There is no enabled rule {missing[0]}.")
+    return versions

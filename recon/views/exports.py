@@ -2,117 +2,37 @@
 
 from __future__ import annotations
 
-import csv
-import tempfile
-from collections.abc import Iterable, Iterator, Sequence
-from decimal import Decimal
-from typing import IO, Any
+from collections.abc import Iterator
 
-import xlsxwriter
 from django.http import FileResponse, HttpRequest, StreamingHttpResponse
 from django.views.decorators.http import require_safe
 
-from recon.models import MatchingRun
-from recon.usecases.exporting import (
-    MATCH_HEADER,
-    UNMATCHED_HEADER,
-    Cell,
-    match_rows,
-    neutral,
-    unmatched_rows,
-)
+from recon.usecases.export_files import matches_csv, unmatched_csv, workbook
 from recon.views.runs import with_results
-
-XLSX_ROWS = 1_048_576
-"""Rows of a worksheet, by the format; what is beyond goes to another sheet."""
-
-EXACT_DIGITS = 15
-"""A spreadsheet's number is a binary double: beyond this it would round, so that such an amount is written as text."""
-
-
-class Line:
-    """A file for `csv.writer` that gives back what is written to it."""
-
-    def write(self, text: str) -> str:
-        return text
 
 
 @require_safe
 def run_matches_csv(request: HttpRequest, run_id: str) -> StreamingHttpResponse:
     """All matches of a run as CSV."""
     run = with_results(run_id)
-    return csv_response(f"run-{run.number}-matches.csv", MATCH_HEADER, match_rows(run))
+    return csv_response(f"run-{run.number}-matches.csv", matches_csv(run))
 
 
 @require_safe
 def run_unmatched_csv(request: HttpRequest, run_id: str) -> StreamingHttpResponse:
     """All rows a run left open as CSV."""
     run = with_results(run_id)
-    return csv_response(f"run-{run.number}-unmatched.csv", UNMATCHED_HEADER, unmatched_rows(run))
+    return csv_response(f"run-{run.number}-unmatched.csv", unmatched_csv(run))
 
 
 @require_safe
 def run_xlsx(request: HttpRequest, run_id: str) -> FileResponse:
     """Matches and unmatched rows of a run as one workbook."""
     run = with_results(run_id)
-    file = tempfile.TemporaryFile()  # noqa: SIM115  the response closes it
-    write_workbook(file, run)
-    file.seek(0)
-    return FileResponse(file, as_attachment=True, filename=f"run-{run.number}.xlsx")
+    return FileResponse(workbook(run), as_attachment=True, filename=f"run-{run.number}.xlsx")
 
 
-def csv_response(name: str, header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> StreamingHttpResponse:
-    response = StreamingHttpResponse(csv_lines(header, rows), content_type="text/csv; charset=utf-8")
+def csv_response(name: str, lines: Iterator[str]) -> StreamingHttpResponse:
+    response = StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")
     response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return response
-
-
-def csv_lines(header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Iterator[str]:
-    writer = csv.writer(Line())
-    yield writer.writerow(header)
-    for row in rows:
-        yield writer.writerow([plain(neutral(cell)) for cell in row])
-
-
-def plain(cell: Cell) -> Cell:
-    """Decimals without an exponent."""
-    return f"{cell:f}" if isinstance(cell, Decimal) else cell
-
-
-def write_workbook(file: IO[bytes], run: MatchingRun) -> None:
-    """Two kinds of sheets, each row written out before the next is read."""
-    options = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
-    with xlsxwriter.Workbook(file, options) as book:
-        amount = book.add_format({"num_format": "#,##0.00########"})
-        write_sheets(book, "Matches", MATCH_HEADER, match_rows(run), amount)
-        write_sheets(book, "Unmatched", UNMATCHED_HEADER, unmatched_rows(run), amount)
-
-
-def write_sheets(book: Any, name: str, header: Sequence[str], rows: Iterable[Sequence[Cell]], amount: Any) -> None:
-    sheet, sheets, at = new_sheet(book, name, header), 1, 1
-    for row in rows:
-        if at == XLSX_ROWS:
-            sheets += 1
-            sheet, at = new_sheet(book, f"{name} {sheets}", header), 1
-        for column, cell in enumerate(row):
-            write_cell(sheet, at, column, neutral(cell), amount)
-        at += 1
-
-
-def new_sheet(book: Any, name: str, header: Sequence[str]) -> Any:
-    sheet = book.add_worksheet(name)
-    sheet.freeze_panes(1, 0)
-    sheet.write_row(0, 0, header)
-    return sheet
-
-
-def write_cell(sheet: Any, row: int, column: int, cell: Cell, amount: Any) -> None:
-    if isinstance(cell, Decimal):
-        if len(cell.as_tuple().digits) <= EXACT_DIGITS:
-            sheet.write_number(row, column, cell, amount)
-        else:
-            sheet.write_string(row, column, f"{cell:f}")
-    elif isinstance(cell, int):
-        sheet.write_number(row, column, cell)
-    elif cell:
-        sheet.write_string(row, column, cell)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -14,14 +13,14 @@ from django.views.decorators.http import require_http_methods
 
 from recon.context import address
 from recon.forms import after_key
-from recon.models import Account, MatchingRun, RunKind, Side, StagedFile, Statement, Strategy
+from recon.models import Account, MatchingRun, Side, StagedFile, Statement, Strategy
 from recon.partials import page_or_fragment
 from recon.usecases.account_settings import keep_number
 from recon.usecases.errors import Refused
 from recon.usecases.files import Source, drop_staged, stage_file
 from recon.usecases.imports import import_pasted, import_statement
+from recon.usecases.reconciling import refuse_what_cannot_run, run_account
 from recon.usecases.rule_choice import default_rules, moved, rule_choices, versions_to_run
-from recon.usecases.runs import start_run
 from recon.views.import_preview import (
     chosen_mapping,
     chosen_repeats,
@@ -143,22 +142,16 @@ def started(request: HttpRequest, order: Order, *, is_dry_run: bool) -> Matching
     if order.account is None:
         raise Refused("Make an account first: it says which part of the ledger belongs to it.")
     versions = versions_to_run(order.rules)
-    if not versions:
-        raise Refused("Choose at least one rule.")
-    if order.account.scope is None and not is_dry_run:
-        raise Refused(f"Choose the ledger scope of {order.account} first; a dry run works without.")
-    statement = statement_of(request, order, order.account)
-    is_small = statement is not None and statement.record_count <= settings.INSTANT_LIMIT
-    return start_run(
+    refuse_what_cannot_run(order.account, versions, is_dry_run=is_dry_run)
+    return run_account(
         on_screen(request),
         order.account,
-        statement,
+        statement_of(request, order, order.account),
         versions,
-        kind=RunKind.INSTANT if is_small else RunKind.BATCH,
         is_dry_run=is_dry_run,
         strategy=order.strategy,
         grouping=order.grouping,
-        with_open_lines=order.source == "open" or bool(request.POST.get("with_open_lines")),
+        with_open_lines=bool(request.POST.get("with_open_lines")),
     )
 
 

@@ -1,0 +1,73 @@
+"""Whatever is sent to our own API: no 5xx, and every answer is what the document says."""
+
+from __future__ import annotations
+
+import hypothesis
+import pytest
+from hypothesis import strategies as st
+
+from recon.api.v1.schema import document
+from recon.models import Event, LedgerEntry, Match, OpenItem, StatementLine
+from recon.usecases.transactions import transaction_id
+from recon.wsgi import application
+
+schemathesis = pytest.importorskip("schemathesis")
+
+SCHEMA = schemathesis.openapi.from_dict(document())
+SCHEMA.app = application
+OPERATIONS = [
+    pytest.param(method, path, id=operation["operationId"])
+    for path, methods in document()["paths"].items()
+    for method, operation in methods.items()
+]
+CHECKS = [
+    schemathesis.checks.not_a_server_error,
+    schemathesis.checks.status_code_conformance,
+    schemathesis.checks.content_type_conformance,
+    schemathesis.checks.response_schema_conformance,
+]
+MODES = [schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE]
+
+
+def known_ids(run) -> dict[str, object]:
+    """Parameters of paths that lead somewhere."""
+    return {
+        "account_id": run.account_id,
+        "run_id": run.run_id,
+        "upload_id": run.statement_id,
+        "rule_id": run.run_rules.get().version.rule_id,
+        "number": 1,
+        "match_id": Match.objects.latest("pk").pk,
+        "item_id": OpenItem.objects.latest("pk").pk,
+        "line_id": StatementLine.objects.latest("pk").pk,
+        "entry_id": transaction_id(LedgerEntry.objects.latest("pk").pk),
+        "event_id": Event.objects.latest("pk").pk,
+    }
+
+
+def send_anything(api, run, method: str, path: str, count: int) -> None:
+    operation, known = SCHEMA[path][method], known_ids(run)
+    cases = st.one_of([operation.as_strategy(generation_mode=mode) for mode in MODES])
+
+    @hypothesis.settings(max_examples=count, suppress_health_check=list(hypothesis.HealthCheck))
+    @hypothesis.given(cases, st.booleans())
+    def send(case, is_known: bool) -> None:
+        if is_known:
+            for name in case.path_parameters or {}:
+                case.path_parameters[name] = known.get(name, case.path_parameters[name])
+        response = case.call(headers=api.headers)
+        case.validate_response(response, checks=CHECKS)
+
+    send()
+
+
+@pytest.mark.random
+@pytest.mark.parametrize(("method", "path"), OPERATIONS[::9])
+def test_some_operations_answer_as_the_document_says(api, run, method, path):
+    send_anything(api, run, method, path, 3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("method", "path"), OPERATIONS)
+def test_every_operation_answers_as_the_document_says(api, run, method, path):
+    send_anything(api, run, method, path, 40)
