@@ -14,7 +14,7 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError
 
-from rules.bodies import read_body, read_json, write_json
+from rules.bodies import given_body, read_body, read_given, write_json
 from rules.criteria import Problem, Rule, RuleError, parse_rule
 from rules.models import MatchingRule, RuleStatus, RuleVersion, new_rule_id
 from rules.signals import rule_changed
@@ -56,7 +56,7 @@ def create_rule(by: Author, text: str | bytes, rule_id: str = "") -> MatchingRul
     ``rule_id``: an id that the author drew beforehand, so that a form sent twice makes one rule. If that id is taken
     by a rule that says something else, this one gets another.
     """
-    body = read_body(text)
+    body = given_body(text)
     try:
         return _create(by, body, _as_text(text), "rule created", rule_id or new_rule_id())
     except IntegrityError:
@@ -73,7 +73,7 @@ def save_version(by: Author, rule_id: str, text: str | bytes, based_on: int | No
     something else, ChangedMeanwhile is raised instead of overwriting. None means "whatever it is now" (a program's
     PUT).
     """
-    body = read_body(text)
+    body = given_body(text)
     rule_said = parse_rule(body)
     with transaction.atomic():
         rule = MatchingRule.objects.select_for_update().get(pk=rule_id)
@@ -131,7 +131,7 @@ def remove_rule(by: Author, rule_id: str) -> bool:
 
 def import_rules(by: Author, text: str | bytes) -> list[MatchingRule]:
     """Rules from JSON: one object or a list. All of them or, if one is refused, none: its problems name it."""
-    given = read_json(text)
+    given = read_given(text)
     bodies = given if isinstance(given, list) else [given]
     if not bodies:
         raise RuleError([Problem(None, None, "expected at least one rule, found an empty list")])

@@ -23,10 +23,15 @@ def read_json(text: str | bytes) -> Any:
     if len(text) > MAX_BODY:
         raise RuleError([Problem(None, None, f"expected at most {MAX_BODY} characters of JSON, found {len(text)}")])
     try:
-        value = json.loads(text, parse_float=Decimal, parse_constant=_refuse_constant)
-        odd = next((each for each in _texts(value) if _UNWRITABLE.search(each)), None)
+        return json.loads(text, parse_float=Decimal, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise RuleError([Problem(None, None, f"expected JSON, but it cannot be read: {error}")]) from error
+
+
+def read_given(text: str | bytes) -> Any:
+    """JSON that comes in: as `read_json`, but what no database or page can write is refused as well."""
+    value = read_json(text)
+    odd = next((each for each in _texts(value) if _UNWRITABLE.search(each)), None)
     if odd is not None:
         message = f"expected text without the character U+0000 and without halves of characters, found {shown(odd)}"
         raise RuleError([Problem(None, None, message)])
@@ -34,8 +39,16 @@ def read_json(text: str | bytes) -> Any:
 
 
 def read_body(text: str | bytes) -> dict[str, Any]:
-    """One rule in the shape of the rule API. Raises RuleError if the text is not a JSON object."""
-    body = read_json(text)
+    """One stored rule in the shape of the rule API. Raises RuleError if the text is not a JSON object."""
+    return _object(read_json(text))
+
+
+def given_body(text: str | bytes) -> dict[str, Any]:
+    """One rule that comes in, in the shape of the rule API. Raises RuleError as `read_body` and `read_given` do."""
+    return _object(read_given(text))
+
+
+def _object(body: Any) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise RuleError([Problem(None, None, "expected a rule as a JSON object with name and criteria")])
     return body

@@ -14,7 +14,7 @@ from django.utils.text import slugify
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from rules import authoring, lists
-from rules.bodies import read_body, write_json
+from rules.bodies import given_body, read_body, write_json
 from rules.criteria import Problem, RuleError
 from rules.differences import changes
 from rules.drafts import Draft, DraftCriterion, draft_from_form, draft_of
@@ -259,7 +259,7 @@ def _starting_draft(request: Request) -> Draft:
         return draft_of(GALLERY[slug].body)
     if text := request.GET.get("body"):
         try:
-            return draft_of(read_body(text))
+            return draft_of(given_body(text))
         except RuleError as error:
             raise Http404 from error
     return Draft({}, (DraftCriterion("c1", {"field": "amount"}).tidied(),))

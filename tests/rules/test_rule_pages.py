@@ -13,7 +13,7 @@ from django.urls import reverse
 from recon.models import Event
 from rules import authoring
 from rules.bodies import read_body
-from rules.models import MatchingRule, RuleStatus
+from rules.models import MatchingRule, RuleStatus, RuleVersion
 
 BODY = (
     '{"name": "Exact", "criteria": [{"field": "amount", "operator": "eq"}, {"field": "reference", "operator": "eq"}]}'
@@ -292,6 +292,7 @@ def test_a_new_rule_starts_from_a_body_in_the_address(client):
     odd = '{"name": ["x"], "criteria": [{"field": "size", "operator": 7, "magic": {}}, 3]}'
     assert client.get(reverse("rule_new"), {"body": odd}).status_code == 200  # to be put right in the form
     assert client.get(reverse("rule_new"), {"body": "[1]"}).status_code == 404
+    assert client.get(reverse("rule_new"), {"body": r'{"name": "\ud800"}'}).status_code == 404
 
 
 def test_an_empty_list_says_what_to_do_next(client):
@@ -308,3 +309,11 @@ def test_text_of_people_is_shown_as_text(client, alice):
         page = client.get(url).content.decode()
         assert "<script>alert" not in page
         assert "<b>" not in page
+
+
+def test_a_text_that_is_refused_today_but_was_stored_once_is_still_listed(client, alice, rule):
+    body = r'{"name": "Old", "criteria": [{"field": "reference", "operator": "eq", "value": "a\u0000b"}]}'
+    RuleVersion.objects.create(rule=rule, number=2, body=body)
+    MatchingRule.objects.filter(pk=rule.pk).update(version=2)
+    for url in (reverse("rules"), reverse("rule", args=[rule.pk]), reverse("rule_versions", args=[rule.pk])):
+        assert client.get(url).status_code == 200
