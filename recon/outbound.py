@@ -124,6 +124,10 @@ def is_public(address: Address) -> bool:
     return address.is_global and all(is_public(each) for each in inside if each is not None)
 
 
+def _is_writable(text: str) -> bool:
+    return text.isascii() and text.isprintable()
+
+
 def _is_listed(parts: SplitResult, hosts: Collection[str]) -> bool:
     """Lists hold hosts, with or without a port: ``ledger.internal``, ``127.0.0.1:5001``, ``[::1]:5001``."""
     host = parts.hostname or ""
@@ -153,6 +157,8 @@ def _resolve(parts: SplitResult) -> list[Place]:
 def _opened(call: Call, until: float) -> Iterator[http.client.HTTPResponse]:
     """The response to a request, its body not yet read. Everything that takes too long is cut off at `until`."""
     parts = checked_url(call.url, call.only_hosts)
+    if not all(_is_writable(text) for header in call.headers.items() for text in header):
+        raise OutboundError("A header of the request holds characters that cannot be sent.")  # not which: it is secret
     places = _resolve(parts)
     connection = _connected(parts, places, until)
     sock = connection.sock

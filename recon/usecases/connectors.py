@@ -27,7 +27,7 @@ SETTINGS: Final = (
 @transaction.atomic
 def create_connector(by: Actor, *, url: str, key: str, **settings: Any) -> Connector:
     """A new connector; `settings` are those of `SETTINGS`. Reads nothing yet. Raises Refused."""
-    connector = Connector(sealed_url=seal(checked(url)), sealed_key=seal(key), created_by=by.user)
+    connector = Connector(sealed_url=seal(checked(url)), sealed_key=seal(checked_key(key)), created_by=by.user)
     assign(connector, settings)
     connector.save()
     record(by, "connector created", "connector", connector.pk, account_id=connector.account_id, after=told(connector))
@@ -44,7 +44,7 @@ def change_connector(
     if url is not None and url != unseal_or_empty(locked.sealed_url):
         locked.sealed_url, before["address"] = seal(checked(url)), "another one"
     if key:
-        locked.sealed_key, before["key"] = seal(key), "another one"
+        locked.sealed_key, before["key"] = seal(checked_key(key)), "another one"
     if settings.get("writes_back") and not locked.writes_back:
         locked.written_event = 0  # look at everything once more
     assign(locked, settings)
@@ -104,6 +104,12 @@ def checked(url: str) -> str:
     if parts.query or parts.fragment:
         raise Refused("Give the address of the Blnk Core itself, without anything behind a question mark.")
     return url.rstrip("/")
+
+
+def checked_key(key: str) -> str:
+    if not key.strip().isascii() or not key.strip().isprintable():
+        raise Refused("The key holds characters that no key has; copy it once more.")
+    return key.strip()
 
 
 def unseal_or_empty(sealed: str) -> str:

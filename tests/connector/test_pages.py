@@ -56,6 +56,7 @@ def test_the_key_is_never_shown_and_kept_if_none_is_given(client, blnk, connecto
         ({"url": "blnk.example.com"}, "Expected an address"),
         ({"url": "https://blnk.example.com/?key=1"}, "behind a question mark"),
         ({"name": ""}, "This field is required"),
+        ({"key": "gehe\u00efm"}, "The key holds characters that no key has"),
         ({"every_minutes": "0"}, "greater than or equal to 1"),
     ],
 )

@@ -190,6 +190,14 @@ def test_a_server_that_drips_is_cut_off_in_time(loopback):
         thread.join()
 
 
+@pytest.mark.parametrize("text", ["top\r\nX-Other: secret", "gehe\u00efm", "nul\x00"])
+def test_a_header_that_cannot_be_sent_is_refused_without_repeating_it(loopback, text):
+    with listening() as listener, pytest.raises(OutboundError, match="cannot be sent") as refused:
+        fetch(Call("GET", listener.url, {"X-Blnk-Key": text}))
+    assert text not in str(refused.value)
+    assert not listener.received
+
+
 def test_nobody_there_is_said(loopback):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
