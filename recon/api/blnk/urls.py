@@ -5,10 +5,12 @@ from __future__ import annotations
 from django.urls import path
 
 from recon.api.blnk import reconciliation, rules, transactions
+from recon.api.blnk.openapi import openapi
 from recon.api.health import health
 
 urlpatterns = [
     path("health", health, name="health"),
+    path("openapi.json", openapi, name="blnk_openapi"),
     # ledger entries
     path("transactions", transactions.Transactions.as_view()),
     path("transactions/bulk", transactions.BulkTransactions.as_view()),
