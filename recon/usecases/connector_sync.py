@@ -148,12 +148,13 @@ def start_sync(by: Actor, connector: Connector, again_from: datetime | None = No
 
 
 def first_instant(connector: Connector) -> datetime | None:
-    """From when to read: a while before the newest that is known, since transactions may become visible late."""
-    if connector.read_until is not None:
-        return connector.read_until - timedelta(minutes=connector.overlap_minutes)
-    if connector.start_on is not None:
-        return datetime.combine(connector.start_on, datetime.min.time(), UTC)
-    return None
+    """From when to read: a while before the newest that is known, since transactions may become visible late, but
+    never before the day on which the connector begins."""
+    begin = datetime.combine(connector.start_on, datetime.min.time(), UTC) if connector.start_on else None
+    if connector.read_until is None:
+        return begin
+    back = connector.read_until - timedelta(minutes=connector.overlap_minutes)
+    return max(back, begin) if begin else back
 
 
 def cancel_sync(by: Actor, sync: ConnectorSync) -> None:

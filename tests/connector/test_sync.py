@@ -361,9 +361,12 @@ def test_an_import_taken_back_while_it_grows_stops_the_sync(alice, blnk, connect
 
 def test_reading_begins_on_the_day_it_was_told(alice, blnk):
     later = create_connector(actor(alice), url=blnk.url, key=KEY, name="Later", start_on=date(2026, 3, 3))
-    blnk.set(transactions=[made(1), made(2, seconds=24 * 3600)])
+    midnight = 12 * 3600
+    blnk.set(transactions=[made(1), made(2, seconds=midnight - 60), made(3, seconds=midnight + 60)])
     sync(alice, later)
-    assert names() == ["txn_00002"]
+    later.refresh_from_db()
+    sync(alice, later)  # looks back an hour, but not past that day
+    assert names() == ["txn_00003"]
 
 
 def test_the_log_forgets_syncs_that_brought_nothing(alice, blnk, connector):
