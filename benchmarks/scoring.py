@@ -57,12 +57,12 @@ def add_pass(
     con.register("matches", matches)
     con.register("match_rows", match_rows)
     for side, keys in (("lines", line_keys), ("entries", entry_keys)):
-        con.register(side, pa.table({"id": pa.array(range(1, len(keys) + 1), pa.int64()), "key": keys}))
+        con.register(side, pa.table({"id": pa.arange(1, len(keys) + 1), "key": keys}))
     for rule, state, right, number in con.execute(
         """WITH sizes AS (SELECT key, count(*) AS entries FROM entries GROUP BY key),
                 alone AS (SELECT key FROM lines GROUP BY key HAVING count(*) = 1),
-                keyed AS (SELECT match_no, side, coalesce(l.key, e.key) AS key FROM match_rows r
-                          LEFT JOIN lines l ON r.side = 0 AND r.id = l.id LEFT JOIN entries e ON r.side = 1 AND r.id = e.id),
+                keyed AS (SELECT match_no, side, key FROM match_rows JOIN lines USING (id) WHERE side = 0 UNION ALL
+                          SELECT match_no, side, key FROM match_rows JOIN entries USING (id) WHERE side = 1),
                 judged AS (SELECT match_no, min(key) AS key, min(key) = max(key) AND count(*) = count(key) AS same,
                                   count(*) FILTER (side = 1) AS entries FROM keyed GROUP BY match_no)
            SELECT rule_index, state, coalesce(same AND (alone.key IS NULL OR j.entries = sizes.entries), false), count(*)
