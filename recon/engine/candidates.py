@@ -55,19 +55,39 @@ def plain_join(plan: Plan, left: str, right: str, band: Band | None = None) -> J
     return replace(join, condition=f"abs(s.amt - l.amt) BETWEEN {band.low} AND {band.high}")
 
 
-def amount_cells(join: Join, plan: Plan, band: Band, sides: Sides) -> Join:
-    """Find amounts in a band: below the line's amount and above it, each in two cells as wide as the band."""
-    width = band.high - band.low + 1
+def amount_cells(join: Join, band: Band, sides: Sides, spread: str) -> Join:
+    """Find amounts in a band: below and above a row's own amount, in cells no wider than the band is far.
+
+    So rows of equal amounts, of which there may be very many, share no cell. The rows of the side ``spread`` look into
+    the cells; better the side that has fewer.
+    """
+    span = band.high - band.low + 1
+    width = min(band.low or span, span)
     shift = _shift(sides.lowest_units - band.high, width)
-    starts = {"true": band.low, "false": -band.high}  # upward: the ledger amount is the larger one
-    looks = ", ".join(f"({start}, {cell}, {upward})" for upward, start in starts.items() for cell in (0, 1))
-    left = (
-        f"SELECT s.*, (s.amt + look.start + {shift}) // {width} + look.cell AS amount_cell, look.upward"
-        f" FROM {_as(join.left, 's')} CROSS JOIN (VALUES {looks}) look(start, cell, upward)"
-    )
-    right = f"SELECT l.*, (l.amt + {shift}) // {width} AS amount_cell FROM {_as(join.right, 'l')}"
+    starts = {"true": band.low, "false": -band.high}  # upward: the other amount is the larger one
+    cells = range((width + span - 2) // width + 1)
+    looks = ", ".join(f"({start}, {cell}, {upward})" for upward, start in starts.items() for cell in cells)
+
+    def looking(source: str, alias: str) -> str:
+        return (
+            f"SELECT {alias}.*, look.upward,"
+            f" ({alias}.amt + look.start + {shift}) // {width} + look.cell AS amount_cell"
+            f" FROM {_as(source, alias)} CROSS JOIN (VALUES {looks}) look(start, cell, upward)"
+        )
+
+    def found(source: str, alias: str) -> str:
+        return f"SELECT {alias}.*, ({alias}.amt + {shift}) // {width} AS amount_cell FROM {_as(source, alias)}"
+
     # A pair can lie in the cells of both directions; it counts in its own.
-    return join.keyed(left, right, [("s.amount_cell", "l.amount_cell")], "(l.amt > s.amt) = s.upward")
+    equal = [("s.amount_cell", "l.amount_cell")]
+    within = f"abs(s.amt - l.amt) BETWEEN {band.low} AND {band.high}"
+    if spread == "s":
+        return join.keyed(
+            looking(join.left, "s"), found(join.right, "l"), equal, f"(l.amt > s.amt) = s.upward AND {within}"
+        )
+    return join.keyed(
+        found(join.left, "s"), looking(join.right, "l"), equal, f"(s.amt > l.amt) = l.upward AND {within}"
+    )
 
 
 def date_cells(join: Join, plan: Plan) -> Join | None:
@@ -116,6 +136,13 @@ def estimate(session: Session, join: Join) -> int:
                         SEMI JOIN a USING ({names}) GROUP BY ALL)
             SELECT sum(a.n * b.n) * {step} FROM a JOIN b USING ({names})"""
     )
+
+
+def narrowest_join(session: Session, plan: Plan, left: str, right: str) -> Join:
+    """The join on the equal keys, and on cells of dates where that compares fewer pairs."""
+    join = plain_join(plan, left, right)
+    cells = date_cells(join, plan)
+    return cells if cells and estimate(session, cells) * 2 < estimate(session, join) else join
 
 
 def within_budget(session: Session, plan: Plan, estimated: int, left_rows: int, right_rows: int) -> None:

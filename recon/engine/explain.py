@@ -91,7 +91,7 @@ def explain_pairs(
     """Every rule's verdicts on every pair. The tables need hold no other rows than those of the pairs."""
     with opened(options) as session:
         sides = load(session, rules, statement, ledger, options)
-        _name_pairs(session, pairs)
+        _name_pairs(session, sides, pairs)
         shown = _Shown(session, sides, pairs)
         return [
             Explanation(number, index, tuple(verdicts))
@@ -100,10 +100,19 @@ def explain_pairs(
         ]
 
 
-def _name_pairs(session: Session, pairs: Sequence[Pair]) -> None:
-    """Table ``chosen(pair, side, id, part)``."""
-    rows = [(n, side, *key) for n, pair in enumerate(pairs) for side in (0, 1) for key in pair[side]]
-    columns = ("pair", "side", "id", "part")
+def _name_pairs(session: Session, sides: Sides, pairs: Sequence[Pair]) -> None:
+    """Table ``chosen(pair, side, u)``."""
+    wanted = {(side, key) for pair in pairs for side in (0, 1) for key in pair[side]}
+    places: dict[tuple[int, RowKey], int] = {}
+    for side, table in enumerate(sides.rows.values()):
+        ids = pa.array({key[0] for of, key in wanted if of == side}, pa.int64())
+        some = table.select(["id", "part", "u"]).filter(pc.is_in(table["id"], ids))
+        places |= {(side, (row["id"], row["part"])): row["u"] for row in some.to_pylist()}
+    rows = [
+        (n, side, places[side, key])
+        for n, pair in enumerate(pairs) for side in (0, 1) for key in pair[side] if (side, key) in places
+    ]  # fmt: skip
+    columns = ("pair", "side", "u")
     session.load_rows("chosen", {name: [row[place] for row in rows] for place, name in enumerate(columns)})
 
 
@@ -115,7 +124,7 @@ def _member_query(session: Session, side: int, rule: Rule) -> str:
     instant = f"CASE WHEN count(r.instant) OVER p = count(*) OVER p THEN {pick}(r.instant) OVER p END"
     return (
         f"SELECT r.* REPLACE ({total} AS amt, {pick}(r.day) OVER p AS day, {instant} AS instant), c.pair"
-        f" FROM chosen c JOIN {alias} r USING (id, part) WHERE c.side = {side} WINDOW p AS (PARTITION BY c.pair)"
+        f" FROM chosen c JOIN {alias} r USING (u) WHERE c.side = {side} WINDOW p AS (PARTITION BY c.pair)"
     )
 
 
@@ -146,7 +155,9 @@ class _Shown:
         for number, (side, alias) in enumerate(ALIAS.items()):
             ids = pa.array([key[0] for pair in pairs for key in pair[number]], pa.int64())
             raw = sides.rows[side].filter(pc.is_in(sides.rows[side]["id"], ids)).to_pylist()
-            amounts = dict(session.rows(f"SELECT u, amt FROM {alias} WHERE id IN (SELECT id FROM chosen)"))
+            amounts = dict(
+                session.rows(f"SELECT u, amt FROM {alias} WHERE u IN (SELECT u FROM chosen WHERE side = {number})")
+            )
             for row in raw:
                 self.rows[side, (row["id"], row["part"])] = row | {"amt": amounts.get(row["u"], 0)}
 

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import partial
 
 import pyarrow as pa
 
+from recon.engine.contest import Contest
 from recon.engine.options import Options
 from recon.engine.outcome import Outcome, RuleOutcome
 from recon.engine.plan import make_plan
 from recon.engine.reasons import unmatched_table
-from recon.engine.results import keep_standing, match_tables
-from recon.engine.rule_run import TAKEN, Work, run_rule
+from recon.engine.results import match_tables
+from recon.engine.rule_run import Work, run_rule
 from recon.engine.session import Session, opened
 from recon.engine.sides import Sides, grouped_sides, load, one_sided
+from recon.engine.standing import Standing, claimed, judged, limit_of, standing
 from recon.engine.strategies import check_strategy, two_sides
-from recon.engine.subset_sum import MAX_POOL, MAX_SIZE, Found, search_groups, store_groups
+from recon.engine.subset_sum import Found, search_groups, store_groups
+from recon.engine.twins import kin_of
 from recon.engine.units import make_units, open_units
 from rules.criteria import Rule
 
@@ -35,59 +39,70 @@ def match(rules: Sequence[Rule], statement: pa.Table, ledger: pa.Table, options:
 
 
 def _match_sides(rules: Sequence[Rule], statement: pa.Table, ledger: pa.Table, options: Options) -> Outcome:
+    started = time.perf_counter()
     with opened(options) as session:
         session.report("Loading rows")
         sides = load(session, rules, statement, ledger, options)
-        for table in TAKEN:
-            session.run(table)
-        search = bool(grouped_sides(options.strategy)) and not options.grouping
-        ran = (_search if search else _run_all)(session, sides, rules)
+        searched = bool(grouped_sides(options.strategy)) and not options.grouping
+        made, ran = (_search if searched else _run_all)(session, sides, rules)
         session.report("Writing results")
-        keep_standing(session, len(rules))
-        matches, match_rows, differences, runners_up = match_tables(session, rules, sides)
+        kept = standing(made, sides.sizes)
+        matches, match_rows, differences, runners_up = match_tables(session, rules, sides, kept, searched=searched)
+        matched = time.perf_counter() - started
         session.report("Explaining what is left", matched=matches.num_rows)
-        unmatched = unmatched_table(session, sides, rules if options.reasons else ())
-        return Outcome(matches, match_rows, differences, runners_up, unmatched, ran)
+        unmatched = unmatched_table(session, sides, rules if options.reasons else (), kept)
+        return Outcome(
+            matches, match_rows, differences, runners_up, unmatched, ran,
+            match_seconds=matched, explain_seconds=time.perf_counter() - started - matched,
+        )  # fmt: skip
 
 
-def _run_all(session: Session, sides: Sides, rules: Sequence[Rule]) -> list[RuleOutcome]:
-    return [_run(session, sides, index, rule) for index, rule in enumerate(rules)]
+def _run_all(session: Session, sides: Sides, rules: Sequence[Rule]) -> tuple[list[Standing], list[RuleOutcome]]:
+    made: list[Standing] = []
+    return made, [_run(session, sides, index, rule, made) for index, rule in enumerate(rules)]
 
 
-def _search(session: Session, sides: Sides, rules: Sequence[Rule]) -> list[RuleOutcome]:
+def _search(session: Session, sides: Sides, rules: Sequence[Rule]) -> tuple[list[Standing], list[RuleOutcome]]:
     """Grouped strategies without a grouping key look for sums."""
+    ran: list[RuleOutcome] = []
     found: list[Found] = []
-    ran = []
+    plan = f"sums of at most {session.options.sum_size} of at most {session.options.sum_pool} rows"
     for index, rule in enumerate(rules):
         started = time.perf_counter()
         session.report(f"Rule {index + 1}: {rule.name}", index, len(found))
         new = search_groups(session, sides, index, rule, found)
         found += new
         confirmed = sum(each.state == "confirmed" for each in new)
-        plan = f"sums of at most {MAX_SIZE} of at most {MAX_POOL} rows"
         seconds = time.perf_counter() - started
         ran.append(RuleOutcome(index, confirmed, len(new) - confirmed, plan, "", 0, len(new), seconds))
-    store_groups(session, sides, found)
-    return ran
+    return store_groups(session, sides, found), ran
 
 
-def _run(session: Session, sides: Sides, index: int, rule: Rule) -> RuleOutcome:
+def _run(session: Session, sides: Sides, index: int, rule: Rule, made: list[Standing]) -> RuleOutcome:
     started = time.perf_counter()
-    session.report(f"Rule {index + 1}: {rule.name}", index, session.count("taken"))
+    session.report(f"Rule {index + 1}: {rule.name}", index, sum(len(each.line) for each in made))
     plan = make_plan(rule, sides, session.options)
     units = (make_units(session, sides, "statement", rule), make_units(session, sides, "ledger", rule))
-    left, right = (open_units(session, each, plan.criteria, sides) for each in units)
-    work = Work(session, sides, plan, index, units, left, right)
+    gone = claimed(made, sides.sizes)
+    left, right = (
+        open_units(session, each, plan.criteria, sides, claimed=flags) for each, flags in zip(units, gone, strict=True)
+    )
+    contest = Contest(
+        sides.sizes, partial(kin_of, session, sides, units), by_date=rule.on_ambiguity == "date", check=session.check
+    )
+    work = Work(session, sides, plan, units, left, right, contest)
     run_rule(work)
-    session.drop(*{work.left, work.right, left, right} - {units[0].table, units[1].table})
-    counts = dict(session.rows(f"SELECT state, count(*) FROM taken WHERE rule = {index} GROUP BY state"))
+    session.drop(*{left, right} - {units[0].table, units[1].table})
+    verdict = judged(index, rule, contest.result(), limit_of(rule, session.options, sides.scope.scale))
+    made.append(verdict)
+    confirmed = int(verdict.confirmed.sum())
     return RuleOutcome(
         index=index,
-        matched=counts.get("confirmed", 0),
-        suggested=counts.get("suggested", 0),
+        matched=confirmed,
+        suggested=len(verdict.line) - confirmed,
         plan="\n".join(work.steps),
         blocking_key=", ".join(pair[0].removeprefix("s.") for pair in plan.equal),
         estimated_candidates=work.estimated,
-        candidates=work.candidates,
+        candidates=contest.pairs,
         seconds=time.perf_counter() - started,
     )

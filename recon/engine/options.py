@@ -72,8 +72,9 @@ class Options:
     ``sign``: ``inverted`` compares with the negated ledger amount, ``unsigned`` absolute amounts. ``rates``: ledger
     units per statement unit by (statement currency, ledger currency), for rules that say `cross_currency`.
     ``tolerance_limit``: a difference above it is suggested, not confirmed. ``memory_limit`` as DuckDB writes it
-    ("4GB"). ``reasons``: whether what is left open is told why; without, a run that only counts matches is faster.
-    ``cancelled`` is called from a watching thread, about four times a second.
+    ("4GB"). ``sum_pool``, ``sum_size``: without a grouping key, sums of at most ``sum_size`` out of at most
+    ``sum_pool`` rows are sought. ``reasons``: whether what is left open is told why; without, a run that only counts
+    matches is faster. ``cancelled`` is called from a watching thread, about four times a second.
     """
 
     strategy: Strategy = "one_to_one"
@@ -86,6 +87,8 @@ class Options:
     memory_limit: str | None = None
     temp_dir: str | None = None
     candidate_budget: int = 50_000_000
+    sum_pool: int = 20
+    sum_size: int = 5
     reasons: bool = True
     cancelled: Callable[[], bool] = _never
     progress: Callable[[Progress], None] = _unheard

@@ -14,8 +14,8 @@ MATCHES = pa.schema(
         pa.field("rule_index", pa.int32()),
         pa.field("origin", pa.string()),  # rule | subset_sum
         pa.field("state", pa.string()),  # confirmed | suggested
-        # sole: the only candidate; twins: interchangeable rows; date: strictly nearer; best: taken all the same;
-        # ambiguous: others would do as well; limit: difference over the limit; reversal: rows of one side
+        # sole: the only candidate; twins: its candidates are interchangeable; date: strictly nearer; best: taken all
+        # the same; ambiguous: there are others; limit: difference over the limit; reversal: rows of one side
         pa.field("decided_by", pa.string()),
         pa.field("currency", pa.string()),
         pa.field("scale", pa.int16()),
@@ -93,3 +93,5 @@ class Outcome:
     runners_up: pa.Table
     unmatched: pa.Table
     rules: list[RuleOutcome]
+    match_seconds: float = 0.0  # from rows in memory to the tables of matches
+    explain_seconds: float = 0.0  # the reasons of all that is left

@@ -12,6 +12,10 @@ from rules.criteria.scope import Scope
 from rules.criteria.values import Window
 
 MAX_UNITS = 10**18 - 1
+DAY = 86_400_000_000
+"""Microseconds."""
+_DAY_STEP = 2**40
+UNDATED = 2**62
 CURRENCY, SIGN = "currency", "sign"
 Part = int | str
 """A criterion by its number, or one of the two conditions that every rule has: CURRENCY, SIGN."""
@@ -59,6 +63,8 @@ def make_plan(rule: Rule, sides: Sides, options: Options, without: Collection[Pa
     exact = ("s.amt", "l.amt") in equal
     if sides.wide and not exact:
         conditions.append(f"abs(s.amt - l.amt) <= {MAX_UNITS}")
+    if sides.one_currency:
+        equal = [keys for keys in equal if keys != ("s.ccy", "l.ccy")]
     return Plan(
         rule=rule,
         scope=scope,
@@ -83,17 +89,11 @@ def _order(
 ) -> tuple[tuple[str, str], ...]:
     """Who gets a contested candidate: these columns ascending, then statement order, then ledger order.
 
-    Smallest amount difference; a missing date last; fewest days from the expected lag; fewest seconds between rows
-    that both have times; the longer contained text; the entry before the line; the larger entry. What cannot differ
-    between pairs that share a row is left out.
+    Smallest amount difference; dates least apart; the longer contained text; the entry before the line; the larger
+    entry. What cannot differ between pairs that share a row is left out.
     """
     lag = next((criterion.expected_days for criterion in criteria if criterion.expected_days), 0)
-    order = [("gap", "0::BIGINT" if exact_amount else "abs(s.amt - l.amt)")]
-    if not sides.dated:
-        order.append(("undated", "(s.day IS NULL OR l.day IS NULL)::TINYINT"))
-    order.append(("days", f"coalesce(abs(s.day - l.day - {lag}), 0)"))
-    if sides.scope.times:
-        order.append(("seconds", f"coalesce(abs(s.instant - l.instant - {lag * 86_400_000_000}), 0)"))
+    order = [("gap", "0::BIGINT" if exact_amount else "abs(s.amt - l.amt)::BIGINT"), ("apart", _apart(sides, lag))]
     lengths = [length for criterion in criteria if (length := criterion.operator.contained_length(criterion))]
     if lengths:
         order.append(("shortness", f"-({' + '.join(lengths)})"))
@@ -106,3 +106,18 @@ def _order(
     if grouped:
         order += [("line_place", "s.u"), ("entry_day", "l.day"), ("entry_place", "l.ord")]
     return tuple(order)
+
+
+def _apart(sides: Sides, lag: int) -> str:
+    """SQL: how far apart the dates of a pair are, as one number: days from the expected lag, then seconds between rows
+    that both have times; a missing date last.
+
+    Two instants n days apart are at least n - 2 days of seconds apart, so only what is above these is kept, and days
+    and microseconds fit one number.
+    """
+    days = f"abs(s.day - l.day{f' - {lag}' if lag else ''})::BIGINT"
+    apart = days
+    if sides.scope.times:
+        beyond = f"abs(s.instant - l.instant - {lag * DAY}) - greatest({days} - 2, 0) * {DAY}"
+        apart = f"{days} * {_DAY_STEP} + coalesce(greatest({beyond}, 0), 0)"
+    return apart if sides.dated else f"coalesce({apart}, {UNDATED})"

@@ -9,23 +9,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from recon.engine.candidates import Band, Join, amount_cells, date_cells, estimate, pair_query, plain_join, widest_gap
+from recon.engine.contest import Rows
 from recon.engine.outcome import UNMATCHED
 from recon.engine.plan import CURRENCY, SIGN, Part, Plan, make_plan
 from recon.engine.session import Session
 from recon.engine.sides import Sides, grouped_sides
+from recon.engine.standing import Standing, limit_of
 from recon.engine.units import Units, make_units, open_units, with_every_text
 from rules.criteria import Criterion, Rule
 from rules.criteria.scope import ALIAS, Side
 
 SIDES: tuple[Side, Side] = ("statement", "ledger")
 
-_PAIRS_PER_ROW = 50
+_PAIRS_PER_ROW = 20
 _ALWAYS_CHEAP = 500_000
 _TELLING = {"text": 8, "amount": 4, "date": 2, "currency": 1}
-_DUPLICATE, _AMBIGUOUS, _CLAIMED, _NEAR = 0, 100, 200, 300
+_DUPLICATE, _PARTLY, _AMBIGUOUS, _CLAIMED, _NEAR = 0, 50, 100, 200, 300
 
 
 @dataclass(frozen=True)
@@ -36,20 +40,22 @@ class Leftovers:
     open: tuple[str, str]
 
 
-def unmatched_table(session: Session, sides: Sides, rules: Sequence[Rule]) -> pa.Table:
+def unmatched_table(session: Session, sides: Sides, rules: Sequence[Rule], kept: Standing) -> pa.Table:
     """All rows of both sides that are in no match, each with its reason and the nearest miss."""
     session.run(
-        "CREATE TABLE near (side TINYINT, u BIGINT, rank INTEGER, reason VARCHAR, rule INTEGER, criterion INTEGER,"
-        " other_side TINYINT, other BIGINT, difference HUGEINT)"
+        "CREATE TABLE near (side TINYINT, u INTEGER, rank INTEGER, reason VARCHAR, rule INTEGER, criterion INTEGER,"
+        " other_side TINYINT, other INTEGER)"
     )
+    session.create_from("kept", kept.table(), "FROM given", name="kept")
     searched = bool(grouped_sides(session.options.strategy)) and not session.options.grouping
     for index, rule in enumerate(() if searched else rules):
         leftovers = _leftovers(session, sides, rule)
-        if all(session.count(table) for table in leftovers.open):
+        if any(session.count(table) for table in leftovers.open):
             _near_misses(session, sides, index, rule, leftovers)
-        _claimed_by_another(session, sides, index, rule, leftovers)
+            _claimed_by_another(session, sides, index, rule, leftovers)
+        session.drop(*leftovers.open)
     _duplicates(session)
-    return _told(session, sides)
+    return _told(session, sides, kept)
 
 
 def _leftovers(session: Session, sides: Sides, rule: Rule) -> Leftovers:
@@ -63,17 +69,20 @@ def _leftovers(session: Session, sides: Sides, rule: Rule) -> Leftovers:
 
 def _near_misses(session: Session, sides: Sides, index: int, rule: Rule, left: Leftovers) -> None:
     options = session.options
+    if not all(session.count(table) for table in left.open):
+        return
     _note(session, sides, index, make_plan(rule, sides, options), left, left.open, "ambiguous", _AMBIGUOUS)
     for criterion in rule.criteria:
         plan = make_plan(rule, sides, options, without={criterion.number})
-        _note(session, sides, index, plan, left, left.open, _reason(criterion), _NEAR, criterion)
+        _note(session, sides, index, plan, left, left.open, _reason(criterion, left), _NEAR, criterion)
     if not sides.one_currency and not rule.cross_currency:
         plan = make_plan(rule, sides, options, without={CURRENCY, *_on_currency(rule)})
         _note(session, sides, index, plan, left, left.open, "currency_differs", _NEAR + 40)
-    if options.sign != "unsigned":
+    if options.sign != "unsigned" and sides.signed:
         plan = make_plan(rule, sides, options, without={SIGN})
         negated = session.create("negated", f"SELECT t.* REPLACE (-amt AS amt) FROM {left.open[0]} t WHERE amt <> 0")
         _note(session, sides, index, plan, left, (negated, left.open[1]), "opposite_sign", _NEAR + 40)
+        session.drop(negated)
 
 
 def _on_currency(rule: Rule) -> set[Part]:
@@ -104,7 +113,7 @@ def _note(
 ) -> None:
     """Note for each open unit the best of its pairs under the plan; nothing if there would be too many pairs."""
     filtered = [
-        open_units(session, units, plan.criteria, sides, table)
+        open_units(session, units, plan.criteria, sides, among=table)
         for units, table in zip(left.units, tables, strict=True)
     ]
     sources = [with_every_text(units, table, plan.criteria) for units, table in zip(left.units, filtered, strict=True)]
@@ -115,15 +124,18 @@ def _note(
     query = pair_query(plan, join, once=any(units.several for units in left.units))
     pairs = session.create("near_pairs", f"FROM ({query}) ORDER BY {columns}, s, l")
     rank = base + 40 - sum(_TELLING[each.field.kind] for each in plan.criteria if not each.is_constant)
-    code = reason
+    code = f"'{reason}'"
     if criterion is not None and criterion.field.kind == "date":
-        code = "date"
+        code = "'date'"
+    limit = limit_of(plan.rule, session.options, sides.scope.scale)
+    if criterion is None and limit is not None and base in (_AMBIGUOUS, _CLAIMED):
+        code = f"CASE WHEN p.gap > {limit} THEN 'difference_over_limit' ELSE {code} END"
     for side, row, other in ((0, "s", "l"), (1, "l", "s")):
         if tables[side] == left.units[side].table:
             continue
         session.run(
-            f"""INSERT INTO near SELECT {side}, p.{row}, {max(rank, base)}, '{code}', {index},
-                    {criterion.number if criterion else 0}, {1 - side}, p.{other}, NULL FROM {pairs} p
+            f"""INSERT INTO near SELECT {side}, p.{row}, {max(rank, base)}, {code}, {index},
+                    {criterion.number if criterion else 0}, {1 - side}, p.{other} FROM {pairs} p
                 SEMI JOIN (SELECT min(rowid) AS r FROM {pairs} GROUP BY {row}) b ON p.rowid = b.r"""
         )
     session.drop(pairs)
@@ -139,7 +151,7 @@ def _affordable(session: Session, plan: Plan, left: str, right: str, sides: Side
     if estimate(session, join) <= limit:
         return join
     if plan.amount is not None and not plan.exact_amount:
-        join = amount_cells(join, plan, Band(0, widest_gap(plan, sides)), sides)
+        join = amount_cells(join, Band(0, widest_gap(plan, sides)), sides, spread="s")
     narrower = date_cells(join, plan) or join
     return narrower if estimate(session, narrower) <= limit else None
 
@@ -148,9 +160,9 @@ def _query(source: str) -> str:
     return source if " " in source else f"FROM {source}"
 
 
-def _reason(criterion: Criterion) -> str:
-    if criterion.field.kind == "date":
-        return "date_outside_window"
+def _reason(criterion: Criterion, left: Leftovers) -> str:
+    if criterion.field.kind == "amount" and any(units.grouped for units in left.units):
+        return "group_total_differs"
     return f"{criterion.field.name}_differs"
 
 
@@ -161,51 +173,90 @@ def _duplicates(session: Session) -> None:
         if session.exists(twins):
             session.run(
                 f"""INSERT INTO near SELECT {side}, t.u, {_DUPLICATE}, 'possible_duplicate', NULL, NULL, {side},
-                        min(o.u), NULL FROM {twins} t JOIN {twins} o USING (kin) SEMI JOIN
-                        (SELECT {alias} AS u FROM kept WHERE state = 'confirmed') k ON o.u = k.u GROUP BY t.u"""
+                        min(o.u) FROM {twins} t JOIN {twins} o USING (kin) SEMI JOIN
+                        (SELECT {alias} AS u FROM kept WHERE confirmed) k ON o.u = k.u GROUP BY t.u"""
             )
 
 
-def _told(session: Session, sides: Sides) -> pa.Table:
+def _told(session: Session, sides: Sides, kept: Standing) -> pa.Table:
     """One row for each open row: its best note, with the ids and the difference of the units concerned."""
+    noted = session.arrow(
+        """SELECT side, u, arg_min({'reason': reason, 'rule': rule, 'criterion': criterion, 'other_side': other_side,
+                'other': other}, (rank, coalesce(rule, 0), coalesce(criterion, 0), coalesce(other, 0))) AS best
+           FROM near GROUP BY side, u"""
+    )
     parts = []
-    for number, side in enumerate(SIDES):
-        units, alias = make_units(session, sides, side, None), ALIAS[side]
-        rows = f"SELECT r.u, r.u AS unit, r.id, r.part, r.scale FROM {alias} r"
-        kept = f"SELECT {alias} AS u FROM kept"
-        if units.members is not None:
-            rows = f"SELECT r.u, coalesce(m.u, -1) AS unit, r.id, r.part, r.scale FROM {alias} r"
-            rows += f" LEFT JOIN {units.members} m ON m.row = r.u"
-            kept = f"SELECT m.row AS u FROM {units.members} m SEMI JOIN kept ON m.u = kept.{alias}"
-        parts.append(f"SELECT {number}::TINYINT AS side, t.* FROM ({rows}) t ANTI JOIN ({kept}) k USING (u)")
-    lines, entries = make_units(session, sides, "statement", None), make_units(session, sides, "ledger", None)
-    first = "SELECT side, u, min(rank * 10000 + coalesce(rule, 0)) AS rank FROM near GROUP BY ALL"
-    best = (
-        f"SELECT near.* FROM near JOIN ({first}) b ON near.side = b.side AND near.u = b.u"
-        " AND near.rank * 10000 + coalesce(near.rule, 0) = b.rank"
-        " QUALIFY row_number() OVER (PARTITION BY near.side, near.u ORDER BY near.criterion) = 1"
+    for number, (side, own) in enumerate(zip(SIDES, (kept.line, kept.entry), strict=True)):
+        unit = _units_of_rows(session, sides, side)
+        taken = np.zeros(len(unit) + 1, np.bool_)
+        taken[own] = True
+        rows = np.flatnonzero(~taken[unit]).astype(np.int32)
+        of_side = noted.filter(pc.equal(noted["side"], number))
+        parts.append(_reasons_of(session, sides, number, rows, unit[rows], of_side))
+    return pa.concat_tables(parts)
+
+
+def _units_of_rows(session: Session, sides: Sides, side: Side) -> Rows:
+    """By row the unit it belongs to; -1 where it belongs to no group."""
+    units, count = make_units(session, sides, side, None), sides.rows[side].num_rows
+    if units.members is None:
+        return np.arange(count, dtype=np.int32)
+    unit = np.full(count, -1, np.int32)
+    members = session.arrow(f"SELECT u, row FROM {units.members}")
+    unit[members["row"].to_numpy()] = members["u"].to_numpy()
+    return unit
+
+
+def _reasons_of(session: Session, sides: Sides, side: int, rows: Rows, unit: Rows, noted: pa.Table) -> pa.Table:
+    """The rows of one side with the best note on their unit."""
+    count = len(rows)
+    note = np.full(sides.rows[SIDES[side]].num_rows + 1, -1, np.int64)
+    note[noted["u"].to_numpy()] = np.arange(noted.num_rows)
+    places = note[unit]
+    at = pa.array(places, mask=places < 0)
+    best = {name: pc.struct_field(noted["best"], name).take(at) for name in ("reason", "rule", "criterion")}
+    other, other_side = (pc.struct_field(noted["best"], name).take(at) for name in ("other", "other_side"))
+    across = pc.fill_null(pc.not_equal(other_side, side), False)
+    nearest = pc.coalesce(*(_ids(sides, each, other, pc.equal(other_side, each)) for each in range(2)))
+    amounts, days = _values(session, sides, side)
+    other_amounts, other_days = _values(session, sides, 1 - side)
+    partner = pc.if_else(across, other, None)
+    own = pa.array(unit, mask=unit < 0)
+    pair = amounts.take(own), other_amounts.take(partner)
+    difference = pc.subtract(*(pair if side == 0 else pair[::-1]))
+    undated = pc.or_(pc.is_null(days.take(own)), pc.is_null(other_days.take(partner)))
+    date = pc.if_else(undated, "date_missing", "date_outside_window")
+    reason = pc.if_else(
+        pc.fill_null(pc.equal(best["reason"], "date"), False), date, pc.fill_null(best["reason"], "no_candidate")
     )
-    units_of_both = (
-        f"SELECT 0::TINYINT AS side, u, amt, day FROM {lines.table}"
-        f" UNION ALL SELECT 1, u, amt, day FROM {entries.table}"
+    table = sides.rows[SIDES[side]]
+    columns = {
+        "side": pa.array(np.full(count, side, np.int8)),
+        "id": table["id"].take(pa.array(rows)),
+        "part": table["part"].take(pa.array(rows)),
+        "reason": reason,
+        "rule_index": best["rule"],
+        "criterion": best["criterion"],
+        "nearest_id": nearest,
+        "difference_units": difference,
+        "scale": pa.array(np.full(count, sides.scope.scale, np.int16)),
+        "detail": pa.nulls(count, pa.string()),
+    }
+    return pa.table(columns).cast(UNMATCHED)
+
+
+def _ids(sides: Sides, side: int, rows: pa.ChunkedArray, which: pa.ChunkedArray) -> pa.ChunkedArray:
+    return sides.rows[SIDES[side]]["id"].take(pc.if_else(which, rows, None))
+
+
+def _values(session: Session, sides: Sides, side: int) -> tuple[pa.Array, pa.Array]:
+    """Amount and day of every unit of a side, by its ``u``."""
+    units = make_units(session, sides, SIDES[side], None)
+    # Sums beyond 64 bits have no place in a difference either.
+    found = session.arrow(
+        f"SELECT u, CASE WHEN abs(amt) < {2**62} THEN amt::BIGINT END AS amt, day FROM {units.table}"
     )
-    names = "SELECT 0::TINYINT AS side, u, id FROM s UNION ALL SELECT 1, u, id FROM l"
-    grouped = lines.grouped or entries.grouped
-    amount_reason = "group_total_differs" if grouped else "amount_differs"
-    difference = (
-        "CASE WHEN n.side <> n.other_side THEN CASE n.side WHEN 0 THEN a.amt - b.amt ELSE b.amt - a.amt END END"
-    )
-    return session.arrow(
-        f"""WITH units AS ({units_of_both})
-            SELECT o.side, o.id, o.part, CASE n.reason
-                    WHEN 'date' THEN if(a.day IS NULL OR b.day IS NULL, 'date_missing', 'date_outside_window')
-                    WHEN 'amount_differs' THEN '{amount_reason}'
-                    ELSE coalesce(n.reason, 'no_candidate') END AS reason,
-                n.rule AS rule_index, n.criterion, i.id AS nearest_id, {difference} AS difference_units,
-                {sides.scope.scale} AS scale, NULL AS detail
-            FROM ({" UNION ALL ".join(parts)}) o LEFT JOIN ({best}) n ON n.side = o.side AND n.u = o.unit
-            LEFT JOIN units a ON a.side = n.side AND a.u = n.u
-            LEFT JOIN units b ON b.side = n.other_side AND b.u = n.other
-            LEFT JOIN ({names}) i ON i.side = n.other_side AND i.u = n.other
-            ORDER BY o.side, o.u"""
-    ).cast(UNMATCHED)
+    place = np.full(sides.rows[SIDES[side]].num_rows, -1, np.int64)
+    place[found["u"].to_numpy()] = np.arange(found.num_rows)
+    at = pa.array(place, mask=place < 0)
+    return found["amt"].take(at), found["day"].take(at)

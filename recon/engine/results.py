@@ -1,112 +1,163 @@
-"""From taken pairs to the tables of an Outcome."""
+"""From standing matches to the tables of an Outcome."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from recon.engine.contest import DECIDED_BY, NOBODY
 from recon.engine.conversion import in_every_currency
 from recon.engine.outcome import DIFFERENCES, MATCH_ROWS, MATCHES, RUNNERS_UP
 from recon.engine.session import Session
 from recon.engine.sides import Sides
+from recon.engine.standing import Standing
 from recon.engine.units import Units, make_units
 from rules.criteria import Rule
-from rules.criteria.scope import ALIAS, quoted
+from rules.criteria.scope import ALIAS
+
+_SEARCHED = "subset_sum"
 
 
-def keep_standing(session: Session, rules: int) -> None:
-    """Table ``kept``: every confirmed pair, then suggestions in the order of rules, unless one of their units is
-    taken.
-
-    A suggestion claims nothing: what a later rule confirms withdraws it, and an earlier suggestion stands before a
-    later one.
-    """
-    session.run("CREATE TABLE kept AS SELECT * FROM taken WHERE state = 'confirmed'")
-    for rule in range(rules):
-        if session.number(f"SELECT count(*) FROM taken WHERE rule = {rule} AND state = 'suggested'"):
-            session.run(
-                f"""INSERT INTO kept SELECT t.* FROM taken t
-                    ANTI JOIN kept a ON t.s = a.s ANTI JOIN kept b ON t.l = b.l
-                    WHERE t.rule = {rule} AND t.state = 'suggested'"""
-            )
-
-
-def match_tables(session: Session, rules: Sequence[Rule], sides: Sides) -> tuple[pa.Table, ...]:
-    """Matches, match rows, differences and runners-up, numbered in the order of the matches' first rows."""
+def match_tables(
+    session: Session, rules: Sequence[Rule], sides: Sides, kept: Standing, *, searched: bool = False
+) -> tuple[pa.Table, ...]:
+    """Matches, match rows, differences and runners-up, numbered from 1 in the order of the matches' first rows."""
+    count = len(kept.line)
+    decided_by = pa.array(DECIDED_BY).take(pa.array(kept.decided_by))
+    numbers = pa.arange(1, count + 1)
     lines, entries = make_units(session, sides, "statement", None), make_units(session, sides, "ledger", None)
-    # A stored table keeps its order, so its row ids count from 0 in it.
-    session.run("CREATE TABLE in_order AS SELECT * FROM kept ORDER BY s, l")
-    session.run("CREATE VIEW numbered AS SELECT rowid + 1 AS match_no, * FROM in_order")
-    session.run(f"CREATE TABLE priced AS {_priced(session, rules, sides, lines, entries)}")
-    matches = session.arrow(
-        """SELECT match_no, rule AS rule_index, 'rule' AS origin, state, decided_by, ccy AS currency, scale,
-               line_units, entry_units, DATE '1970-01-01' + cleared AS cleared_on FROM priced ORDER BY match_no"""
+    priced = _priced(session, rules, sides, kept, lines, entries)
+    matches = pa.table(
+        [
+            numbers, kept.rule, pa.repeat(_SEARCHED if searched else "rule", count),
+            pc.if_else(pa.array(kept.confirmed), "confirmed", "suggested"), decided_by,
+            *(priced[name] for name in ("ccy", "scale", "line_units", "entry_units", "cleared")),
+        ],
+        names=MATCHES.names,
+    )  # fmt: skip
+    rows = pa.concat_tables(
+        [_rows(session, sides, units, side, kept, priced) for side, units in enumerate((lines, entries))]
     )
-    rows = session.arrow(f"{_rows(lines, sides, 0)} UNION ALL {_rows(entries, sides, 1)}")
-    whens = " ".join(f"WHEN {index} THEN {quoted(rule.difference_type)}" for index, rule in enumerate(rules))
-    kind = f"CASE rule {whens} END" if rules else "NULL::VARCHAR"
-    differences = session.arrow(
-        f"""SELECT match_no, ccy AS currency, line_units - entry_units AS units, scale, {kind} AS type
-            FROM priced WHERE line_units <> entry_units ORDER BY match_no"""
-    )
-    return (
-        matches.cast(MATCHES),
-        rows.cast(MATCH_ROWS),
-        differences.cast(DIFFERENCES),
-        _runners_up(session).cast(RUNNERS_UP),
-    )
+    return matches.cast(MATCHES), rows, _differences(rules, kept, numbers, priced), _runners_up(sides, kept)
 
 
-def _priced(session: Session, rules: Sequence[Rule], sides: Sides, lines: Units, entries: Units) -> str:
-    """Query: every match with its two amounts at the scale it is told in."""
+def _priced(
+    session: Session, rules: Sequence[Rule], sides: Sides, kept: Standing, lines: Units, entries: Units
+) -> pa.Table:
+    """For each match its currency, the scale it is told in, both amounts in it, and the latest day of its lines."""
     cross = any(rule.cross_currency for rule in rules)
+    plain = sides.one_scale or cross
     scale = f"{sides.scope.scale}::SMALLINT"
-    if not sides.one_scale and not cross:
-        scale = "greatest(a.scale, b.scale)"
-    amount, converted = "a.amt", ""
+    if not plain:
+        scale = f"greatest({'n.scale_s' if lines.members is None else 'a.scale'}, "
+        scale += f"{'n.scale_l' if entries.members is None else 'b.scale'})::SMALLINT"
+    amount, converted, cleared = "a.amt", "", "a.day"
     if cross:
         amount = "c.amt"
         converted = f" JOIN ({in_every_currency(session, sides, lines.table)}) c ON c.u = a.u AND c.ccy = b.ccy"
-    factor = _factor(scale, sides)
-    cleared = "a.day"
     if lines.members is not None:
         cleared = "z.day"
         days = f"SELECT m.u, max(r.day) AS day FROM {lines.members} m JOIN s r ON m.row = r.u GROUP BY m.u"
         converted += f" JOIN ({days}) z ON z.u = a.u"
-    return (
-        f"SELECT n.match_no, n.s, n.l, n.rule, n.state, n.decided_by, b.ccy, {cleared} AS cleared, {scale} AS scale,"
-        f" {amount} {factor} AS line_units, b.amt {factor} AS entry_units"
-        f" FROM numbered n JOIN {lines.table} a ON n.s = a.u JOIN {entries.table} b ON n.l = b.u{converted}"
+    factor = _factor(scale, sides)
+    numbered = pa.table(
+        {
+            "number": np.arange(len(kept.line)), "s": kept.line, "l": kept.entry,
+            "scale_s": sides.rows["statement"]["scale"].take(kept.line),
+            "scale_l": sides.rows["ledger"]["scale"].take(kept.entry),
+        }
+    )  # fmt: skip
+    table = session.create_from(
+        "priced",
+        numbered,
+        f"SELECT n.number, b.ccy, {scale} AS scale, ({amount} {factor})::BIGINT AS line_units,"
+        f" (b.amt {factor})::BIGINT AS entry_units, {cleared} AS cleared"
+        f" FROM given n JOIN {lines.table} a ON n.s = a.u JOIN {entries.table} b ON n.l = b.u{converted}",
     )
+    found = session.arrow(f"FROM {table}")
+    session.drop(table)
+    number = found["number"].to_numpy()
+    if np.any(number[1:] < number[:-1]):
+        place = np.empty(found.num_rows, np.int64)
+        place[number] = np.arange(found.num_rows)
+        found = found.take(pa.array(place))
+    return found.set_column(5, "cleared", found["cleared"].cast(pa.date32()))
 
 
-def _rows(units: Units, sides: Sides, side: int) -> str:
-    """Query: the rows of the matches of one side, as compared. Of a single row that is what the match says."""
-    alias, total = ALIAS[units.side], ("line_units", "entry_units")[side]
+def _rows(session: Session, sides: Sides, units: Units, side: int, kept: Standing, priced: pa.Table) -> pa.Table:
+    """The rows of the matches of one side, as compared. Of a single row that is what the match says."""
+    total = priced[("line_units", "entry_units")[side]]
+    own = kept.line if side == 0 else kept.entry
     if units.members is None:
-        return (
-            f"SELECT p.match_no, {side} AS side, r.id, r.part, p.{total} AS units, p.scale"
-            f" FROM priced p JOIN {alias} r ON p.{alias} = r.u"
-        )
+        return _named(sides, units, np.arange(len(own)), own, total, priced["scale"])
     # The rows of a group whose sum lost its sign lose theirs with it.
-    sign = "sign(g.total)::BIGINT *" if units.unsigned else ""
-    sums = f"SELECT m.u, sum(r.amt) AS total FROM {units.members} m JOIN {alias} r ON m.row = r.u GROUP BY m.u"
-    flipped = f" JOIN ({sums}) g ON g.u = p.{alias}" if units.unsigned else ""
-    return (
-        f"SELECT p.match_no, {side} AS side, r.id, r.part, {sign} r.amt {_factor('p.scale', sides)} AS units, p.scale"
-        f" FROM priced p JOIN {units.members} m ON p.{alias} = m.u JOIN {alias} r ON m.row = r.u{flipped}"
+    alias = ALIAS[units.side]
+    sign = "sign(sum(r.amt) OVER (PARTITION BY m.u))::BIGINT *" if units.unsigned else ""
+    numbered = pa.table({"number": np.arange(len(own)), "u": own, "scale": priced["scale"]})
+    table = session.create_from(
+        "grouped",
+        numbered,
+        f"SELECT n.number, r.u, ({sign} r.amt {_factor('n.scale', sides)})::BIGINT AS units, n.scale"
+        f" FROM given n JOIN {units.members} m ON m.u = n.u JOIN {alias} r ON m.row = r.u",
     )
+    found = session.arrow(f"FROM {table} ORDER BY number, u")
+    session.drop(table)
+    return _named(sides, units, found["number"].to_numpy(), found["u"].to_numpy(), found["units"], found["scale"])
 
 
-def _runners_up(session: Session) -> pa.Table:
-    sides = " UNION ALL ".join(
-        f"""SELECT n.match_no, r.rank, {side} AS side, t.id, t.part, r.gap::BIGINT AS gap FROM numbered n
-            JOIN runners r ON r.rule = n.rule AND r.s = n.s AND r.l = n.l JOIN {alias} t ON r.u = t.u
-            WHERE r.side = {side}"""
-        for side, alias in ((0, "s"), (1, "l"))
-    )
-    return session.arrow(f"FROM ({sides}) ORDER BY match_no, rank")
+def _named(
+    sides: Sides, units: Units, number: np.ndarray, row: np.ndarray, amounts: pa.ChunkedArray, scale: pa.ChunkedArray
+) -> pa.Table:
+    rows = sides.rows[units.side]
+    side = pa.array(np.full(len(row), 0 if units.side == "statement" else 1, np.int8))
+    columns = [
+        pa.array(number + 1),
+        side,
+        rows["id"].take(pa.array(row)),
+        rows["part"].take(pa.array(row)),
+        amounts,
+        scale,
+    ]
+    return pa.table(columns, names=MATCH_ROWS.names).cast(MATCH_ROWS)
+
+
+def _differences(rules: Sequence[Rule], kept: Standing, numbers: pa.Array, priced: pa.Table) -> pa.Table:
+    """What the two amounts of a match differ by, named as its rule says."""
+    differs = np.flatnonzero(priced["line_units"].to_numpy() != priced["entry_units"].to_numpy())
+    some, rule = priced.take(pa.array(differs)), kept.rule[differs]
+    types = pa.array([each.difference_type for each in rules], pa.string()).take(pa.array(rule))
+    units = pc.subtract(some["line_units"], some["entry_units"])
+    return pa.table(
+        [numbers.take(pa.array(differs)), some["ccy"], units, some["scale"], types], names=DIFFERENCES.names
+    ).cast(DIFFERENCES)
+
+
+def _runners_up(sides: Sides, kept: Standing) -> pa.Table:
+    """The best other candidates of what is not decided: of the line (an entry), of the entry (a line)."""
+    parts = []
+    for of, side in ((0, 1), (1, 0)):
+        shown = np.flatnonzero(kept.rival[of] != NOBODY)
+        rows = sides.rows["ledger" if side else "statement"]
+        other = pa.array(kept.rival[of][shown])
+        behind = kept.line_first if of else ~kept.line_first
+        second = behind[shown] & (kept.rival[1 - of][shown] != NOBODY)
+        parts.append(
+            pa.table(
+                [
+                    pa.array(shown + 1),
+                    pa.array(np.where(second, 2, 1).astype(np.int32)),
+                    pa.array(np.full(len(shown), side, np.int8)),
+                    rows["id"].take(other),
+                    rows["part"].take(other),
+                    pa.array(kept.rival_gap[of][shown]),
+                ],
+                names=RUNNERS_UP.names,
+            )
+        )
+    return pa.concat_tables(parts).sort_by([("match_no", "ascending"), ("rank", "ascending")]).cast(RUNNERS_UP)
 
 
 def _factor(scale: str, sides: Sides) -> str:

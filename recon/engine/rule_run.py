@@ -1,8 +1,12 @@
-"""One rule at work on the rows that are still open: candidates, bands, decisions, limits."""
+"""One rule at work on the rows that are still open: candidates, bands, who gets whom."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pyarrow as pa
 
 from recon.engine.candidates import (
     Band,
@@ -16,25 +20,16 @@ from recon.engine.candidates import (
     within_budget,
 )
 from recon.engine.cells import fits_cells, settle_cells
+from recon.engine.contest import Contest, Flags, Pairs
 from recon.engine.conversion import in_every_currency
-from recon.engine.decide import Resolved, losers, settle
 from recon.engine.plan import Plan
 from recon.engine.session import Session
 from recon.engine.sides import Sides
 from recon.engine.text_search import text_join
-from recon.engine.twins import twin_table
 from recon.engine.units import Units, with_every_text
-from rules.criteria.scope import units_down
 
 _DENSE = 8
 """Candidates per row above which a narrower search pays for its preparation."""
-
-TAKEN = (
-    "CREATE TABLE taken (rule INTEGER, s BIGINT, l BIGINT, gap HUGEINT, state VARCHAR, decided_by VARCHAR)",
-    "CREATE TABLE runners (rule INTEGER, s BIGINT, l BIGINT, side TINYINT, u BIGINT, gap HUGEINT, rank INTEGER)",
-)
-"""Taken pairs of units by rule, with state confirmed, suggested or skipped; and for each suggested one the best other
-candidate of its line (side 1, an entry) and of its entry (side 0, a line)."""
 
 
 @dataclass
@@ -44,24 +39,21 @@ class Work:
     session: Session
     sides: Sides
     plan: Plan
-    index: int
     units: tuple[Units, Units]
     left: str
     right: str
+    contest: Contest
     estimated: int = 0
-    candidates: int = 0
     steps: list[str] = field(default_factory=list)
-    lost: tuple[str, str] | None = None
 
 
 def run_rule(work: Work) -> None:
-    """Insert what the rule takes into ``taken`` and ``runners``. Raises TooBroad before comparing too many pairs."""
+    """Let the rule's candidates contest. Raises TooBroad before comparing too many pairs."""
     session, plan = work.session, work.plan
     left_rows, right_rows = session.count(work.left), session.count(work.right)
     if not left_rows or not right_rows:
         return
-    whole = plain_join(plan, *_sources(work))
-    estimated = estimate(session, whole)
+    join, estimated = _narrowed(work, plain_join(plan, *_sources(work, work.left, work.right)))
     dense = estimated > _DENSE * (left_rows + right_rows)
     if dense and plan.amount is not None and not plan.exact_amount and not plan.texts:
         _run_bands(work)
@@ -69,35 +61,30 @@ def run_rule(work: Work) -> None:
     if dense and plan.exact_amount and _in_cells(work):
         _settle_in_cells(work)
         return
-    join = _narrowed(work, whole, estimated) if dense else whole
     if dense and plan.texts:
         join = text_join(session, plan, join, (left_rows, right_rows))
-    work.estimated = estimate(session, join) if join is not whole else estimated
-    within_budget(session, plan, work.estimated, left_rows, right_rows)
-    _settle(work, join, "all differences")
+        estimated = estimate(session, join)
+    work.estimated = estimated
+    within_budget(session, plan, estimated, left_rows, right_rows)
+    _settle(work, [join], "all differences")
 
 
 def _in_cells(work: Work) -> bool:
     return fits_cells(_of_equal_amounts(work.plan), work.sides) and not any(units.grouped for units in work.units)
 
 
-def _settle_in_cells(work: Work) -> Resolved:
+def _settle_in_cells(work: Work) -> None:
     """The same as `_settle` for equal amounts, where many rows are alike."""
     plan = _of_equal_amounts(work.plan)
 
     def join_of(left: str, right: str) -> Join:
-        join = plain_join(plan, left, right)
-        join = _narrowed(work, join, estimate(work.session, join))
-        estimated = estimate(work.session, join)
+        join, estimated = _narrowed(work, plain_join(plan, left, right))
         work.estimated += estimated
         within_budget(work.session, plan, estimated, work.session.count(left), work.session.count(right))
         return join
 
-    resolved = settle_cells(work.session, plan, (work.left, work.right), _twins(work), join_of)
-    work.candidates += resolved.pairs
-    work.steps.append(f"equal amounts: {resolved.pairs} pairs of cells")
-    _record(work, resolved)
-    return resolved
+    pairs = settle_cells(work.session, plan, (work.left, work.right), work.contest, join_of)
+    work.steps.append(f"equal amounts: {pairs} pairs of cells")
 
 
 def _of_equal_amounts(plan: Plan) -> Plan:
@@ -106,111 +93,117 @@ def _of_equal_amounts(plan: Plan) -> Plan:
 
 
 def _run_bands(work: Work) -> None:
-    """Amount differences in widening bands, each on the rows that the narrower ones left."""
+    """Amount differences in widening bands.
+
+    Each is searched only for rows that are still free, and for those whose pair another candidate would contest.
+    """
     session, plan = work.session, work.plan
     widest = widest_gap(plan, work.sides)
     low = high = 0
     while low <= widest:
-        left_rows, right_rows = session.count(work.left), session.count(work.right)
-        if not left_rows or not right_rows:
-            return
         band = Band(low, min(high, widest))
-        left, right = _sources(work)
-        join = plain_join(plan, left, right, band)
-        if band.high:
-            join = amount_cells(Join(left, right, plan.equal), plan, band, work.sides)
-        estimated = estimate(session, join)
-        if band.high == 0 and estimated > _DENSE * (left_rows + right_rows) and _in_cells(work):
-            _keep_open(work, _settle_in_cells(work))
-            low = high = 1
-            continue
-        join = _narrowed(work, join, estimated)
-        work.estimated += estimated
-        within_budget(session, plan, estimated, left_rows, right_rows)
-        resolved = _settle(work, join, f"difference {band.low} to {band.high}")
-        _keep_open(work, resolved)
+        searched = [(work.left, work.right)] if low == 0 else list(_still_searched(work))
+        joins = [_band_join(work, band, *tables) for tables in searched]
+        if not joins:
+            return
+        narrowed = [_narrowed(work, join) for join in joins]
+        estimated = sum(each for _, each in narrowed)
+        rows = session.count(work.left), session.count(work.right)
+        if low == 0 and estimated > _DENSE * sum(rows) and _in_cells(work):
+            _settle_in_cells(work)
+        else:
+            work.estimated += estimated
+            within_budget(session, plan, estimated, *rows)
+            _settle(work, [join for join, _ in narrowed], f"difference {band.low} to {band.high}")
+        session.drop(*{table for tables in searched for table in tables} - {work.left, work.right})
         low, high = high + 1, max(1, high * 4)
 
 
-def _sources(work: Work) -> tuple[str, str]:
-    """The open units as candidates are sought among: in every text of a group, in every currency with a rate."""
-    left = with_every_text(work.units[0], work.left, work.plan.criteria)
-    right = with_every_text(work.units[1], work.right, work.plan.criteria)
+def _still_searched(work: Work) -> Iterator[tuple[str, str]]:
+    """Which rows must meet which in the next band: disjoint pairs of tables that miss nothing that matters."""
+    look, free = [], []
+    for side, table in enumerate((work.left, work.right)):
+        looking = work.contest.looking(side)
+        look.append(_part(work, table, looking))
+        free.append(_part(work, table, work.contest.free(side) & ~looking))
+    if look[0]:
+        yield look[0], work.right
+    if look[1]:
+        rest = _part(work, work.left, ~work.contest.looking(0))
+        if rest:
+            yield rest, look[1]
+    if free[0] and free[1]:
+        yield free[0], free[1]
+
+
+def _part(work: Work, table: str, which: Flags) -> str | None:
+    """A table of some of the units of a table; None if it would be empty."""
+    chosen = pa.table({"u": np.flatnonzero(which).astype(np.int32)})
+    part = work.session.create_from("part", chosen, f"SELECT t.* FROM {table} t SEMI JOIN given USING (u)")
+    if work.session.count(part):
+        return part
+    work.session.drop(part)
+    return None
+
+
+def _band_join(work: Work, band: Band, left: str, right: str) -> Join:
+    sources = _sources(work, left, right)
+    if band.high == 0:
+        return plain_join(work.plan, *sources, band)
+    few = work.session.count(left) <= work.session.count(right)
+    return amount_cells(Join(*sources, work.plan.equal), band, work.sides, spread="s" if few else "l")
+
+
+def _sources(work: Work, left: str, right: str) -> tuple[str, str]:
+    """The units as candidates are sought among: in every text of a group, in every currency with a rate."""
+    left = with_every_text(work.units[0], left, work.plan.criteria)
+    right = with_every_text(work.units[1], right, work.plan.criteria)
     if work.plan.rule.cross_currency:
         left = in_every_currency(work.session, work.sides, left)
     return left, right
 
 
-def _narrowed(work: Work, join: Join, estimated: int) -> Join:
-    """Add the date window as cells where the keys alone leave too many candidates."""
+def _narrowed(work: Work, join: Join) -> tuple[Join, int]:
+    """The join, by cells of dates where that leaves half as many candidates; and how many there are then."""
+    estimated = estimate(work.session, join)
     cells = date_cells(join, work.plan)
-    if cells is None or estimated <= _DENSE * work.session.count(work.left):
-        return join
-    return cells if estimate(work.session, cells) * 2 < estimated else join
+    if cells is None or estimated <= 2 * work.session.count(work.left):
+        return join, estimated
+    fewer = estimate(work.session, cells)
+    return (cells, fewer) if fewer * 2 < estimated else (join, estimated)
 
 
-def _keep_open(work: Work, resolved: Resolved) -> None:
-    """What the next band works on: the rows not taken, and which of them have lost a candidate already."""
-    session = work.session
-    lost = work.lost or (None, None)
-    work.lost = (losers(session, resolved, "s", lost[0]), losers(session, resolved, "l", lost[1]))
-    left = session.create("open_s", f"SELECT t.* FROM {work.left} t ANTI JOIN {resolved.taken} w ON t.u = w.s")
-    right = session.create("open_l", f"SELECT t.* FROM {work.right} t ANTI JOIN {resolved.taken} w ON t.u = w.l")
-    session.drop(*(name for name in (work.left, work.right) if name.startswith("open_")), resolved.taken)
-    work.left, work.right = left, right
-
-
-def _settle(work: Work, join: Join, what: str) -> Resolved:
+def _settle(work: Work, joins: list[Join], what: str) -> None:
     session, plan = work.session, work.plan
     repeated = any(units.several for units in work.units) or plan.rule.cross_currency
-    pairs = session.create("pairs", pair_query(plan, join, once=repeated))
-    resolved = settle(
-        session,
-        pairs,
-        [name for name, _ in plan.order],
-        by_date=plan.rule.on_ambiguity == "date",
-        twins=lambda: _twins(work),
-    )
+    pairs = session.create("pairs", " UNION ALL ".join(f"({pair_query(plan, join, once=repeated)})" for join in joins))
+    before = work.contest.pairs
+    _feed(session, pairs, [name for name, _ in plan.order], work.contest)
     session.drop(pairs)
-    work.candidates += resolved.pairs
-    work.steps.append(f"{what}: {resolved.pairs} pairs by {join.on()}")
-    _record(work, resolved)
-    return resolved
+    work.steps.append(f"{what}: {work.contest.pairs - before} pairs by {joins[0].on()}")
 
 
-def _record(work: Work, resolved: Resolved) -> None:
-    session, rule = work.session, work.plan.rule
-    lost = "false"
-    if work.lost:
-        lost = f"t.s IN (FROM {work.lost[0]}) OR t.l IN (FROM {work.lost[1]})"
-    decided = f"t.rank_s IS NULL AND t.rank_l IS NULL AND NOT ({lost})"
-    otherwise = {"review": "suggested", "date": "suggested", "best": "confirmed", "skip": "skipped"}[rule.on_ambiguity]
-    named = "best" if rule.on_ambiguity == "best" else "ambiguous"
-    limit = _limit(work)
-    over = f"t.gap > {limit}" if limit is not None else "false"
-    session.run(
-        f"""INSERT INTO taken SELECT {work.index}, s, l, gap,
-                CASE WHEN NOT decided AND '{otherwise}' <> 'confirmed' THEN '{otherwise}'
-                     WHEN over THEN 'suggested' ELSE 'confirmed' END,
-                CASE WHEN NOT decided AND '{otherwise}' <> 'confirmed' THEN '{named}'
-                     WHEN over THEN 'limit' WHEN decided THEN how ELSE '{named}' END
-            FROM (SELECT t.s, t.l, t.gap, t.how, {decided} AS decided, {over} AS over FROM {resolved.taken} t)"""
-    )
-    for side, row, first in ((1, "s", "coalesce(rank_l, rank_s)"), (0, "l", "coalesce(rank_s - 1, rank_l)")):
-        session.run(
-            f"""INSERT INTO runners SELECT {work.index}, s, l, {side}, rival_{row}, gap_{row},
-                    CASE WHEN rank_{row} > {first} THEN 2 ELSE 1 END
-                FROM {resolved.taken} WHERE rival_{row} IS NOT NULL"""
+def _feed(session: Session, pairs: str, order: list[str], contest: Contest) -> None:
+    """Give the pairs to the contest: those that nobody contests as they come, the others in order."""
+    found = _pairs(session.arrow(f"SELECT s, l, gap, apart FROM {pairs}"))
+    several = [np.bincount(rows, minlength=1) > 1 for rows in (found.line, found.entry)]
+    contested = several[0][found.line] | several[1][found.entry]
+    contest.add_alone(found.only(~contested))
+    count = int(contested.sum())
+    if count:
+        where = ""
+        if count < len(contested):
+            session.connection.register("contested", pa.table({"r": np.flatnonzero(contested)}))
+            where = " SEMI JOIN contested c ON p.rowid = c.r"
+        del found
+        contest.add(
+            _pairs(
+                session.arrow(
+                    f"SELECT s, l, gap, apart FROM {pairs} p{where} ORDER BY {', '.join([*order, 's', 'l'])}"
+                )
+            )
         )
 
 
-def _twins(work: Work) -> tuple[str, str]:
-    left, right = (twin_table(work.session, work.sides, units) for units in work.units)
-    return left, right
-
-
-def _limit(work: Work) -> int | None:
-    """The amount difference in units above which a match is only suggested."""
-    given = [work.plan.rule.max_difference, work.session.options.tolerance_limit]
-    limits = [units_down(limit, work.plan.scope.scale) for limit in given if limit is not None]
-    return min(limits, default=None)
+def _pairs(table: pa.Table) -> Pairs:
+    return Pairs(*(table[name].to_numpy() for name in ("s", "l", "gap", "apart")))

@@ -25,10 +25,14 @@ class Session:
         self.stopped = threading.Event()
         self._names = 0
 
-    def run(self, sql: str) -> duckdb.DuckDBPyConnection:
-        """Execute one statement."""
+    def check(self) -> None:
+        """Raise Cancelled if the run has been cancelled: for loops outside of the database."""
         if self.stopped.is_set():
             raise Cancelled
+
+    def run(self, sql: str) -> duckdb.DuckDBPyConnection:
+        """Execute one statement."""
+        self.check()
         try:
             return self.connection.execute(sql)
         except duckdb.InterruptException as error:
@@ -51,8 +55,7 @@ class Session:
         Not by `execute`, whose results stream: a large ordered one fills its buffer before anybody reads it, and
         DuckDB 1.5 then waits for ever with every thread asleep (a million matches did).
         """
-        if self.stopped.is_set():
-            raise Cancelled
+        self.check()
         try:
             return self.connection.sql(sql).to_arrow_table()
         except duckdb.InterruptException as error:
@@ -64,6 +67,17 @@ class Session:
         name = f"{stem}_{self._names}"
         self.run(f"CREATE TABLE {name} AS {query}")
         return name
+
+    def create_from(self, stem: str, given: pa.Table, query: str, *, name: str = "") -> str:
+        """The same for a query that also reads ``given``, a table of Arrow; under its own name if one is given."""
+        self.connection.register("given", given)
+        try:
+            if not name:
+                return self.create(stem, query)
+            self.run(f"CREATE TABLE {name} AS {query}")
+            return name
+        finally:
+            self.connection.unregister("given")
 
     def exists(self, table: str) -> bool:
         """Whether a table or view of this name has been made."""

@@ -1,7 +1,8 @@
 """The two sides as the engine compares them: one scale, days of one zone, only texts that some criterion reads.
 
 Table ``s`` has the statement's rows, ``l`` the ledger's. ``u`` numbers the rows of a side in the order that breaks
-ties: statement by position; ledger by booking date, then acceptance number.
+ties: statement by position; ledger by booking date, then acceptance number. What is not compared (ids, parts) stays in
+the Arrow tables and is looked up there by ``u``.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _KEYED = ("reference", "description", "counterparty")
 
 @dataclass(frozen=True)
 class Sides:
-    """Facts about the loaded rows. ``rows`` are the Arrow tables as given, with ``u`` added."""
+    """Facts about the loaded rows. ``rows`` are the Arrow tables in order: row ``u`` is the ``u``-th."""
 
     scope: Scope
     wide: bool
@@ -35,14 +36,19 @@ class Sides:
     one_scale: bool
     dated: bool
     mixed_times: bool
+    signed: bool  # some amount is negative
     lowest_units: int
     highest_units: int
-    counts: dict[Side, int]
     rows: dict[Side, pa.Table]
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """The number of rows of the statement and of the ledger."""
+        return self.rows["statement"].num_rows, self.rows["ledger"].num_rows
 
 
 def load(session: Session, rules: Sequence[Rule], statement: pa.Table, ledger: pa.Table, options: Options) -> Sides:
-    """Create ``s`` and ``l``. Costs about 0.1 s per million rows and column."""
+    """Create ``s`` and ``l``."""
     rows: dict[Side, pa.Table] = {
         "statement": _ordered(_dated(statement, options.time_zone), "statement"),
         "ledger": _ordered(_dated(ledger, options.time_zone), "ledger"),
@@ -61,9 +67,9 @@ def load(session: Session, rules: Sequence[Rule], statement: pa.Table, ledger: p
         one_scale=one_scale,
         dated=all(table["day"].null_count == 0 for table in rows.values()),
         mixed_times=any(times) and any(table["instant"].null_count for table in rows.values()),
+        signed=any(table.num_rows and pc.min(table["units"]).as_py() < 0 for table in rows.values()),
         lowest_units=-reach,
         highest_units=reach,
-        counts={side: table.num_rows for side, table in rows.items()},
         rows=rows,
     )
 
@@ -79,14 +85,11 @@ def _dated(table: pa.Table, time_zone: str) -> pa.Table:
 
 
 def _ordered(table: pa.Table, side: Side) -> pa.Table:
-    """Add ``u``, the place of each row in the order of its side, counting from 0."""
+    """Put the rows in the order of their side and number them from 0: ``u``."""
     names = ["ord", "part", "id"] if side == "statement" else ["day", "ord", "part", "id"]
-    count = table.num_rows
-    if _is_sorted([table[name].combine_chunks() for name in names]):
-        return table.append_column("u", pa.arange(0, count))
-    order = pc.sort_indices(table, sort_keys=[(name, "ascending") for name in names])
-    # The places are the inverse permutation, which is how the permutation itself sorts.
-    return table.append_column("u", pc.sort_indices(order).cast(pa.int64()))
+    if not _is_sorted([table[name].combine_chunks() for name in names]):
+        table = table.take(pc.sort_indices(table, sort_keys=[(name, "ascending") for name in names]))
+    return table.append_column("u", pa.arange(0, table.num_rows).cast(pa.int32()))
 
 
 def _is_sorted(columns: list[pa.Array]) -> bool:
@@ -148,7 +151,8 @@ def _create(
     names = {
         (column.field, column.pattern, column.must_match): f"key_{number}" for number, column in enumerate(columns)
     }
-    source = table.select(["u", "id", "part", "ord", "units", "scale", "currency", "day", "instant"])
+    fixed = ["u", "ord", "units", "scale", "currency", "day", "instant"]
+    source = table.select(fixed)
     for column, array in keys.items():
         name = names[column.field, column.pattern, column.must_match]
         if name not in source.column_names:
@@ -163,7 +167,9 @@ def _create(
         texts.append(f"group_{number}")
     session.connection.register(f"{side}_in", source)
     amount = _amount_sql(scale, wide, side, options)
-    fixed = ["u", "id", "part", "ord", f"{amount} AS amt", "scale", "currency AS ccy", "day", "instant"]
+    fixed = ["u", f"{amount} AS amt", "currency AS ccy", "day", "instant"]
+    if grouped_sides(options.strategy):
+        fixed += ["ord", "scale"]  # of groups; those of rows are known without
     chosen = ", ".join([*fixed, *texts])
     session.run(f"CREATE TABLE {ALIAS[side]} AS SELECT {chosen} FROM {side}_in")
     session.connection.unregister(f"{side}_in")

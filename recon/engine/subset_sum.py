@@ -1,7 +1,7 @@
 """Groups without a grouping key: few rows that meet the rule with one row of the other side and add up to its amount.
 
 Sums identify a group only among few rows: of 20 candidates four in five targets have one solution, of 60 none has. So
-both are bounded, the search stops at the second solution, and only a sole one that nobody else needs is certain.
+both are bounded, and only a sole solution that nobody else needs is certain.
 """
 
 from __future__ import annotations
@@ -10,21 +10,24 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from itertools import combinations
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
-from recon.engine.candidates import estimate, pair_query, plain_join, within_budget
+from recon.engine.candidates import estimate, narrowest_join, pair_query, within_budget
+from recon.engine.contest import DECIDED_BY, NOBODY
 from recon.engine.options import EngineError
 from recon.engine.plan import SIGN, make_plan
 from recon.engine.session import Session
 from recon.engine.sides import Sides, grouped_sides
+from recon.engine.standing import Standing, limit_of
 from recon.engine.units import Units, open_units
 from rules.criteria import Criterion, Rule
 from rules.criteria.scope import ALIAS, units_down, units_up
-
-MAX_POOL = 20
-MAX_SIZE = 5
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,7 @@ def search_groups(session: Session, sides: Sides, index: int, rule: Rule, before
     """What a rule finds among the rows that earlier rules have not confirmed."""
     solutions = list(_solutions(session, sides, rule, before))
     wanted = Counter(row for solution in solutions for row in solution.many)
-    limits = [limit for limit in (rule.max_difference, session.options.tolerance_limit) if limit is not None]
-    highest = min((units_down(limit, sides.scope.scale) for limit in limits), default=None)
+    highest = limit_of(rule, session.options, sides.scope.scale)
     found, used = [], set[int]()
     for solution in sorted(solutions, key=lambda each: (each.gap, each.one)):
         if used & set(solution.many):
@@ -65,8 +67,8 @@ def search_groups(session: Session, sides: Sides, index: int, rule: Rule, before
     return found
 
 
-def store_groups(session: Session, sides: Sides, found: Sequence[Found]) -> None:
-    """Make the found groups the units of their side and take their pairs; later suggestions give way to earlier."""
+def store_groups(session: Session, sides: Sides, found: Sequence[Found]) -> list[Standing]:
+    """Make the found groups the units of their side; later suggestions give way to earlier."""
     side = grouped_sides(session.options.strategy)[0]
     alias = ALIAS[side]
     kept, used_one, used_many = [], set[int](), set[int]()
@@ -85,19 +87,24 @@ def store_groups(session: Session, sides: Sides, found: Sequence[Found]) -> None
                 {pick}(day) AS day, NULL::BIGINT AS instant, min(ord) AS ord
                 FROM members_{alias} m JOIN {alias} r ON m.row = r.u GROUP BY m.u"""
         )
-    ones, groups = [each.one for each in kept], [min(each.many) for each in kept]
-    session.load_rows(
-        "taken_in",
-        {
-            "rule": [each.rule for each in kept],
-            "s": ones if alias == "l" else groups,
-            "l": groups if alias == "l" else ones,
-            "gap": [each.gap for each in kept],
-            "state": [each.state for each in kept],
-            "decided_by": [each.decided_by for each in kept],
-        },
+    return [_standing(kept, ledger_grouped=alias == "l")]
+
+
+def _standing(kept: Sequence[Found], *, ledger_grouped: bool) -> Standing:
+    ones = np.array([each.one for each in kept], np.int32)
+    groups = np.array([min(each.many) for each in kept], np.int32)
+    nobody, nothing = np.full(len(kept), NOBODY, np.int32), np.zeros(len(kept), np.int64)
+    return Standing(
+        rule=np.array([each.rule for each in kept], np.int32),
+        line=ones if ledger_grouped else groups,
+        entry=groups if ledger_grouped else ones,
+        gap=np.array([each.gap for each in kept], np.int64),
+        confirmed=np.array([each.state == "confirmed" for each in kept], np.bool_),
+        decided_by=np.array([DECIDED_BY.index(each.decided_by) for each in kept], np.int8),
+        rival=(nobody, nobody),
+        rival_gap=(nothing, nothing),
+        line_first=np.zeros(len(kept), np.bool_),
     )
-    session.run("INSERT INTO taken SELECT rule, s, l, gap, state, decided_by FROM taken_in")
 
 
 def _verdict(rule: Rule, *, decided: bool, over: bool) -> tuple[str, str]:
@@ -111,23 +118,43 @@ def _verdict(rule: Rule, *, decided: bool, over: bool) -> tuple[str, str]:
 
 
 def _solutions(session: Session, sides: Sides, rule: Rule, before: Sequence[Found]) -> Iterator[_Solution]:
+    """For each row of the one side its nearest sum, and whether there is no other."""
     amounts = _amount_criteria(rule)
     many_side = grouped_sides(session.options.strategy)[0]
+    unsigned = session.options.sign == "unsigned"
     for one, one_amount, pool in _pools(session, sides, rule, amounts, before):
-        best: list[tuple[int, tuple[int, ...]]] = []
-        for size in range(1, min(MAX_SIZE, len(pool)) + 1):
-            for rows in combinations(pool, size):
-                total = sum(amount for _, amount in rows)
-                if session.options.sign == "unsigned":
-                    total = abs(total)
-                line, entry = (one_amount, total) if many_side == "ledger" else (total, one_amount)
-                if line * entry >= 0 and all(_meets(line, entry, each, sides) for each in amounts):
-                    best.append((abs(line - entry), tuple(row for row, _ in rows)))
-            if len(best) > 1:
-                break
-        if best:
-            gap, chosen = min(best, key=lambda each: (each[0], len(each[1]), each[1]))
-            yield _Solution(one, chosen, gap, sole=len(best) == 1)
+        session.check()
+        totals, chosen = _sums([amount for _, amount in pool], session.options.sum_size)
+        if unsigned:
+            totals = np.abs(totals)
+        line, entry = (one_amount, totals) if many_side == "ledger" else (totals, one_amount)
+        meets = np.asarray(np.sign(line) * np.sign(entry) >= 0, np.bool_)
+        for each in amounts:
+            meets &= np.asarray(_meets(line, entry, each, sides), np.bool_)
+        solutions = np.flatnonzero(meets)
+        if len(solutions):
+            best = solutions[
+                int(np.argmin(np.abs(line - entry)[solutions]))
+            ]  # the first of equals has the fewest rows
+            rows = tuple(pool[place][0] for place in chosen[best] if place < len(pool))
+            yield _Solution(one, rows, int(abs(one_amount - int(totals[best]))), sole=len(solutions) == 1)
+
+
+def _sums(amounts: Sequence[int], most: int) -> tuple[Any, npt.NDArray[np.int64]]:
+    """All sums of up to ``most`` of the amounts, small groups first, with the places that were added.
+
+    Places beyond the amounts mean nothing was added. Numbers too large for 64 bits are summed as Python's.
+    """
+    places = _places(len(amounts), min(most, len(amounts)))
+    exact = max(abs(amount) for amount in amounts) < 10**15
+    padded = np.array([*amounts, 0], np.int64 if exact else object)
+    return padded[places].sum(axis=1), places
+
+
+@lru_cache(maxsize=64)
+def _places(count: int, most: int) -> npt.NDArray[np.int64]:
+    groups = [group for size in range(1, most + 1) for group in combinations(range(count), size)]
+    return np.array([group + (count,) * (most - len(group)) for group in groups], np.int64)
 
 
 def _pools(
@@ -142,13 +169,13 @@ def _pools(
     tables = []
     for side, alias in ALIAS.items():
         free = session.without(alias, claimed[alias])
-        tables.append(open_units(session, Units(side, alias), plan.criteria, sides, free))
-    join = plain_join(plan, tables[0], tables[1])
+        tables.append(open_units(session, Units(side, alias), plan.criteria, sides, among=free))
+    join = narrowest_join(session, plan, tables[0], tables[1])
     within_budget(session, plan, estimate(session, join), session.count(tables[0]), session.count(tables[1]))
     pairs = session.arrow(
         f"""SELECT p.{one} AS one, a.amt AS one_amount, p.{many} AS many, b.amt AS amount
             FROM ({pair_query(plan, join)}) p JOIN {one} a ON p.{one} = a.u JOIN {many} b ON p.{many} = b.u
-            QUALIFY count(*) OVER (PARTITION BY p.{one}) <= {MAX_POOL} ORDER BY 1, 3"""
+            QUALIFY count(*) OVER (PARTITION BY p.{one}) <= {session.options.sum_pool} ORDER BY 1, 3"""
     )
     yield from _grouped(pairs)
 
@@ -171,12 +198,16 @@ def _amount_criteria(rule: Rule) -> list[Criterion]:
     return amounts
 
 
-def _meets(line: int, entry: int, criterion: Criterion, sides: Sides) -> bool:
+def _meets(line: Any, entry: Any, criterion: Criterion, sides: Sides) -> Any:
+    """Whether each pair of amounts meets a criterion; one of them is an array. Percentages are compared crosswise."""
     window = criterion.window
+    gap = line - entry
     if window is None:
-        return False
+        return np.zeros(np.shape(gap), np.bool_)
     if window.unit == "percent":
-        base = abs(entry)
-        return Fraction(window.low) / 100 * base <= line - entry <= Fraction(window.high) / 100 * base
+        low, high = Fraction(window.low) / 100, Fraction(window.high) / 100
+        gap, base = np.asarray(gap, object), np.asarray(abs(entry), object)
+        met = (gap * low.denominator >= base * low.numerator) & (gap * high.denominator <= base * high.numerator)
+        return np.asarray(met, np.bool_)
     scale = sides.scope.scale
-    return units_up(window.low, scale) <= line - entry <= units_down(window.high, scale)
+    return (gap >= units_up(window.low, scale)) & (gap <= units_down(window.high, scale))

@@ -5,6 +5,9 @@ What a row is called (ids, position, part, when it was accepted) and how its amo
 
 from __future__ import annotations
 
+import numpy as np
+
+from recon.engine.contest import Rows
 from recon.engine.session import Session
 from recon.engine.sides import Sides
 from recon.engine.units import Units
@@ -22,6 +25,21 @@ _BUSINESS = (
     "status",
     "extra",
 )
+
+
+def kin_of(session: Session, sides: Sides, units: tuple[Units, Units]) -> tuple[Rows | None, Rows | None]:
+    """For both sides the first twin of each unit (of one without twins, itself); None where no unit has any."""
+    left, right = (_kin(session, sides, each) for each in units)
+    return left, right
+
+
+def _kin(session: Session, sides: Sides, units: Units) -> Rows | None:
+    found = session.arrow(f"SELECT u, kin FROM {twin_table(session, sides, units)}")
+    if not found.num_rows:
+        return None
+    kin = np.arange(sides.rows[units.side].num_rows, dtype=np.int32)
+    kin[found["u"].to_numpy()] = found["kin"].to_numpy()
+    return kin
 
 
 def twin_table(session: Session, sides: Sides, units: Units) -> str:

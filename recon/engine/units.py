@@ -9,6 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import pyarrow as pa
+
+from recon.engine.contest import Flags
 from recon.engine.session import Session
 from recon.engine.sides import Sides, grouped_sides
 from rules.criteria import Criterion, Rule
@@ -53,18 +57,25 @@ def make_units(session: Session, sides: Sides, side: Side, rule: Rule | None) ->
 
 
 def open_units(
-    session: Session, units: Units, criteria: Sequence[Criterion], sides: Sides, among: str | None = None
+    session: Session,
+    units: Units,
+    criteria: Sequence[Criterion],
+    sides: Sides,
+    *,
+    among: str | None = None,
+    claimed: Flags | None = None,
 ) -> str:
-    """The units no rule has confirmed (or those of the table ``among``) that meet the criteria on this side."""
+    """The units (or those of the table ``among``) that are not claimed and meet the criteria on this side."""
     alias = ALIAS[units.side]
     conditions = [_side_condition(units, criterion, sides) for criterion in criteria]
     where = " AND ".join(condition for condition in conditions if condition)
-    claimed = among is None and session.number("SELECT count(*) FROM taken WHERE state = 'confirmed'")
     table = among or units.table
-    if not claimed and not where:
+    gone = np.flatnonzero(claimed) if claimed is not None else np.zeros(0, np.int64)
+    if not len(gone) and not where:
         return table
-    open_only = f" ANTI JOIN (SELECT {alias} AS u FROM taken WHERE state = 'confirmed') USING (u)" if claimed else ""
-    return session.create("units", f"SELECT {alias}.* FROM {table} {alias}{open_only} WHERE {where or 'true'}")
+    open_only = " ANTI JOIN given USING (u)" if len(gone) else ""
+    query = f"SELECT {alias}.* FROM {table} {alias}{open_only} WHERE {where or 'true'}"
+    return session.create_from("units", pa.table({"u": gone.astype(np.int32)}), query)
 
 
 def _side_condition(units: Units, criterion: Criterion, sides: Sides) -> str | None:

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from tests.engine.judging import Body, outcome, row, taken
-from tests.engine.reference import Books, Taken
+from tests.engine.reference import Taken
+from tests.engine.reference_rows import Books
 
 CASES: list[Body] = tomllib.loads((Path(__file__).parent / "cases.toml").read_text("utf-8"))["case"]
 

@@ -13,7 +13,8 @@ from recon.engine import Options, Outcome, match
 from recon.engine.options import Sign, Strategy
 from recon.rows import ROW_SCHEMA
 from rules.criteria import parse_rule
-from tests.engine.reference import Books, Key, Taken
+from tests.engine.reference import Taken
+from tests.engine.reference_rows import Books, Key
 
 Body = dict[str, Any]
 

@@ -1,48 +1,21 @@
 """The judge: the matching contract as plainly as it can be said. List the pairs, sort them, take them.
 
 Slow on purpose (every line meets every entry) and written without looking at the engine. `docs/matching.md` is the
-contract in words; where the engine and this file disagree on any input, one of them is wrong.
+contract in words; where the engine and this file disagree on any input, one of them is wrong. What a unit is, in which
+order pairs stand and whether a criterion holds is said beside it, in `reference_rows` and `reference_criteria`.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date, datetime
-from decimal import ROUND_HALF_EVEN, Decimal
+from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from tests.engine.reference_criteria import contained, folded, holds
+from tests.engine.reference_criteria import holds
+from tests.engine.reference_rows import Books, Key, Row, Unit, comparable, order, units
 
-Row = Mapping[str, Any]
-Key = tuple[int, int]
-"""Names a row part: id and part."""
-
-IDENTITY = {"id", "part", "ord", "position", "external_id", "transaction_id", "created_at", "amount_text"}
-"""What may differ between interchangeable rows; amounts are compared by value."""
-
-
-@dataclass(frozen=True, eq=False)
-class Unit:
-    """What a strategy pairs: one row, or a group of them."""
-
-    members: tuple[Row, ...]
-    amount: Decimal
-    currency: str
-    day: date | None
-    instant: datetime | None
-    twins: Any
-    """Equal for units that nobody could tell apart."""
-
-    @property
-    def keys(self) -> frozenset[Key]:
-        return frozenset((row["id"], row["part"]) for row in self.members)
-
-    @property
-    def order(self) -> tuple[Any, ...]:
-        return min((row["ord"], row["part"], row["id"]) for row in self.members)
+Rule = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -54,172 +27,57 @@ class Taken:
     """confirmed or suggested"""
     difference: Decimal
 
-
-@dataclass(frozen=True)
-class Pair:
-    """Two units that meet all criteria, the line's amount in the entry's currency, and their place in the order."""
-
-    s: Unit
-    e: Unit
-    at: Decimal
-    order: tuple[Any, ...]
+    @property
+    def rows(self) -> set[tuple[int, Key]]:
+        return {(0, key) for key in self.lines} | {(1, key) for key in self.entries}
 
 
-@dataclass
-class Books:
-    """How a run looks at its rows."""
-
-    zone: str = "UTC"
-    sign: str = "as_given"
-    strategy: str = "one_to_one"
-    grouping: tuple[str, ...] = ()
-    rates: Mapping[tuple[str, str], Decimal] = field(default_factory=dict)
-    tolerance_limit: Decimal | None = None
-
-
-def judge(
-    rules: Sequence[Mapping[str, Any]], lines: Sequence[Row], entries: Sequence[Row], books: Books
-) -> list[Taken]:
+def judge(rules: Sequence[Rule], lines: Sequence[Row], entries: Sequence[Row], books: Books) -> list[Taken]:
     """Every match of a run: what a rule confirms is gone for later rules, what it suggests is not."""
     confirmed: list[Taken] = []
     suggested: list[Taken] = []
     for index, rule in enumerate(rules):
-        gone = {key for match in confirmed for key in _touched(match)}
-        sides = [_units(side, rows, rule, books, gone) for side, rows in enumerate((lines, entries))]
-        for match in _apply(index, rule, sides[0], sides[1], books):
+        gone = {key for match in confirmed for key in match.rows}
+        sides = [units(side, rows, rule, books, gone) for side, rows in enumerate((lines, entries))]
+        for match in apply(index, rule, sides[0], sides[1], books):
             (confirmed if match.state == "confirmed" else suggested).append(match)
-    claimed = {key for match in confirmed for key in _touched(match)}
-    for match in suggested:  # withdrawn where a later rule confirmed one of its rows; an earlier suggestion stands
-        if not _touched(match) & claimed:
-            claimed |= _touched(match)
+    claimed = {key for match in confirmed for key in match.rows}
+    for match in suggested:  # withdrawn where any rule confirmed one of its rows; an earlier suggestion stands
+        if not match.rows & claimed:
+            claimed |= match.rows
             confirmed.append(match)
     return confirmed
 
 
-def _touched(match: Taken) -> set[tuple[int, Key]]:
-    return {(0, key) for key in match.lines} | {(1, key) for key in match.entries}
-
-
-def _units(
-    side: int, rows: Sequence[Row], rule: Mapping[str, Any], books: Books, gone: set[tuple[int, Key]]
-) -> list[Unit]:
-    grouped = books.strategy == "many_to_many" or books.strategy == ("many_to_one", "one_to_many")[side]
-    groups: dict[Any, list[Row]] = defaultdict(list)
-    for row in rows:
-        values = (
-            tuple(_group_value(row, name, books.zone) for name in books.grouping)
-            if grouped
-            else (row["id"], row["part"])
-        )
-        if None not in values and "" not in values:
-            groups[values].append(row)
-    return [
-        _unit(side, tuple(members), rule, books)
-        for members in groups.values()
-        if len({row["currency"] for row in members}) == 1
-        and not any((side, (row["id"], row["part"])) in gone for row in members)
-    ]
-
-
-def _group_value(row: Row, name: str, zone: str) -> Any:
-    if name == "date":
-        return _day(row, zone)
-    value = _amount(row) if name == "amount" else row["external_id" if name == "id" else name]
-    return folded(value) if isinstance(value, str) else value
-
-
-def _amount(row: Row) -> Decimal:
-    return Decimal(row["units"]).scaleb(-row["scale"])
-
-
-def _unit(side: int, members: tuple[Row, ...], rule: Mapping[str, Any], books: Books) -> Unit:
-    pick = max if rule.get("group_date") == "latest" else min
-    days = [day for row in members if (day := _day(row, books.zone))]
-    times = [row["booked_at"] for row in members if row["booked_at"]]
-    total = sum((_amount(row) for row in members), Decimal(0))
-    if books.sign == "unsigned":
-        total = abs(total)
-    elif books.sign == "inverted" and side:
-        total = -total
-    business = Counter(
-        (
-            _amount(row),
-            *(value for name, value in sorted(row.items()) if name not in IDENTITY | {"units", "scale"}),
-        )
-        for row in members
-    )
-    instant = pick(times) if len(times) == len(members) else None
-    day = pick(days) if days else None
-    return Unit(members, total, members[0]["currency"], day, instant, frozenset(business.items()))
-
-
-def _day(row: Row, zone: str) -> date | None:
-    return row["booked_at"].astimezone(ZoneInfo(zone)).date() if row["booked_at"] else row["booking_date"]
-
-
-def _apply(index: int, rule: Mapping[str, Any], lines: list[Unit], entries: list[Unit], books: Books) -> list[Taken]:
-    """One rule: list the pairs, sort them, take them; level by level, to know who had a rival."""
+def apply(index: int, rule: Rule, lines: list[Unit], entries: list[Unit], books: Books) -> list[Taken]:
+    """One rule: list the pairs, sort them, take them. Decided is who has no rival."""
     pairs = [
-        Pair(s, e, at, _order(rule, s, at, e))
+        (order(rule, s, at, e), s, e, at - e.amount)
         for s in lines
         for e in entries
-        if (at := _comparable(rule, s, e, books)) is not None and holds(rule, s, at, e)
+        if (at := comparable(rule, s, e, books)) is not None and holds(rule, s, at, e)
     ]
     taken: set[Unit] = set()
-    lost: set[Unit] = set()
     made = []
-    for turn in sorted({_level(rule, pair) for pair in pairs}):
-        live = [p for p in pairs if _level(rule, p) == turn and not {p.s, p.e} & taken]
-        rivals: dict[Unit, set[Any]] = defaultdict(set)  # the classes of twins that a unit could go with
-        for pair in live:
-            rivals[pair.s].add(pair.e.twins)
-            rivals[pair.e].add(pair.s.twins)
-        for pair in sorted(live, key=lambda p: p.order):
-            if not {pair.s, pair.e} & taken:
-                taken |= {pair.s, pair.e}
-                decided = len(rivals[pair.s]) == len(rivals[pair.e]) == 1 and not {pair.s, pair.e} & lost
-                difference = pair.at - pair.e.amount
-                if state := _state(rule, decided, difference, books.tolerance_limit):
-                    made.append(Taken(index, pair.s.keys, pair.e.keys, state, difference))
-        lost |= set(rivals) - taken
+    for place, s, e, difference in sorted(pairs, key=lambda pair: pair[0]):
+        if not taken & {s, e}:
+            taken |= {s, e}
+            rivals = [
+                other
+                for other, s2, e2, _ in pairs
+                if ((s2 is s and e2.twins != e.twins) or (e2 is e and s2.twins != s.twins))
+                and (rule.get("on_ambiguity") != "date" or other[1:4] <= place[1:4])  # its date is strictly farther
+            ]
+            if state := verdict(rule, not rivals, difference, books.tolerance_limit):
+                made.append(Taken(index, s.keys, e.keys, state, difference))
     return made
 
 
-def _level(rule: Mapping[str, Any], pair: Pair) -> tuple[Any, ...]:
-    """What decides between candidates: the amount difference, and the date difference where the rule says so."""
-    return pair.order[:4] if rule.get("on_ambiguity") == "date" else pair.order[:1]
-
-
-def _state(rule: Mapping[str, Any], decided: bool, difference: Decimal, limit: Decimal | None) -> str | None:
+def verdict(rule: Rule, decided: bool, difference: Decimal, limit: Decimal | None) -> str | None:
+    """Confirmed, suggested, or nothing."""
     how = rule.get("on_ambiguity", "review")
     if not decided and how == "skip":
         return None
     limits = [Decimal(str(x)) for x in (rule.get("max_difference"), limit) if x is not None]
     over = any(abs(difference) > x for x in limits)
     return "confirmed" if (decided or how == "best") and not over else "suggested"
-
-
-def _comparable(rule: Mapping[str, Any], s: Unit, e: Unit, books: Books) -> Decimal | None:
-    """The line's amount in the entry's currency, or nothing if the two may not meet at all."""
-    amount = s.amount
-    if s.currency != e.currency:
-        rate = books.rates.get((s.currency, e.currency)) if rule.get("cross_currency") else None
-        if rate is None:
-            return None
-        amount = (amount * rate).quantize(Decimal("0.01"), ROUND_HALF_EVEN)
-    return None if amount * e.amount < 0 else amount
-
-
-def _order(rule: Mapping[str, Any], s: Unit, at: Decimal, e: Unit) -> tuple[Any, ...]:
-    """Who gets a contested candidate: the smallest of these."""
-    expected = next((int(str(c["expected"]).rstrip("d")) for c in rule["criteria"] if "expected" in c), 0)
-    missing = s.day is None or e.day is None
-    days = abs((s.day - e.day).days - expected) if s.day and e.day else 0
-    timed = s.instant is not None and e.instant is not None
-    seconds = abs((s.instant - e.instant).total_seconds() - expected * 86400) if s.instant and e.instant else 0
-    later = not missing and (e.instant > s.instant if timed else e.day > s.day)  # type: ignore[operator]
-    return (
-        abs(at - e.amount), missing, days, seconds,
-        -sum(contained(c, s, e) for c in rule["criteria"] if c["operator"] == "contains" and "value" not in c),
-        later, -e.amount, s.order, e.day is None, e.day or date.max, e.order,
-    )  # fmt: skip

@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tests.engine.reference import Unit
+    from tests.engine.reference_rows import Unit
 
 Criterion = Mapping[str, Any]
 TEXTS = ("reference", "description", "counterparty")

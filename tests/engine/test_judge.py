@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.engine.judging import Body, outcome, sayable, taken
-from tests.engine.reference import Books, Taken, judge
+from tests.engine.reference import Taken, judge
+from tests.engine.reference_rows import Books
 from tests.engine.rulebook import rules
 from tests.engine.worlds import ZONE, World, worlds
 

@@ -7,7 +7,8 @@ from datetime import UTC, date, datetime
 import pytest
 
 from tests.engine.judging import Body, outcome, row, sayable, taken
-from tests.engine.reference import Books, judge
+from tests.engine.reference import judge
+from tests.engine.reference_rows import Books
 
 AMOUNT: Body = {"field": "amount", "operator": "eq"}
 MONDAY, TUESDAY, WEDNESDAY = date(2026, 3, 2), date(2026, 3, 3), date(2026, 3, 4)
@@ -95,10 +96,17 @@ def test_a_group_of_mixed_currencies_never_matches() -> None:
     assert verdict([rule(AMOUNT)], [row(1, 300, reference="P1")], entries, books) == []
 
 
-def test_exact_amounts_go_before_near_ones() -> None:
+def test_exact_amounts_go_before_near_ones_but_a_person_decides() -> None:
     near = {**AMOUNT, "allowable_drift": "0.02"}
     lines = [row(1, 101, reference="a"), row(2, 100, reference="b")]
-    assert verdict([rule(near)], lines, [row(1, 100)]) == [([2], [1], "confirmed")]
+    assert verdict([rule(near)], lines, [row(1, 100)]) == [([2], [1], "suggested")]
+
+
+def test_a_narrow_rule_before_a_wide_one_confirms_the_exact() -> None:
+    near = {**AMOUNT, "allowable_drift": "0.02"}
+    lines = [row(1, 101, reference="a"), row(2, 100, reference="b")]
+    entries = [row(1, 100, reference="c"), row(2, 102, reference="d")]
+    assert verdict([rule(AMOUNT), rule(near)], lines, entries) == [([1], [2], "confirmed"), ([2], [1], "confirmed")]
 
 
 def test_what_lost_its_candidate_is_not_confirmed_with_another() -> None:
@@ -108,11 +116,12 @@ def test_what_lost_its_candidate_is_not_confirmed_with_another() -> None:
     assert verdict([rule(near)], lines, entries) == [([1], [1], "suggested"), ([2], [2], "suggested")]
 
 
-def test_what_another_line_takes_exactly_was_never_contested() -> None:
-    near = {**AMOUNT, "allowable_drift": "0.02"}
-    lines = [row(1, 100, reference="a"), row(2, 101, reference="b")]
-    entries = [row(1, 100, reference="c"), row(2, 103, reference="d")]
-    assert verdict([rule(near)], lines, entries) == [([1], [1], "confirmed"), ([2], [2], "confirmed")]
+def test_what_is_left_when_suggestions_are_set_aside_is_not_confirmed() -> None:
+    near = {**AMOUNT, "allowable_drift": "0.03"}
+    lines = [row(1, 100, reference="a"), row(2, 102, reference="b")]
+    entries = [row(1, 101, reference="c"), row(2, 105, reference="d")]
+    # The second line's only other entry is in the first line's suggestion, which claims nothing.
+    assert verdict([rule(near)], lines, entries) == [([1], [1], "suggested"), ([2], [2], "suggested")]
 
 
 @pytest.mark.parametrize(

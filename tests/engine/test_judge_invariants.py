@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from recon.engine import Outcome
 from tests.engine.judging import Body, outcome, row
-from tests.engine.reference import Books
+from tests.engine.reference_rows import Books
 from tests.engine.rulebook import rules
 from tests.engine.worlds import ZONE, World, worlds
 

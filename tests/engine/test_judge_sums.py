@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.engine.judging import Body, outcome, row, taken
-from tests.engine.reference import Books
+from tests.engine.reference_rows import Books
 
 pytestmark = pytest.mark.random
 

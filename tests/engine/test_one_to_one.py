@@ -29,10 +29,11 @@ def test_blnks_practice_example_exactly():
     assert [lines[0] for lines, _ in pairs(run(rule(AMOUNT, REFERENCE), *practice()))] == [1, 9]
 
 
-def test_the_smallest_difference_comes_first_and_is_decided():
-    near = rule({"field": "amount", "operator": "eq", "allowable_drift": "1"})
-    outcome = run(near, [row("10.00")], [row("10.50"), row("10.01")])
-    assert pairs(outcome, "confirmed") == [([1], [2])]
+def test_the_smallest_difference_comes_first_but_does_not_decide():
+    near = {"field": "amount", "operator": "eq", "allowable_drift": "1"}
+    rows = [row("10.00")], [row("10.50"), row("10.00")]
+    assert pairs(run(rule(near), *rows), "suggested") == [([1], [2])]
+    assert pairs(run([rule(AMOUNT), rule(near)], *rows), "confirmed") == [([1], [2])]  # the narrow rule first
 
 
 def test_equal_candidates_are_suggested_with_the_runner_up():

@@ -1,0 +1,201 @@
+"""Who gets whom under one rule, and who else each row could have had.
+
+Pairs come in the contract's order, smallest amount differences first, in one piece or band by band. They are taken
+from the top, each row once. A taken pair is decided if neither of its rows has another candidate, twins apart. Rows
+are numbers (``u``); everything about them is in arrays, so a million of them cost little more than their memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+
+Ints = npt.NDArray[np.int64]
+Rows = npt.NDArray[np.int32]
+Flags = npt.NDArray[np.bool_]
+Codes = npt.NDArray[np.int8]
+Kin = Callable[[], tuple["Rows | None", "Rows | None"]]
+NOBODY = -1
+DECIDED_BY = ("ambiguous", "sole", "twins", "date", "best", "limit")
+AMBIGUOUS, SOLE, TWINS, DATE, BEST, LIMIT = range(6)
+_AT_ONCE = 200_000
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Candidates, in order: line, entry, amount difference, and how far apart their dates are."""
+
+    line: Rows
+    entry: Rows
+    gap: Ints
+    apart: Ints
+
+    def only(self, which: Flags | Ints) -> Pairs:
+        return Pairs(self.line[which], self.entry[which], self.gap[which], self.apart[which])
+
+
+@dataclass(frozen=True)
+class Taken:
+    """The pairs that a rule took. ``how`` tells why one is decided (SOLE, TWINS, DATE) or that it is AMBIGUOUS.
+
+    ``rival`` has the best other entry of each line, then the best other line of each entry (or NOBODY) with
+    ``rival_gap``; ``line_first``: the rival of the line is the nearer of the two.
+    """
+
+    pairs: Pairs
+    how: Codes
+    rival: tuple[Rows, Rows]
+    rival_gap: tuple[Ints, Ints]
+    line_first: Flags
+
+
+class Candidates:
+    """For each row of a side its best candidate, and the best of those that are no twins of that one."""
+
+    def __init__(self, rows: int, kin: Callable[[], Rows | None]) -> None:
+        self.kin = kin
+        self.who = [np.full(rows, NOBODY, np.int32) for _ in range(2)]
+        self.gap = [np.zeros(rows, np.int64) for _ in range(2)]
+        self.apart = [np.zeros(rows, np.int64) for _ in range(2)]
+        self.several = np.zeros(rows, np.bool_)
+
+    def add(self, row: Rows, who: Rows, gap: Ints, apart: Ints) -> None:
+        """Pairs in order, all of them after those that were added before."""
+        self._put(0, self.who[0][row] == NOBODY, row, (who, gap, apart))
+        other = self.who[0][row] != who
+        self.several[row[other]] = True
+        if other.any():
+            other &= self._apart(self.who[0][row], who) & (self.who[1][row] == NOBODY)
+            self._put(1, other, row, (who, gap, apart))
+
+    def _put(self, place: int, new: Flags, row: Rows, found: tuple[Rows, Ints, Ints]) -> None:
+        # Written backwards, so that of several candidates of one row the first is what stays.
+        at = np.flatnonzero(new)[::-1]
+        rows, (which, gap, apart) = row[at], found
+        self.who[place][rows], self.gap[place][rows], self.apart[place][rows] = which[at], gap[at], apart[at]
+
+    def besides(self, row: Rows, partner: Rows) -> tuple[Rows, Ints, Ints]:
+        """The best candidate of each row that is no twin of its partner: who, amount difference, dates apart."""
+        first = self.who[0][row]
+        use_first = (first != NOBODY) & (first != partner)
+        if use_first.any():
+            use_first &= self._apart(first, partner)
+        found = [np.where(use_first, each[0][row], each[1][row]) for each in (self.who, self.gap, self.apart)]
+        return found[0], found[1], found[2]
+
+    def _apart(self, one: Rows, other: Rows) -> Flags:
+        kin = self.kin()
+        return np.not_equal(one, other) if kin is None else np.not_equal(kin[one], kin[other])
+
+
+class Contest:
+    """All candidates of one rule. ``kin`` gives for both sides the first of each row's twins, None if there are none.
+
+    ``by_date``: a candidate whose date is strictly farther is no rival. ``check`` may raise to
+    stop the work.
+    """
+
+    def __init__(self, rows: tuple[int, int], kin: Kin, *, by_date: bool, check: Callable[[], None]) -> None:
+        self.pairs = 0
+        self.by_date = by_date
+        self._check = check
+        self._kin = kin
+        self._partner = tuple(np.full(count, NOBODY, np.int32) for count in rows)
+        self._gap, self._apart = np.zeros(rows[0], np.int64), np.zeros(rows[0], np.int64)
+        self.seen = tuple(Candidates(count, partial(self.kin, 1 - side)) for side, count in enumerate(rows))
+        self._nearest = self.seen
+
+    def kin(self, side: int) -> Rows | None:
+        """The first twin of each row of a side."""
+        return self._kin()[side]
+
+    def free(self, side: int) -> Flags:
+        """The rows of a side that nobody has got."""
+        return np.equal(self._partner[side], NOBODY)
+
+    def looking(self, side: int) -> Flags:
+        """The rows for which one more candidate could still change whether their pair is decided."""
+        if not self.by_date:
+            return np.equal(self.seen[side].who[1], NOBODY)
+        # With two candidates on the expected day itself, no date can be strictly nearer than all others.
+        nearest = self._nearest[side]
+        return np.equal(nearest.who[1], NOBODY) | np.greater(nearest.apart[1], 0)
+
+    def add_alone(self, pairs: Pairs) -> None:
+        """Pairs of which each is the only one of both its rows, so that their order does not matter."""
+        self._remember(pairs)
+        self.give(pairs.only(self.free(0)[pairs.line] & self.free(1)[pairs.entry]))
+
+    def add(self, pairs: Pairs) -> None:
+        """Pairs in order: remember who could have whom, and take from the top what is free."""
+        self._remember(pairs)
+        self.give(pairs.only(self._from_the_top(pairs)))
+
+    def give(self, pairs: Pairs) -> None:
+        """Pairs of free rows that belong together from now on."""
+        self._partner[0][pairs.line], self._partner[1][pairs.entry] = pairs.entry, pairs.line
+        self._gap[pairs.line], self._apart[pairs.line] = pairs.gap, pairs.apart
+
+    def _remember(self, pairs: Pairs) -> None:
+        self.pairs += len(pairs.line)
+        for side, (row, who) in enumerate(((pairs.line, pairs.entry), (pairs.entry, pairs.line))):
+            self.seen[side].add(row, who, pairs.gap, pairs.apart)
+        if self.by_date:
+            self._nearest = tuple(self._by_date(side, pairs) for side in range(2))
+
+    def _by_date(self, side: int, pairs: Pairs) -> Candidates:
+        """Candidates by how far apart the dates are: the best of the old ones and the new."""
+        old = self._nearest[side] if self._nearest is not self.seen else Candidates(0, partial(self.kin, 1 - side))
+        row, who = (pairs.line, pairs.entry) if side == 0 else (pairs.entry, pairs.line)
+        apart = pairs.apart
+        for place in (1, 0):
+            known = np.flatnonzero(old.who[place] != NOBODY).astype(np.int32)
+            row, who = np.concatenate((known, row)), np.concatenate((old.who[place][known], who))
+            apart = np.concatenate((old.apart[place][known], apart))
+        order = np.argsort(apart, kind="stable")
+        made = Candidates(len(self._partner[side]), partial(self.kin, 1 - side))
+        made.add(row[order], who[order], apart[order], apart[order])
+        return made
+
+    def _from_the_top(self, pairs: Pairs) -> Ints:
+        """The definition itself, for the pairs whose rows were both free before."""
+        open_ = np.flatnonzero(self.free(0)[pairs.line] & self.free(1)[pairs.entry])
+        used_s, used_l = bytearray(len(self._partner[0])), bytearray(len(self._partner[1]))
+        kept: list[int] = []
+        for start in range(0, len(open_), _AT_ONCE):
+            self._check()
+            some = open_[start : start + _AT_ONCE]
+            for at, line, entry in zip(
+                some.tolist(), pairs.line[some].tolist(), pairs.entry[some].tolist(), strict=True
+            ):
+                if not (used_s[line] or used_l[entry]):
+                    used_s[line] = used_l[entry] = 1
+                    kept.append(at)
+        return np.array(kept, np.int64)
+
+    def result(self) -> Taken:
+        """What was taken, and what else there was."""
+        lines = np.flatnonzero(~self.free(0)).astype(np.int32)
+        pairs = Pairs(lines, self._partner[0][lines], self._gap[lines], self._apart[lines])
+        others = [self.seen[0].besides(pairs.line, pairs.entry), self.seen[1].besides(pairs.entry, pairs.line)]
+        rivals = [who != NOBODY for who, _, _ in others]
+        contested = rivals[0] | rivals[1]
+        several = self.seen[0].several[pairs.line] | self.seen[1].several[pairs.entry]
+        how = np.where(contested, AMBIGUOUS, np.where(several, TWINS, SOLE)).astype(np.int8)
+        if self.by_date:
+            how[contested & self._nearer_than_others(pairs)] = DATE
+        (_, line_gap, line_apart), (_, entry_gap, entry_apart) = others
+        nearer = (line_gap < entry_gap) | ((line_gap == entry_gap) & (line_apart <= entry_apart))
+        line_first = rivals[0] & (~rivals[1] | nearer)
+        return Taken(pairs, how, (others[0][0], others[1][0]), (line_gap, entry_gap), line_first)
+
+    def _nearer_than_others(self, pairs: Pairs) -> Flags:
+        nearer = np.ones(len(pairs.line), np.bool_)
+        for side, (row, partner) in enumerate(((pairs.line, pairs.entry), (pairs.entry, pairs.line))):
+            who, _, apart = self._nearest[side].besides(row, partner)
+            nearer &= (who == NOBODY) | (apart > pairs.apart)
+        return nearer
