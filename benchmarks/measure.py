@@ -56,13 +56,12 @@ def measured(suite: str, rows: int, contenders: list[str], repeat: int, database
         save(data, Path(folder))
         floor_seconds: float | None = None
         for contender in sorted(contenders, key=lambda name: name != "floor"):
-            answer = _in_own_process(Path(folder), contender, repeat if contender != "naive" else 1)
-            if answer is None:
-                continue
-            if contender == "floor":
-                floor_seconds = answer["measurement"]["seconds"]
-            answer["measurement"]["floor_seconds"] = floor_seconds
-            yield answer
+            for answer in _in_own_process(Path(folder), contender, repeat if contender != "naive" else 1):
+                if contender == "floor":
+                    floor_seconds = answer["measurement"]["seconds"]
+                answer["measurement"]["floor_seconds"] = floor_seconds
+                if not (database and answer["measurement"]["stage"] == "total"):
+                    yield answer
         if database and "tieout" in contenders:
             whole = _whole_job(data, Path(folder), database, repeat)
             whole["measurement"]["floor_seconds"] = floor_seconds
@@ -90,30 +89,38 @@ def _whole_job(data: Dataset, folder: Path, database: str, repeat: int) -> Measu
     }
 
 
-def _in_own_process(folder: Path, contender: str, repeat: int) -> Measured | None:
+def _in_own_process(folder: Path, contender: str, repeat: int) -> list[Measured]:
     command = [sys.executable, "-m", "benchmarks.measure", str(folder), contender, str(repeat)]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
-    answer: Measured | None = json.loads(done.stdout.splitlines()[-1])
-    return answer
+    answers: list[Measured] = json.loads(done.stdout.splitlines()[-1])
+    return answers
 
 
-def measure(folder: Path, contender: str, repeat: int) -> Measured | None:
-    """Run a contender some times. None if it does not take part in this suite."""
+def measure(folder: Path, contender: str, repeat: int) -> list[Measured]:
+    """Run a contender some times: its matching, and for Tieout the total. Empty if it takes no part in this suite."""
     data = load(folder)
     try:
-        runs = [CONTENDERS[contender](data) for _ in range(repeat)]
+        found = [CONTENDERS[contender](data) for _ in range(repeat)]
     except EngineError as refused:
         print(f"{data.suite} {data.rows:,} {contender}: {refused}", file=sys.stderr)
-        return None
-    last = runs[-1]
-    if last is None:
-        return None
+        return []
+    runs = [run for run in found if run]
+    if not runs:
+        return []
+    answers = [_measured(data, contender, "match", [run.seconds for run in runs], runs[-1])]
+    totals = [run.total for run in runs if run.total is not None]
+    if totals:
+        answers.append({**_measured(data, contender, "total", totals, runs[-1]), "notes": []})
+    return answers
+
+
+def _measured(data: Dataset, contender: str, stage: str, seconds: list[float], last: Run) -> Measured:
     measurement: Measurement = {
         "suite": data.suite,
         "rows": data.rows,
         "engine": contender,
-        "stage": "match",
-        "seconds": round(statistics.median(run.seconds for run in runs if run), 4),
+        "stage": stage,
+        "seconds": round(statistics.median(seconds), 4),
         "floor_seconds": None,
         # The kernel's high-water mark: inputs, libraries and all. Kilobytes on Linux, bytes on macOS.
         "peak_mib": round(peak_memory() / 2**20, 1),

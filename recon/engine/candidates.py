@@ -64,15 +64,19 @@ def amount_cells(join: Join, band: Band, sides: Sides, spread: str) -> Join:
     span = band.high - band.low + 1
     width = min(band.low or span, span)
     shift = _shift(sides.lowest_units - band.high, width)
-    starts = {"true": band.low, "false": -band.high}  # upward: the other amount is the larger one
+    reach = {"true": (band.low, band.high), "false": (-band.high, -band.low)}  # upward: the other amount is the larger
     cells = range((width + span - 2) // width + 1)
-    looks = ", ".join(f"({start}, {cell}, {upward})" for upward, start in starts.items() for cell in cells)
+    looks = ", ".join(
+        f"({start}, {stop}, {cell}, {upward})" for upward, (start, stop) in reach.items() for cell in cells
+    )
 
     def looking(source: str, alias: str) -> str:
         return (
             f"SELECT {alias}.*, look.upward,"
             f" ({alias}.amt + look.start + {shift}) // {width} + look.cell AS amount_cell"
-            f" FROM {_as(source, alias)} CROSS JOIN (VALUES {looks}) look(start, cell, upward)"
+            f" FROM {_as(source, alias)} CROSS JOIN (VALUES {looks}) look(start, stop, cell, upward)"
+            f" WHERE ({alias}.amt + look.start + {shift}) // {width} + look.cell"
+            f" <= ({alias}.amt + look.stop + {shift}) // {width}"
         )
 
     def found(source: str, alias: str) -> str:

@@ -171,10 +171,14 @@ def _duplicates(session: Session) -> None:
     for side, alias in enumerate(("s", "l")):
         twins = f"twins_{alias}"
         if session.exists(twins):
+            # By kind, never twin with twin: of a hundred thousand equal rows that would be ten thousand million pairs.
+            matched = (
+                f"SELECT t.kin, min(t.u) AS u FROM {twins} t"
+                f" SEMI JOIN (SELECT {alias} AS u FROM kept WHERE confirmed) k ON t.u = k.u GROUP BY t.kin"
+            )
             session.run(
-                f"""INSERT INTO near SELECT {side}, t.u, {_DUPLICATE}, 'possible_duplicate', NULL, NULL, {side},
-                        min(o.u) FROM {twins} t JOIN {twins} o USING (kin) SEMI JOIN
-                        (SELECT {alias} AS u FROM kept WHERE confirmed) k ON o.u = k.u GROUP BY t.u"""
+                f"INSERT INTO near SELECT {side}, t.u, {_DUPLICATE}, 'possible_duplicate', NULL, NULL, {side}, m.u"
+                f" FROM {twins} t JOIN ({matched}) m USING (kin)"
             )
 
 

@@ -16,6 +16,7 @@ def test_it_prints_one_object_for_each_measurement() -> None:
     assert [(one["suite"], one["rows"], one["engine"], one["stage"]) for one in printed] == [
         ("d1", 300, "floor", "match"),
         ("d1", 300, "tieout", "match"),
+        ("d1", 300, "tieout", "total"),
     ]
     assert list(printed[1]) == [
         "suite", "rows", "engine", "stage", "seconds", "floor_seconds", "peak_mib", "matches", "precision", "recall",

@@ -63,8 +63,9 @@ def test_amount_bands_find_what_comparing_everything_finds():
     assert pairs(banded) == pairs(run(rule(near, every), *described))
 
 
-def test_thousands_of_identical_rows_are_no_square():
-    near = rule({"field": "amount", "operator": "eq", "allowable_drift": "0.01"}, ("date", "within_range", "2d"))
+@pytest.mark.parametrize("drift", ["0.01", "0.50"])
+def test_thousands_of_identical_rows_are_no_square(drift):
+    near = rule({"field": "amount", "operator": "eq", "allowable_drift": drift}, ("date", "within_range", "2d"))
     lines = [row("9.99", "2026-01-05")] * 3000 + [row("5.00", "2026-01-05")]
     entries = [row("9.99", "2026-01-04")] * 2900 + [row("5.01", "2026-01-05")]
     outcome = run(near, lines, entries, candidate_budget=10_000)
