@@ -18,7 +18,9 @@ class Command(BaseCommand):
     help = "Measure matching on generated data: seconds, rows/s, peak memory, precision and recall."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--suite", default="d1,d2,d3,d4,d5,mixed", help=f"any of {','.join(SUITES)}; or all")
+        parser.add_argument(
+            "--suite", default="d1,d2,d3,d4,d5,mixed", help=f"any of {','.join(SUITES)}; or all; or api"
+        )
         parser.add_argument("--rows", help="lines in the statement; several sizes with commas (default: by suite)")
         parser.add_argument("--engine", default=",".join(ENGINES), help=f"any of {','.join(ENGINES)}")
         parser.add_argument("--repeat", type=int, default=3, help="the median of so many runs (3)")
@@ -31,6 +33,11 @@ class Command(BaseCommand):
             from benchmarks.measure import measured
         except ModuleNotFoundError as error:
             raise CommandError(f"bench needs the development environment ({error.name} is missing)") from error
+        if options["suite"] == "api":
+            from benchmarks.http_api import measure
+
+            measure(self.stdout.write)
+            return
         suites = list(SUITES) if options["suite"] == "all" else _chosen(options["suite"], SUITES, "suite")
         engines = _chosen(options["engine"], ENGINES, "engine")
         printed: list[Printed] = []
