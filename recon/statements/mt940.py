@@ -14,11 +14,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import date
-from typing import Any
 
 from recon.statements.answers import answered, asking
-from recon.statements.collecting import Lines, encode_extra
+from recon.statements.collecting import Lines
 from recon.statements.csv_encoding import decode, encoding_of
 from recon.statements.currencies import UNKNOWN, stated_code
 from recon.statements.direction_marks import directed
@@ -32,48 +30,16 @@ from recon.statements.model import (
     Statement,
     StatementError,
 )
-from recon.statements.mt940_details import Details, meaningful, read_details, read_ns
-from recon.statements.values import currency_of, folded, plain_units, unreadable
+from recon.statements.mt940_fields import Field, fields_of
+from recon.statements.mt940_lines import Line, balance_of, row_of
+from recon.statements.values import currency_of, folded, unreadable
 
 NAME = "mt940"
 
 _DETECT = re.compile(rb"(?:^|[\r\n]|@@|\{4:)[ \t]*:(20|25P?|28C?|60[FM]|61|62[FM]):")
-_TAG = re.compile(r"[ \t]*:(\d{2,3}[A-Z]?|NS):(.*)", re.DOTALL)
-_TAG_START = re.compile(r":\d?")
-_TAG_END = re.compile(r"\d{1,2}[A-Z]?:")
-_ENVELOPE = re.compile(r"^.*\{4:")
 _BALANCE = re.compile(r"\s*([CDcd])\s*(\d{6})\s*([A-Za-z]{3})?\s*([\d.,]+)\s*$")
-_MOVEMENT = re.compile(
-    r"\s*(?P<value>\d{6})\s*(?P<entry>\d{4})?\s*(?P<mark>[RE][CD]|[CD])(?P<funds>[A-Z])?\s*"
-    r"(?P<amount>[\d.]*[.,]\d*|\d+(?=[NSF]))(?P<rest>.*)",
-    re.IGNORECASE | re.DOTALL,
-)
-_TYPE_CODE = re.compile(r"[A-Za-z][A-Za-z0-9]{2}[A-Za-z0-9 ]")
-_CUT_AMOUNT = re.compile(r"\d{0,2}[NSFnsf][A-Za-z0-9]{3}")
 _CURRENCY_OF = re.compile(r"\d*([A-Z]{3})")
 _GERMAN_TEXT = re.compile(r"\d{3}\?\d\d")
-
-
-@dataclass
-class _Field:
-    """One tagged field: its tag, its lines, and the physical line it starts on."""
-
-    line: int
-    tag: str
-    lines: list[str]
-
-    @property
-    def raw(self) -> str:
-        return f":{self.tag}:" + "\n".join(self.lines)
-
-
-@dataclass
-class _Line:
-    """One :61: with the fields that explain it, before its currency is known."""
-
-    item: _Field
-    details: list[str] = field(default_factory=list)
-    ns: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -85,10 +51,10 @@ class _Draft:
     account: str | None = None
     number: str | None = None
     currency: str | None = None
-    opening: _Field | None = None
-    closing: _Field | None = None
-    available: _Field | None = None
-    lines: list[_Line] = field(default_factory=list)
+    opening: Field | None = None
+    closing: Field | None = None
+    available: Field | None = None
+    lines: list[Line] = field(default_factory=list)
     interim: bool = False
     left_out: list[LeftOut] = field(default_factory=list)
 
@@ -122,57 +88,14 @@ def read(data: bytes, name: str, hints: Hints) -> Reading:
     encoding = hints.encoding or encoding_of(data)
     text = decode(data, encoding)
     errors: list[RowError] = []
-    drafts = _join_pages(_drafts(_fields(text), errors))
+    drafts = _join_pages(_drafts(fields_of(text), errors))
     if not drafts:
         raise StatementError("The file has MT940 tags but no statement line (:61:) and no balance (:60F:, :62F:).")
     statements = tuple(_statement(draft, hints, errors) for draft in drafts)
     return asking(directed(Reading(NAME, encoding, statements, tuple(errors)), hints, by_marks=True), hints)
 
 
-def _fields(text: str) -> Iterator[_Field]:
-    """The tagged fields in file order; what stands before the first tag or after a message's end is envelope."""
-    if "@@:" in text:
-        text = text.replace("@@", "\n")
-    current: _Field | None = None
-    for number, line in _whole_lines(text):
-        found = _TAG.match(line)
-        if found:
-            if current:
-                yield current
-            current = _Field(number, found[1], [found[2]])
-        elif line.rstrip() == "-" or line.startswith(("-}", "-XXX")):
-            if current:
-                yield current
-            current = None
-        elif current:
-            current.lines.append(line)
-    if current:
-        yield current
-
-
-def _whole_lines(text: str) -> Iterator[tuple[int, str]]:
-    """Numbered lines, with SWIFT's envelope cut off and tags that a line break has torn apart put together again."""
-    torn: tuple[int, str] | None = None
-    for number, line in enumerate(re.split(r"\r\n|\n|\r", text), start=1):
-        if torn:
-            if _TAG_END.match(line):
-                yield torn[0], torn[1] + line
-                torn = None
-                continue
-            yield torn
-            torn = None
-        if line.startswith(("{", "$", "-}")) and "{4:" in line:
-            line = _ENVELOPE.sub("", line)
-            yield number, "-"
-        if _TAG_START.fullmatch(line):
-            torn = number, line
-        else:
-            yield number, line
-    if torn:
-        yield torn
-
-
-def _drafts(fields: Iterator[_Field], errors: list[RowError]) -> Iterator[_Draft]:
+def _drafts(fields: Iterator[Field], errors: list[RowError]) -> Iterator[_Draft]:
     draft: _Draft | None = None
     for item in fields:
         if item.tag == "25" and _GERMAN_TEXT.match(item.lines[0]):
@@ -186,16 +109,16 @@ def _drafts(fields: Iterator[_Field], errors: list[RowError]) -> Iterator[_Draft
         yield draft
 
 
-def _starts_statement(item: _Field, draft: _Draft) -> bool:
+def _starts_statement(item: Field, draft: _Draft) -> bool:
     if item.tag == "20":
         return True
     return draft.closing is not None and item.tag in ("25", "25P", "28", "28C", "60F", "60M")
 
 
-def _take(draft: _Draft, item: _Field, errors: list[RowError]) -> None:
+def _take(draft: _Draft, item: Field, errors: list[RowError]) -> None:
     tag, first = item.tag, item.lines[0].strip()
     if tag == "61":
-        draft.lines.append(_Line(item))
+        draft.lines.append(Line(item))
     elif tag in ("86", "NS"):
         _take_text(draft, item, errors)
     elif tag == "20":
@@ -216,7 +139,7 @@ def _take(draft: _Draft, item: _Field, errors: list[RowError]) -> None:
         draft.currency = draft.currency or (found[1] if found else None)
 
 
-def _take_text(draft: _Draft, item: _Field, errors: list[RowError]) -> None:
+def _take_text(draft: _Draft, item: Field, errors: list[RowError]) -> None:
     """An information field belongs to the line before it; outside the lines it speaks of the whole statement."""
     if draft.lines and draft.closing is None:
         (draft.lines[-1].details if item.tag == "86" else draft.lines[-1].ns).extend(item.lines)
@@ -227,7 +150,7 @@ def _take_text(draft: _Draft, item: _Field, errors: list[RowError]) -> None:
         draft.left_out.append(LeftOut(item.line, item.raw, "text about the whole statement"))
 
 
-def _take_balance(draft: _Draft, kind: str, item: _Field, errors: list[RowError]) -> None:
+def _take_balance(draft: _Draft, kind: str, item: Field, errors: list[RowError]) -> None:
     if getattr(draft, kind) is not None:
         message = f"a second {kind} balance in one statement; the first one counts"
         errors.append(RowError(item.line, f":{item.tag}:", item.lines[0], f"one {kind} balance", message, item.raw))
@@ -259,7 +182,7 @@ def _statement(draft: _Draft, hints: Hints, errors: list[RowError]) -> Statement
     rows = Lines(hints.limits.max_rows)
     for line in draft.lines:
         try:
-            row = _row(line, currency)
+            row = row_of(line, currency)
         except ValueError as problem:
             expected = "date, C or D, amount and reference, for example 2401310131C12,50NTRFNONREF"
             message = f":61: cannot be read: {problem}"
@@ -297,124 +220,16 @@ def _complain_about_gaps(draft: _Draft, errors: list[RowError]) -> None:
 
 
 def _balances(draft: _Draft, currency: str, errors: list[RowError]) -> tuple[Balance, ...]:
-    fields: list[tuple[BalanceKind, _Field | None]] = [("opening", draft.opening), ("closing", draft.closing)]
+    fields: list[tuple[BalanceKind, Field | None]] = [("opening", draft.opening), ("closing", draft.closing)]
     fields.append(("closing_available", draft.available))
     balances = []
     for kind, item in fields:
         if item is None:
             continue
         try:
-            balances.append(_balance(kind, item.lines[0], currency))
+            balances.append(balance_of(kind, item.lines[0], currency))
         except ValueError as problem:
             expected = "C or D, date, currency and amount, for example C240131EUR1000,00"
             error = unreadable(item.line, f":{item.tag}:", item.lines[0], f"{expected} ({problem})", item.raw)
             errors.append(error)
     return tuple(balances)
-
-
-def _balance(kind: BalanceKind, text: str, currency: str) -> Balance:
-    found = _BALANCE.match(text)
-    if not found:
-        raise ValueError("another layout")
-    own = stated_code(found[3] or "") or currency
-    units, scale = _units(found[4], own)
-    return Balance(kind, own, _date(found[2]), units if found[1] in "Cc" else -units, scale)
-
-
-def _row(line: _Line, currency: str) -> dict[str, Any] | None:
-    """The row of a :61: field; None for an expected (not booked) line; ValueError says what is wrong."""
-    found, supplementary = _movement(line.item.lines)
-    mark = found["mark"].upper()
-    if mark[0] == "E":
-        return None
-    value_date = _date(found["value"])
-    units, scale = _units(found["amount"], currency)
-    details = _details(line)
-    type_code, own_reference, bank_reference = _references(found["rest"])
-    if mark in ("RC", "RD"):
-        details.extra["reversal"] = "true"
-    for key, text in (("customer_reference", own_reference), ("supplementary", supplementary)):
-        details.note(key, text)
-    return {
-        "line": line.item.line,
-        "external_id": bank_reference,
-        "units": units if mark in ("C", "RD") else -units,
-        "scale": scale,
-        "currency": currency,
-        "booking_date": _entry_date(found["entry"], value_date),
-        "value_date": value_date,
-        "reference": details.extra.get("end_to_end_id") or details.extra.get("customer_reference") or bank_reference,
-        "description": details.text or folded(supplementary),
-        "counterparty": details.name,
-        "type_code": type_code,
-        "amount_text": found["mark"] + (found["funds"] or "") + found["amount"],
-        "extra": encode_extra(details.extra) if details.extra else None,
-    }
-
-
-def _movement(lines: list[str]) -> tuple[re.Match[str], str]:
-    """The parts of the first line and the supplementary text after it; an amount cut in two is put together."""
-    found = _MOVEMENT.match(lines[0])
-    cut = found is not None and not found["rest"].strip() and len(lines) > 1 and _CUT_AMOUNT.match(lines[1])
-    if (found is None or cut) and len(lines) > 1:
-        joined = _MOVEMENT.match(lines[0].rstrip() + lines[1])
-        if joined:
-            return joined, " ".join(lines[2:])
-    if found is None:
-        raise ValueError("it does not have the layout of a statement line")
-    return found, " ".join(lines[1:])
-
-
-def _references(rest: str) -> tuple[str | None, str | None, str | None]:
-    """Type code, customer reference and bank reference: ``NTRF`` + ``reference`` + ``//`` + ``bank's reference``."""
-    type_code = None
-    if _TYPE_CODE.match(rest) and not rest.upper().startswith("NONREF"):
-        type_code, rest = rest[:4].strip(), rest[4:]
-    own, _, bank = rest.partition("//")
-    return type_code, meaningful(own), meaningful(bank)
-
-
-def _details(line: _Line) -> Details:
-    details = read_details(line.details) if line.details else Details()
-    if line.ns:
-        more = read_ns(line.ns)
-        details.text = details.text or more.text
-        details.name = details.name or more.name
-        details.extra = {**more.extra, **details.extra}
-    return details
-
-
-def _units(text: str, currency: str) -> tuple[int, int]:
-    """``1234,56``; also ``1234,`` and ``,02``, and a decimal point where at most two decimals follow it."""
-    if re.fullmatch(r"\d{1,3}(\.\d{3})+,\d*", text):
-        text = text.replace(".", "")
-    if "," not in text and re.search(r"\.\d{3,}$", text):
-        raise ValueError(f"the amount {text} has a point where a comma belongs")
-    try:
-        return plain_units(text.replace(",", "."), currency)
-    except ValueError as problem:
-        raise ValueError(f"the amount {text} is not {problem}") from None
-
-
-def _date(text: str) -> date:
-    """YYMMDD; 80–99 are the 1900s, the window of the SWIFT handbook."""
-    year = int(text[:2])
-    try:
-        return date(year + (1900 if year >= 80 else 2000), int(text[2:4]), int(text[4:6]))
-    except ValueError:
-        raise ValueError(f"{text} is not a date (YYMMDD)") from None
-
-
-def _entry_date(text: str | None, value_date: date) -> date:
-    """The booking date: MMDD in the year that lies nearest to the value date; without one, the value date."""
-    if not text or text == "0000":
-        return value_date
-    candidates = []
-    for year in (value_date.year - 1, value_date.year, value_date.year + 1):
-        try:
-            candidates.append(date(year, int(text[:2]), int(text[2:])))
-        except ValueError:
-            continue
-    if not candidates:
-        raise ValueError(f"{text} is not a date (MMDD)")
-    return min(candidates, key=lambda day: abs(day - value_date))
