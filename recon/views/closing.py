@@ -26,7 +26,7 @@ class ClosingForm(forms.Form):
 @require_http_methods(["GET", "HEAD", "POST"])
 def periods(request: HttpRequest, account_id: int) -> HttpResponse:
     """What is closed, what would keep the next period from being closed, and the form that closes it."""
-    account = get_object_or_404(Account.objects.for_people(), pk=account_id)
+    account = get_object_or_404(Account, pk=account_id)
     asked = parsed_day(request.GET.get("until", "")) or end_of_last_month()
     form = ClosingForm(request.POST) if request.method == "POST" else ClosingForm(initial={"until": asked})
     if request.method == "POST" and form.is_valid():
