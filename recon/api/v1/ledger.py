@@ -29,6 +29,8 @@ TAG = "Ledger"
 LIST_LIMIT = 100_000
 """Entries in one JSON list; more go as a stream of one object a line."""
 
+LIST_BYTES = 64 * 1024 * 1024
+
 
 def text_field(name: str) -> serializers.CharField:
     return serializers.CharField(max_length=TEXTS[name], allow_null=True, allow_blank=True, required=False)
@@ -143,6 +145,8 @@ def create_entries(call: Call) -> LedgerImport:
 
 
 def list_in(call: Call) -> Sequence[Any]:
+    if int(call.request.META.get("CONTENT_LENGTH") or 0) > LIST_BYTES:
+        raise Problem("too-large", f"A list has at most {LIST_BYTES:,} bytes; send more as application/x-ndjson.")
     try:
         given = loads_storable(call.request._request.read())
     except ValueError as error:

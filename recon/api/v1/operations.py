@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.http.request import QueryDict
 from rest_framework import serializers
@@ -65,6 +66,7 @@ def _handler(function: Function) -> Handler:
     def handle(view: Endpoint, request: Request, **path: Any) -> HttpResponseBase:
         if any("\0" in each for each in path.values() if isinstance(each, str)):
             raise Problem("not-found", "No id holds a NUL character.")
+        _refuse_length(spec, request)
         query, names = _query(spec, request.query_params)
         reads = spec.takes is not None and not spec.streams
         given = checked(spec.takes, request.data, "body") if spec.takes and reads else None
@@ -77,6 +79,18 @@ def _handler(function: Function) -> Handler:
 
     handle.__name__ = spec.name
     return idempotent(in_steps=spec.in_steps)(handle) if spec.repeatable else handle
+
+
+def _refuse_length(spec: Spec, request: Request) -> None:
+    """Bodies have a length, and those that are held in memory a limit."""
+    if spec.takes is None:
+        return
+    announced = request.META.get("CONTENT_LENGTH") or ""
+    if not announced and request.headers.get("Transfer-Encoding"):
+        raise Problem("malformed", "The body has no Content-Length; one that comes in chunks is not read.")
+    limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    if announced.isdecimal() and int(announced) > limit and not (spec.files or spec.streams):
+        raise Problem("too-large", f"The body has {int(announced):,} bytes; at most {limit:,} are accepted here.")
 
 
 def checked(shape: type[Shape], data: Any, place: str) -> dict[str, Any]:

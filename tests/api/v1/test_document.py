@@ -122,6 +122,7 @@ COUNTERPARTS: dict[str, str] = {
     ),
     "login": "(signing in is for browsers; programs have keys)",
     "logout": "(as login)",
+    "blnk_openapi": "(the document of the other API)",
     "health": "(the same for everybody, at /health)",
 }
 
