@@ -33,7 +33,7 @@ from recon.models import (
     Statement,
     StatementLine,
 )
-from recon.usecases.bulk import arrow_schema, read_queryset, read_rows
+from recon.usecases.bulk import Progress, arrow_schema, read_queryset, read_rows
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor, record
 
@@ -143,7 +143,14 @@ def lines_in_scope(account: Account, statement: Statement | None = None) -> Quer
     return rows.filter(statement_number__in=Statement.objects.ready().filter(account=account).values("number"))
 
 
-def open_rows(account: Account, side: Side, rows: QuerySet[Any], *, columns: Sequence[str] | None = None) -> pa.Table:
+def open_rows(
+    account: Account,
+    side: Side,
+    rows: QuerySet[Any],
+    *,
+    columns: Sequence[str] | None = None,
+    progress: Progress | None = None,
+) -> pa.Table:
     """Those of `rows` that no confirmed match of the account has claimed, as the engine takes them.
 
     `rows` is `lines_in_scope(…)` or `entries_in_scope(…)`, filtered further where that helps. A row that a person
@@ -153,7 +160,7 @@ def open_rows(account: Account, side: Side, rows: QuerySet[Any], *, columns: Seq
     names = tuple(columns if columns is not None else ROW_COLUMNS[side])
     kept = {"account_id": account.pk, "side": side, "row_id": OuterRef("pk")}
     whole = rows.filter(~Exists(Claim.objects.filter(**kept, part=0)), ~Exists(RowPart.objects.filter(**kept)))
-    table = _read(account, side, whole, names)
+    table = _read(account, side, whole, names, progress)
     parts = _open_parts(account, side)
     if not parts.num_rows:
         return table
@@ -168,11 +175,13 @@ def all_rows(account: Account, side: Side, rows: QuerySet[Any]) -> pa.Table:
     return _read(account, side, rows, ROW_COLUMNS[side])
 
 
-def _read(account: Account, side: Side, rows: QuerySet[Any], names: tuple[str, ...]) -> pa.Table:
+def _read(
+    account: Account, side: Side, rows: QuerySet[Any], names: tuple[str, ...], progress: Progress | None = None
+) -> pa.Table:
     signed = rows.order_by().annotate(signed=signed_units(account, side))
     sql, params = signed.values_list("pk", "signed", *names).query.sql_with_params()
     schema = pa.schema([("id", pa.int64()), ("units", pa.int64()), *arrow_schema(rows.model, names)])
-    table = read_rows(sql, params, schema)
+    table = read_rows(sql, params, schema, progress)
     part = pa.repeat(pa.scalar(0, pa.int32()), table.num_rows)
     return table.add_column(1, "part", part).add_column(2, "ord", table["id"])
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -26,8 +26,11 @@ APART_FROM: Final = 100_000
 """Rows of one load from which a table of their own pays."""
 
 MOST_APART: Final = 16
-"""Children of a table. A query locks every one of them and its indexes; the next load then goes into the parent, and
-`merge_apart` makes room."""
+"""Children of a table. A query locks every one of them and its indexes; further loads then go into the parent, until
+the worker has made room (`make_room`)."""
+
+MERGED: Final = 8
+"""Neighbours that become one when room is made: each row is written anew once for every eight times as many rows."""
 
 RANGE: Final[dict[type[models.Model], tuple[str, ...]]] = {
     LedgerEntry: ("id", "import_number"),
@@ -88,28 +91,74 @@ def load_apart(model: type[models.Model], rows: pa.Table, fill: Callable[[str, p
     present = tables_apart(model)
     if len(present) >= MOST_APART or any(each.first <= last and first <= each.last for each in present):
         return False
-    table = model._meta.db_table
-    name = f"{table}_{first}_{last}"
+    name = f"{model._meta.db_table}_{first}_{last}"
+    # Without a savepoint: COPY FREEZE wants the table to be made in the same (sub)transaction.
+    with transaction.atomic(savepoint=False), connection.cursor() as cursor:
+        _create(cursor, model, name, ranges)
+        common = _in_common(rows)
+        _for_columns(cursor, name, common, "SET DEFAULT %s")
+        fill(name, rows.drop_columns(list(common)))
+        _for_columns(cursor, name, dict.fromkeys(common), "DROP DEFAULT")
+        _complete(cursor, model, name)
+    return True
+
+
+def _create(cursor: Any, model: type[models.Model], name: str, ranges: dict[str, dict[str, Any]]) -> None:
+    """A table like the model's, for rows whose columns lie in these ranges (``{column: {"min": …, "max": …}}``)."""
     checks = "".join(
         f", CONSTRAINT {name}_{column} CHECK ({column} BETWEEN {reach['min']} AND {reach['max']})"
         for column, reach in ranges.items()
         if reach["min"] is not None
     )
-    # Without a savepoint: COPY FREEZE wants the table to be made in the same (sub)transaction.
-    with transaction.atomic(savepoint=False), connection.cursor() as cursor:
-        cursor.execute(
-            f"CREATE TABLE {name} (LIKE {table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING STORAGE{checks})"
-        )
-        common = _in_common(rows)
-        _for_columns(cursor, name, common, "SET DEFAULT %s")
-        fill(name, rows.drop_columns(list(common)))
-        _for_columns(cursor, name, dict.fromkeys(common), "DROP DEFAULT")
-        cursor.execute("SET LOCAL maintenance_work_mem = '256MB'")
-        for statement in _indexes_of_child(cursor, table, name).values():
-            cursor.execute(statement)
-        cursor.execute(f"ANALYZE {name}")
-        cursor.execute(f"ALTER TABLE {name} INHERIT {table}")
-    return True
+    like = f"LIKE {model._meta.db_table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING STORAGE"
+    cursor.execute(f"CREATE TABLE {name} ({like}{checks})")
+
+
+def _complete(cursor: Any, model: type[models.Model], name: str) -> None:
+    """Index a full table and make it part of the model's."""
+    table = model._meta.db_table
+    cursor.execute("SET LOCAL maintenance_work_mem = '256MB'")
+    for statement in _indexes_of_child(cursor, table, name).values():
+        cursor.execute(statement)
+    cursor.execute(f"ANALYZE {name}")
+    cursor.execute(f"ALTER TABLE {name} INHERIT {table}")
+
+
+def make_room() -> None:
+    """Merge some children of every table that has as many as it may: those neighbours that are smallest together."""
+    for model in RANGE:
+        present = tables_apart(model)
+        if len(present) >= MOST_APART:
+            windows = [present[start : start + MERGED] for start in range(len(present) - MERGED + 1)]
+            merge_apart(model, min(windows, key=_size))
+
+
+def _size(tables: Sequence[Apart]) -> int:
+    with connection.cursor() as cursor:
+        names = [each.name for each in tables]
+        cursor.execute("SELECT sum(pg_relation_size(name::regclass)) FROM unnest(%s::text[]) AS name", [names])
+        return int(cursor.fetchone()[0])
+
+
+def merge_apart(model: type[models.Model], tables: Sequence[Apart]) -> None:
+    """Make one table of neighbours, in the order of their ranges. Whoever changes their rows waits that long."""
+    named = ", ".join(each.name for each in tables)
+    columns = ", ".join(connection.ops.quote_name(str(field.column)) for field in model._meta.local_concrete_fields)
+    name = f"{model._meta.db_table}_{tables[0].first}_{tables[-1].last}"
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(f"LOCK TABLE {named} IN SHARE ROW EXCLUSIVE MODE")
+        reaches = ", ".join(f"min({column}), max({column})" for column in RANGE[model])
+        rows = " UNION ALL ".join(f"SELECT {', '.join(RANGE[model])} FROM {each.name}" for each in tables)  # noqa: S608
+        cursor.execute(f"SELECT {reaches} FROM ({rows}) AS every_row")  # noqa: S608 - names of ours
+        found = cursor.fetchone()
+        ranges = {column: {"min": found[2 * at], "max": found[2 * at + 1]} for at, column in enumerate(RANGE[model])}
+        merged = f"{name}_merged"
+        _create(cursor, model, merged, ranges)
+        for each in tables:
+            cursor.execute(f"INSERT INTO {merged} ({columns}) SELECT {columns} FROM {each.name}")  # noqa: S608
+        cursor.execute(f"DROP TABLE {named}")
+        cursor.execute(f"ALTER TABLE {merged} RENAME TO {name}")
+        _complete(cursor, model, name)
 
 
 def _in_common(rows: pa.Table) -> dict[str, Any]:

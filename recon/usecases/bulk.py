@@ -171,7 +171,7 @@ def _copy_out(sql: str, params: Sequence[Any], schema: pa.Schema) -> pa.Table:
     )
 
 
-def _fetch_arrow(sql: str, params: Sequence[Any], schema: pa.Schema) -> pa.Table:
+def _fetch_arrow(sql: str, params: Sequence[Any], schema: pa.Schema, progress: Progress) -> pa.Table:
     """On a connection of its own: half the time of COPY, but sees only what is committed."""
     with connection.cursor() as cursor:
         composed = cursor.mogrify(sql, params)
@@ -180,7 +180,17 @@ def _fetch_arrow(sql: str, params: Sequence[Any], schema: pa.Schema) -> pa.Table
     target = {key: value for key, value in connection.get_connection_params().items() if key in wanted}
     with adbc_driver_postgresql.dbapi.connect(make_conninfo(**target)) as own, own.cursor() as cursor:
         cursor.execute(composed)
-        return cursor.fetch_arrow_table().rename_columns(schema.names).cast(schema)
+        arriving = cursor.fetch_record_batch()
+        table = pa.Table.from_batches(_heard(arriving, progress), arriving.schema)
+    return table.rename_columns(schema.names).cast(schema)
+
+
+def _heard(batches: Iterable[pa.RecordBatch], progress: Progress) -> Iterator[pa.RecordBatch]:
+    done = 0
+    for batch in batches:
+        done += batch.num_rows
+        progress(done)
+        yield batch
 
 
 # --- SQLite -----------------------------------------------------------------------------------------------------
@@ -206,16 +216,19 @@ def _as_sqlite(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column.cast(pa.string()) if pa.types.is_date(column.type) else column
 
 
-def _fetch_many(sql: str, params: Sequence[Any], schema: pa.Schema) -> pa.Table:
+def _fetch_many(sql: str, params: Sequence[Any], schema: pa.Schema, progress: Progress) -> pa.Table:
     # A unary plus hides the declared type: with it, sqlite3 would build a Python object from every date and flag.
     bare = ", ".join(f"+{connection.ops.quote_name(name)}" for name in schema.names)
-    batches = []
+    batches, done = [], 0
     with connection.cursor() as cursor:
         cursor.execute(f"WITH bulk_rows ({_names(schema.names)}) AS ({sql}) SELECT {bare} FROM bulk_rows", params)  # noqa: S608
         while rows := cursor.fetchmany(CHUNK):
             columns = zip(*rows, strict=True)
-            batches.append([_from_sqlite(column, field.type) for column, field in zip(columns, schema, strict=True)])
-    return pa.Table.from_batches([pa.record_batch(batch, schema=schema) for batch in batches], schema=schema)
+            arrays = [_from_sqlite(column, field.type) for column, field in zip(columns, schema, strict=True)]
+            batches.append(pa.record_batch(arrays, schema=schema))
+            done += len(rows)
+            progress(done)
+    return pa.Table.from_batches(batches, schema=schema)
 
 
 def _from_sqlite(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
@@ -231,14 +244,15 @@ def _from_sqlite(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
 # --- either -----------------------------------------------------------------------------------------------------
 
 
-def read_rows(sql: str, params: Sequence[Any], schema: pa.Schema) -> pa.Table:
+def read_rows(sql: str, params: Sequence[Any], schema: pa.Schema, progress: Progress | None = None) -> pa.Table:
     """The rows of a query as Arrow. Placeholders are ``%s``; columns come in the order of `schema` and take its names
-    and types (see `arrow_schema`). Sees what an open transaction has written."""
+    and types (see `arrow_schema`). Sees what an open transaction has written. `progress` hears how many rows have
+    come, and may raise to stop."""
     if connection.vendor == "sqlite":
-        return _fetch_many(sql, params, schema)
+        return _fetch_many(sql, params, schema, progress or _unheard)
     if connection.in_atomic_block:
         return _copy_out(sql, params, schema)
-    return _fetch_arrow(sql, params, schema)
+    return _fetch_arrow(sql, params, schema, progress or _unheard)
 
 
 def read_queryset(rows: models.QuerySet[Any, Any], columns: Sequence[str]) -> pa.Table:

@@ -37,10 +37,11 @@ READ, LOOK_UP = 3, 50
 
 Window = tuple[int, str, int, int]  # scale, currency, lowest and highest units
 
+# OFFSET 0: one by one, through the index. The planner cannot know how narrow a window is, and would join ten million.
 BY_REFERENCE = {
     "postgresql": """
         SELECT e.id FROM jsonb_array_elements_text(%s::jsonb) AS w(reference)
-        JOIN recon_ledgerentry e ON e.reference_key = w.reference
+        CROSS JOIN LATERAL (SELECT id FROM recon_ledgerentry WHERE reference_key = w.reference OFFSET 0) e
     """,
     "sqlite": """
         SELECT e.id FROM json_each(%s) AS w JOIN recon_ledgerentry e ON e.reference_key = w.value
@@ -49,7 +50,9 @@ BY_REFERENCE = {
 BY_AMOUNT = {
     "postgresql": """
         SELECT e.id FROM jsonb_to_recordset(%s::jsonb) AS w(s smallint, c text, lo bigint, hi bigint)
-        JOIN recon_ledgerentry e ON e.scale = w.s AND e.units BETWEEN w.lo AND w.hi AND e.currency = w.c
+        CROSS JOIN LATERAL (
+            SELECT id FROM recon_ledgerentry
+            WHERE scale = w.s AND units BETWEEN w.lo AND w.hi AND currency = w.c OFFSET 0) e
     """,
     "sqlite": """
         SELECT e.id FROM json_each(%s) AS w JOIN recon_ledgerentry e
@@ -84,15 +87,13 @@ def everything(entries: QuerySet[LedgerEntry], why: str, **estimate: int) -> Cho
     return Choice(entries, False, f"every open entry in scope: {why}", estimate)
 
 
-def choose_entries(
-    run: MatchingRun, rules: Sequence[Rule], lines: pa.Table, entries: QuerySet[LedgerEntry], small: int = SMALL
-) -> Choice:
+def choose_entries(run: MatchingRun, rules: Sequence[Rule], lines: pa.Table, entries: QuerySet[LedgerEntry]) -> Choice:
     """All of `entries`, or those that the lines imply, whichever is read sooner."""
     if run.strategy != Strategy.ONE_TO_ONE:
         return everything(entries, "groups form before anything is narrowed")
     if lines.num_rows > FEW_LINES:
         return everything(entries, f"more than {FEW_LINES:,} lines imply most of it")
-    if entries.order_by()[: small + 1].count() <= small:
+    if entries.order_by()[: SMALL + 1].count() <= SMALL:
         return everything(entries, "there are few")
     by_rule = [[each for each in rule.criteria if is_indexable(rule, each)] for rule in rules]
     if not all(by_rule):
@@ -100,7 +101,7 @@ def choose_entries(
         return everything(entries, f"rule {number} has no criterion that an index of the ledger serves")
     references, windows = _implied(run, lines, [each for criteria in by_rule for each in criteria])
     in_scope, lookups = about_how_many(entries), len(references) + len(windows)
-    if small == SMALL and lookups * LOOK_UP > in_scope * READ:
+    if lookups * LOOK_UP > in_scope * READ:
         return everything(entries, "so many lookups would take longer", in_scope=in_scope, lookups=lookups)
     most = max(lines.num_rows * ENTRIES_PER_LINE, SMALL // 10)
     found = _found_by(references, windows, most)

@@ -81,7 +81,7 @@ def _match_once(run: MatchingRun, heartbeat: Heartbeat) -> None:
 
 
 def _match(run: MatchingRun, heartbeat: Heartbeat, laps: Laps) -> tuple[RunInput, Outcome]:
-    rows = read_input(run)
+    rows = read_input(run, lambda done: _reading(heartbeat, done))
     heartbeat.check()
     laps.end("reading")
     heartbeat.counts = {"lines_total": rows.statement.num_rows}
@@ -104,6 +104,11 @@ def _take_over(run: MatchingRun, dry: MatchingRun, heartbeat: Heartbeat, laps: L
     run.explanation |= competing(run, dry, heartbeat)
     laps.end("matching")
     return application.rows, application.outcome
+
+
+def _reading(heartbeat: Heartbeat, done: int) -> None:
+    heartbeat.report(RunStage.READING, done)
+    heartbeat.check()
 
 
 def _storing(heartbeat: Heartbeat, done: int, total: int) -> None:

@@ -35,18 +35,16 @@ class RunFacts:
     differences: list[dict[str, Any]]
     reasons: list[dict[str, Any]]
     since: dict[str, int]
+    reading_estimate: str  # what the choice how to read the ledger was made from
     previous: MatchingRun | None  # the completed run of the same account before this one
 
 
 def run_facts(run: MatchingRun) -> RunFacts:
     """The summary of a run that completed."""
-    explained = run.explanation.get("rules", [])
-    rules = list(run.run_rules.select_related("version__rule"))
-    plans = explained + [{}] * (len(rules) - len(explained))
     earlier = MatchingRun.objects.finished().filter(account=run.account, number__lt=run.number)
     return RunFacts(
         match_rate=percent(run.lines_matched, run.lines_total),
-        by_rule=list(zip(rules, plans, strict=True)),
+        by_rule=plans_by_rule(run),
         totals=currency_totals(run.totals.get("money", [])),
         differences=[
             {**each, "label": DifferenceType(each["type"]).label, "amount": Decimal(each["amount"])}
@@ -54,8 +52,28 @@ def run_facts(run: MatchingRun) -> RunFacts:
         ],
         reasons=run.totals.get("reasons", []),
         since=since_completion(run),
+        reading_estimate=reading_estimate(run.explanation.get("rows", {})),
         previous=earlier.order_by("-number").first(),
     )
+
+
+def plans_by_rule(run: MatchingRun) -> list[tuple[RunRule, dict[str, Any]]]:
+    """The rules of a run with how the engine went about each; nothing of those it did not come to."""
+    explained = run.explanation.get("rules", [])
+    rules = list(run.run_rules.select_related("version__rule"))
+    return list(zip(rules, explained + [{}] * (len(rules) - len(explained)), strict=True))
+
+
+def reading_estimate(rows: dict[str, Any]) -> str:
+    """What the choice how to read the ledger was made from; nothing if there was no choice."""
+    said = []
+    if "in_scope" in rows:
+        said.append(f"about {rows['in_scope']:,} entries in scope")
+    if "lookups" in rows:
+        said.append(f"{rows['lookups']:,} look-ups by reference and amount")
+    if "found" in rows:
+        said.append(f"{rows['found']:,} entries found by them")
+    return ", ".join(said)
 
 
 def percent(part: int, whole: int) -> Decimal | None:

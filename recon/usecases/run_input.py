@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 from recon.models import IdBlock, LedgerEntry, MatchingRun, Side, Statement, StatementLine, Strategy
 from recon.usecases.accounts import ROW_COLUMNS, entries_in_scope, lines_in_scope, open_rows
 from recon.usecases.alongside import alongside
+from recon.usecases.bulk import Progress
 from recon.usecases.engine_options import rules_of
 from recon.usecases.pushdown import choose_entries, everything, may_be_narrowed
 
@@ -26,16 +27,28 @@ class RunInput:
     explanation: dict[str, Any]  # how the rows were read, and how many
 
 
-def read_input(run: MatchingRun) -> RunInput:
-    """Read the open lines a run is about, and the open entries: all in scope, or those that the lines imply."""
+def read_input(run: MatchingRun, progress: Progress) -> RunInput:
+    """Read the open lines a run is about, and the open entries: all in scope, or those that the lines imply.
+
+    `progress` hears of the rows of both, and may raise to stop.
+    """
+    done: dict[Side, int] = {}
+
+    def heard(side: Side, rows: int) -> None:
+        done[side] = rows
+        progress(sum(done.values()))
+
+    of_lines, of_entries = partial(heard, Side.STATEMENT), partial(heard, Side.LEDGER)
     next_entry, lines, in_scope = next_entry_id(), lines_of_run(run), entries_in_scope(run.account)
     if may_be_narrowed(run, lines):
-        statement = open_lines(run, lines)
+        statement = open_lines(run, lines, of_lines)
         choice = choose_entries(run, rules_of(run), statement, in_scope)
-        ledger = open_entries(run, choice.entries)
+        ledger = open_entries(run, choice.entries, of_entries)
     else:
         choice = everything(in_scope, "groups or many lines imply most of it")
-        statement, ledger = alongside(partial(open_lines, run, lines), partial(open_entries, run, in_scope))
+        statement, ledger = alongside(
+            partial(open_lines, run, lines, of_lines), partial(open_entries, run, in_scope, of_entries)
+        )
     read = {"how": choice.how, "lines": statement.num_rows, "entries": ledger.num_rows, **choice.estimate}
     return RunInput(statement, ledger, next_entry, read)
 
@@ -48,14 +61,14 @@ def lines_of_run(run: MatchingRun) -> QuerySet[StatementLine]:
     return lines_in_scope(run.account).filter(statement_number__in=earlier.values("number"))
 
 
-def open_lines(run: MatchingRun, lines: QuerySet[StatementLine]) -> pa.Table:
+def open_lines(run: MatchingRun, lines: QuerySet[StatementLine], progress: Progress | None = None) -> pa.Table:
     """The open ones among `lines`."""
-    return open_rows(run.account, Side.STATEMENT, lines, columns=compared(run, Side.STATEMENT))
+    return open_rows(run.account, Side.STATEMENT, lines, columns=compared(run, Side.STATEMENT), progress=progress)
 
 
-def open_entries(run: MatchingRun, entries: QuerySet[LedgerEntry]) -> pa.Table:
+def open_entries(run: MatchingRun, entries: QuerySet[LedgerEntry], progress: Progress | None = None) -> pa.Table:
     """The open ones among `entries`; a ledger's transaction id is the entry's own id."""
-    table = open_rows(run.account, Side.LEDGER, entries, columns=compared(run, Side.LEDGER))
+    table = open_rows(run.account, Side.LEDGER, entries, columns=compared(run, Side.LEDGER), progress=progress)
     own_id = "external_id"
     return table.append_column("transaction_id", table[own_id]) if own_id in table.column_names else table
 

@@ -32,6 +32,7 @@ from recon.usecases.events import Actor, record
 from recon.usecases.run_application import read_application
 from recon.usecases.run_execution import execute_run
 from recon.usecases.run_lease import lease_end
+from recon.usecases.undo import check_reversible, reverse_run
 from recon.usecases.webhook_outbox import announce_run
 from rules.models import RuleVersion
 
@@ -41,6 +42,9 @@ GROUPING: dict[str, tuple[str, ...]] = {
     Strategy.MANY_TO_MANY: tuple(name for name in STATEMENT_GROUPING if name in LEDGER_GROUPING),
 }
 """The fields each strategy groups by, where they are not the ledger's."""
+
+REVERSED_AT_ONCE = 20_000
+"""Matches up to which somebody who reverses a run waits for it: about two seconds."""
 
 _instant_places = threading.BoundedSemaphore(settings.INSTANT_RUNS_AT_ONCE)
 
@@ -166,6 +170,26 @@ def cancel_run(by: Actor, run: MatchingRun) -> MatchingRun:
         if at_once:
             announce_run(run.run_id)
     run.refresh_from_db()
+    return run
+
+
+def start_reversal(by: Actor, run: MatchingRun, include_manual: bool = False, why: str = "") -> MatchingRun:
+    """Reverse a run as `reverse_run` does: at once if it is small, else by the worker; its state says whether it is
+    done. All of it is one transaction, so that a worker that dies over it leaves the run as it was. Raises `Refused`.
+    """
+    if run.matches_confirmed <= REVERSED_AT_ONCE:
+        return reverse_run(by, run, include_manual=include_manual, why=why)
+    check_reversible(run)
+    waiting = DBTaskResult.objects.filter(
+        task_path=tasks.reverse_run.module_path,
+        args_kwargs__args__0=run.run_id,
+        status=TaskResultStatus.READY,
+    )
+    if waiting.exists():
+        raise Refused("This run is being reversed already.")
+    with transaction.atomic():
+        tasks.reverse_run.enqueue(run.run_id, by.user.pk if by.user else None, str(by.via), include_manual, why)
+        record(by, "reversal started", "run", run.run_id, account_id=run.account_id, why=why)
     return run
 
 

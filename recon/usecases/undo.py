@@ -48,10 +48,7 @@ def reverse_run(by: Actor, run: MatchingRun, include_manual: bool = False, why: 
     with transaction.atomic():
         hold_still(run.account_id)
         run = MatchingRun.objects.select_for_update().get(pk=run.pk)
-        if run.is_dry_run:
-            raise Refused("A dry run changed nothing, so there is nothing to reverse.")
-        if run.state != RunState.COMPLETED:
-            raise Refused(f"This run is {run.state}; only a completed run can be reversed.")
+        check_reversible(run)
         confirmed = Match.objects.filter(run_number=run.number, state=MatchState.CONFIRMED)
         by_people = confirmed.filter(BY_PEOPLE).count()
         to_undo = confirmed if include_manual else confirmed.exclude(BY_PEOPLE)
@@ -84,6 +81,14 @@ def undo_matches(by: Actor, account: Account, matches: QuerySet[Match], why: str
         batch_size=1_000,
     )  # fmt: skip
     return undone
+
+
+def check_reversible(run: MatchingRun) -> None:
+    """Raises `Refused` if there is nothing of the run to reverse."""
+    if run.is_dry_run:
+        raise Refused("A dry run changed nothing, so there is nothing to reverse.")
+    if run.state != RunState.COMPLETED:
+        raise Refused(f"This run is {run.state}; only a completed run can be reversed.")
 
 
 def confirmed_by_people(run: MatchingRun) -> QuerySet[Match]:

@@ -17,8 +17,8 @@ from recon.usecases import reading
 from recon.usecases.errors import Refused
 from recon.usecases.finding import page_of
 from recon.usecases.run_facts import run_facts
-from recon.usecases.runs import apply_run, cancel_run
-from recon.usecases.undo import confirmed_by_people, reverse_run
+from recon.usecases.runs import apply_run, cancel_run, start_reversal
+from recon.usecases.undo import confirmed_by_people
 from recon.views.people import on_screen
 
 RUNS = MatchingRun.objects.select_related("account", "statement", "created_by", "applied_from")
@@ -93,11 +93,14 @@ def run_reverse(request: HttpRequest, run_id: str) -> HttpResponse:
     if request.method == "POST":
         include, why = "include_manual" in request.POST, request.POST.get("why", "")[:500]
         try:
-            reverse_run(on_screen(request), found, include_manual=include, why=why)
+            reversed_run = start_reversal(on_screen(request), found, include_manual=include, why=why)
         except Refused as refused:
             messages.error(request, refused.message)
         else:
-            messages.success(request, f"Run {found.number} is reversed; its rows are open again.")
+            if reversed_run.state == RunState.REVERSED:
+                messages.success(request, f"Run {found.number} is reversed; its rows are open again.")
+            else:
+                messages.info(request, f"Run {found.number} is large: it is being reversed. Look again in a moment.")
         return redirect("run", run_id)
     by_people = confirmed_by_people(found)
     context = {

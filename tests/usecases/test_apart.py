@@ -90,6 +90,24 @@ def test_a_load_goes_into_the_large_table_when_there_are_many_small_ones(always_
     assert StatementLine.objects.count() == 4
 
 
+def test_neighbours_are_merged_when_there_are_too_many(always_apart, monkeypatch):
+    monkeypatch.setattr(apart, "MOST_APART", 3)
+    monkeypatch.setattr(apart, "MERGED", 2)
+    for first, count in ((1, 9000), (10001, 2), (20001, 3)):
+        rows_of_load = rows(first, count).set_column(3, "statement_number", pa.repeat(first, count))
+        load_rows(StatementLine, rows_of_load)
+    before = list(StatementLine.objects.order_by("id").values())
+    apart.make_room()
+    assert [each.name for each in tables_apart(StatementLine)] == [
+        "recon_statementline_1_9000",
+        "recon_statementline_10001_20003",
+    ]
+    assert list(StatementLine.objects.order_by("id").values()) == before
+    assert indexes("recon_statementline_10001_20003") == indexes("recon_statementline")
+    apart.make_room()
+    assert len(tables_apart(StatementLine)) == 2
+
+
 def test_a_migrations_new_index_reaches_it_and_a_lost_one_goes(always_apart):
     load_rows(StatementLine, rows(1, 2))
     before = indexes("recon_statementline_1_2")

@@ -8,6 +8,7 @@ import pytest
 
 from recon.engine import Options, match
 from recon.models import MatchingRun, RunKind, Side, reserve_ids
+from recon.usecases import pushdown
 from recon.usecases.accounts import entries_in_scope, open_rows
 from recon.usecases.engine_options import rules_of
 from recon.usecases.pushdown import choose_entries
@@ -19,6 +20,13 @@ CENTS = {"field": "amount", "operator": "eq", "allowable_drift": 0.03}
 ONE_PERCENT = {"field": "amount", "operator": "equals", "allowable_drift": 0.01}
 LOPSIDED = {"field": "amount", "operator": "within_range", "value": "-1.00..0.25"}
 SAME_DAY = {"field": "date", "operator": "eq"}
+
+
+@pytest.fixture
+def eager(monkeypatch):
+    """Entries are looked up even in a ledger of a few rows."""
+    monkeypatch.setattr(pushdown, "SMALL", 10)
+    monkeypatch.setattr(pushdown, "LOOK_UP", 0)
 
 
 def some_rows(seed, count):
@@ -66,12 +74,12 @@ def results(run, lines, entries):
         ([LOPSIDED, SAME_REFERENCE], "inverted"),  # more may be missing than be too much, the other way round
     ],
 )
-def test_narrowing_changes_no_match_and_no_state(alice, db, criteria, sign):
+def test_narrowing_changes_no_match_and_no_state(alice, eager, db, criteria, sign):
     account = make_account(sign=sign)
     make_entries(account, some_rows(1, 60))
     run = queued_run(account, make_statement(account, some_rows(2, 12)), make_rule("Rule", *criteria))
     lines, scope = open_rows(account, Side.STATEMENT, lines_of_run(run)), entries_in_scope(account)
-    choice = choose_entries(run, rules_of(run), lines, scope, small=10)
+    choice = choose_entries(run, rules_of(run), lines, scope)
     assert choice.narrowed
     matched, states, left = results(run, lines, open_entries(run, choice.entries))
     all_matched, all_states, all_left = results(run, lines, open_entries(run, scope))
@@ -91,13 +99,13 @@ def test_narrowing_changes_no_match_and_no_state(alice, db, criteria, sign):
         ([SAME_AMOUNT], {"strategy": "one_to_many"}),  # groups form before anything is narrowed
     ],
 )
-def test_what_lines_do_not_imply_is_read_as_a_whole(alice, db, criteria, settings):
+def test_what_lines_do_not_imply_is_read_as_a_whole(alice, eager, db, criteria, settings):
     account = make_account()
     make_entries(account, some_rows(1, 60))
     run = queued_run(account, make_statement(account, some_rows(2, 12)), make_rule("Rule", *criteria))
     run.strategy = settings.get("strategy", run.strategy)
     lines = open_rows(account, Side.STATEMENT, lines_of_run(run))
-    choice = choose_entries(run, rules_of(run), lines, entries_in_scope(account), small=10)
+    choice = choose_entries(run, rules_of(run), lines, entries_in_scope(account))
     assert not choice.narrowed
     assert choice.how.startswith("every open entry in scope: ")
 

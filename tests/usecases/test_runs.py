@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from django_tasks_db.models import DBTaskResult
 
+from recon import tasks
 from recon.models import (
     Claim,
     Event,
@@ -18,8 +20,9 @@ from recon.models import (
     Side,
     UnmatchedItem,
 )
+from recon.usecases import runs
 from recon.usecases.errors import Refused
-from recon.usecases.runs import start_run
+from recon.usecases.runs import start_reversal, start_run
 from tests.cast import (
     SAME_AMOUNT,
     SAME_REFERENCE,
@@ -200,3 +203,24 @@ def test_a_rule_that_would_compare_too_much_fails_the_run_with_advice(by, accoun
     assert "Broad" in run.error
     assert not Match.objects.exists()
     assert Event.objects.filter(verb="run failed").exists()
+
+
+def test_a_small_run_is_reversed_at_once(by, account, statement, exact):
+    run = reconcile(by, account, statement, exact)
+    assert start_reversal(by, run).state == RunState.REVERSED
+
+
+def test_a_large_run_is_reversed_by_the_worker_and_asked_for_once(by, account, statement, exact, monkeypatch):
+    monkeypatch.setattr(runs, "REVERSED_AT_ONCE", 1)
+    run = reconcile(by, account, statement, exact)
+    assert start_reversal(by, run).state == RunState.COMPLETED
+    with pytest.raises(Refused, match="being reversed already"):
+        start_reversal(by, run)
+    queued = DBTaskResult.objects.get(task_path=tasks.reverse_run.module_path)
+    tasks.reverse_run.call(*queued.args_kwargs["args"])
+    run.refresh_from_db()
+    assert run.state == RunState.REVERSED
+    assert not Claim.objects.exists()
+    tasks.reverse_run.call(*queued.args_kwargs["args"])  # once more: harmless
+    last = Event.objects.filter(kind="run", verb="run reversed").get()
+    assert (last.actor, last.via) == (by.user, by.via)
