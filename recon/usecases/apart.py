@@ -33,8 +33,8 @@ MERGED: Final = 8
 """Neighbours that become one when room is made: each row is written anew once for every eight times as many rows."""
 
 RANGE: Final[dict[type[models.Model], tuple[str, ...]]] = {
-    LedgerEntry: ("id", "import_number"),
-    StatementLine: ("id", "statement_number"),
+    LedgerEntry: ("id",),
+    StatementLine: ("id",),  # not its statement: a new issue takes lines over
     Match: ("id", "run_number"),
     MatchRow: ("match_id",),
     UnmatchedItem: ("run_number",),

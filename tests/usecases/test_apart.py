@@ -63,6 +63,7 @@ def test_its_rows_are_read_changed_and_deleted_through_the_model(always_apart):
         "it's 100% \\ odd",
     ]
     assert StatementLine.objects.filter(pk=12).update(superseded=True) == 1
+    assert StatementLine.objects.filter(pk=21).update(statement_number=99) == 1  # as a new issue of it does
     assert StatementLine.objects.filter(statement_number=7).delete()[0] == 3
     assert StatementLine.objects.count() == 2
 
