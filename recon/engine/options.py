@@ -7,6 +7,10 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
+import pyarrow as pa
+
+from rules.criteria.scope import Side
+
 Strategy = Literal["one_to_one", "one_to_many", "many_to_one", "many_to_many", "within_statement", "within_ledger"]
 Sign = Literal["as_given", "inverted", "unsigned"]
 
@@ -72,13 +76,16 @@ class Options:
     ``sign``: ``inverted`` compares with the negated ledger amount, ``unsigned`` absolute amounts. ``rates``: ledger
     units per statement unit by (statement currency, ledger currency), for rules that say `cross_currency`.
     ``tolerance_limit``: a difference above it is suggested, not confirmed. ``memory_limit`` as DuckDB writes it
-    ("4GB"). ``sum_pool``, ``sum_size``: without a grouping key, sums of at most ``sum_size`` out of at most
-    ``sum_pool`` rows are sought. ``reasons``: whether what is left open is told why; without, a run that only counts
-    matches is faster. ``cancelled`` is called from a watching thread, about four times a second.
+    ("4GB"). ``claimed``: by side the grouping columns of rows that earlier matches have taken; open rows with the same
+    values are the rest of a group, and no group. ``sum_pool``, ``sum_size``: without a grouping key, sums of at most
+    ``sum_size`` out of at most ``sum_pool`` rows are sought. ``reasons``: whether what is left open is told why;
+    without, a run that only counts matches is faster. ``cancelled`` is called from a watching thread, about four times
+    a second.
     """
 
     strategy: Strategy = "one_to_one"
     grouping: tuple[str, ...] = ()
+    claimed: Mapping[Side, pa.Table] = field(default_factory=dict)
     time_zone: str = "UTC"
     sign: Sign = "as_given"
     rates: Mapping[tuple[str, str], Decimal] = field(default_factory=dict)

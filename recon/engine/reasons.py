@@ -20,7 +20,7 @@ from recon.engine.plan import CURRENCY, SIGN, Part, Plan, make_plan
 from recon.engine.session import Session
 from recon.engine.sides import Sides, grouped_sides
 from recon.engine.standing import Standing, limit_of
-from recon.engine.units import Units, make_units, open_units, with_every_text
+from recon.engine.units import Units, make_units, open_units, partly_claimed, with_every_text
 from rules.criteria import Criterion, Rule
 from rules.criteria.scope import ALIAS, Side
 
@@ -29,7 +29,7 @@ SIDES: tuple[Side, Side] = ("statement", "ledger")
 _PAIRS_PER_ROW = 20
 _ALWAYS_CHEAP = 500_000
 _TELLING = {"text": 8, "amount": 4, "date": 2, "currency": 1}
-_DUPLICATE, _PARTLY, _AMBIGUOUS, _CLAIMED, _NEAR = 0, 50, 100, 200, 300
+_PARTLY, _DUPLICATE, _AMBIGUOUS, _CLAIMED, _NEAR = 0, 50, 100, 200, 300
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,7 @@ def unmatched_table(session: Session, sides: Sides, rules: Sequence[Rule], kept:
             _claimed_by_another(session, sides, index, rule, leftovers)
         session.drop(*leftovers.open)
     _duplicates(session)
+    _partly_claimed(session)
     return _told(session, sides, kept)
 
 
@@ -179,6 +180,15 @@ def _duplicates(session: Session) -> None:
             session.run(
                 f"INSERT INTO near SELECT {side}, t.u, {_DUPLICATE}, 'possible_duplicate', NULL, NULL, {side}, m.u"
                 f" FROM {twins} t JOIN ({matched}) m USING (kin)"
+            )
+
+
+def _partly_claimed(session: Session) -> None:
+    for number, side in enumerate(SIDES):
+        if groups := partly_claimed(session, side):
+            session.run(
+                f"INSERT INTO near SELECT {number}, u, {_PARTLY}, 'group_partly_claimed', NULL, NULL, NULL, NULL"
+                f" FROM ({groups})"
             )
 
 

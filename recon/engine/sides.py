@@ -59,6 +59,8 @@ def load(session: Session, rules: Sequence[Rule], statement: pa.Table, ledger: p
     wide = reach * rows_in_group > _INT64_SAFE * 1000
     for side, table in rows.items():
         _create(session, side, table, _columns(rules, side, options), scale, wide, options)
+    for side in grouped_sides(options.strategy):
+        _create_taken(session, side, options)
     times = [_any(table["instant"]) for table in rows.values()]
     return Sides(
         scope=Scope(scale, any(times), options.time_zone),
@@ -173,6 +175,17 @@ def _create(
     chosen = ", ".join([*fixed, *texts])
     session.run(f"CREATE TABLE {ALIAS[side]} AS SELECT {chosen} FROM {side}_in")
     session.connection.unregister(f"{side}_in")
+
+
+def _create_taken(session: Session, side: Side, options: Options) -> None:
+    """Table ``taken_s`` or ``taken_l``: the grouping values of rows that earlier matches have claimed, if any."""
+    table = options.claimed.get(side)
+    if table is None or not table.num_rows or not options.grouping:
+        return
+    if "date" in options.grouping:
+        table = _dated(table, options.time_zone)
+    keys = pa.table({f"group_{n}": _grouping_column(table, name) for n, name in enumerate(options.grouping)})
+    session.create_from("taken", keys, "SELECT DISTINCT * FROM given", name=f"taken_{ALIAS[side]}")
 
 
 def grouped_sides(strategy: str) -> tuple[Side, ...]:

@@ -1,7 +1,8 @@
 """What a rule pairs: rows, or groups of rows that share the grouping values.
 
 A unit has the columns of a row and is called by the ``u`` of its first row. Groups form from all rows that came in,
-before any rule, filter or window: a group that misses a member would have another sum.
+before any rule, filter or window: a group that misses a member would have another sum. What is left of a group after
+an earlier match took a member is no unit.
 """
 
 from __future__ import annotations
@@ -121,14 +122,15 @@ def _group(session: Session, sides: Sides, side: Side, name: str, texts: Sequenc
     ]
     one_currency = "" if sides.one_currency else " HAVING min(ccy) = max(ccy)"
     where = " AND ".join(f"{key} IS NOT NULL" for key in keys)
+    whole = f" ANTI JOIN taken_{alias} USING ({', '.join(keys)})" if session.exists(f"taken_{alias}") else ""
     session.run(
-        f"CREATE TABLE {name} AS SELECT {', '.join([*chosen, *keys])} FROM {alias} WHERE {where}"
+        f"CREATE TABLE {name} AS SELECT {', '.join([*chosen, *keys])} FROM {alias}{whole} WHERE {where}"
         f" GROUP BY {', '.join(keys)}{one_currency}"
     )
 
 
 def _members(session: Session, side: Side) -> str:
-    """Table ``(u, row)`` of all groups of a side, mixed currencies included."""
+    """Table ``(u, row)`` of all groups of a side: those of mixed currencies, and what is left of some, included."""
     name = f"members_{ALIAS[side]}"
     if not session.exists(name):
         keys = ", ".join(f"group_{number}" for number in range(len(session.options.grouping)))
@@ -138,6 +140,15 @@ def _members(session: Session, side: Side) -> str:
             f"CREATE VIEW {name} AS SELECT f.u, r.u AS row FROM {ALIAS[side]} r JOIN ({firsts}) f USING ({keys})"
         )
     return name
+
+
+def partly_claimed(session: Session, side: Side) -> str | None:
+    """Query ``(u)``: groups of a side of which an earlier match has claimed a member. None if there are none."""
+    alias = ALIAS[side]
+    if not session.exists(f"taken_{alias}"):
+        return None
+    keys = ", ".join(f"group_{number}" for number in range(len(session.options.grouping)))
+    return f"SELECT min(u) AS u FROM {alias} SEMI JOIN taken_{alias} USING ({keys}) GROUP BY {keys}"
 
 
 def _text_columns(session: Session, side: Side) -> list[str]:

@@ -170,6 +170,19 @@ def open_rows(
     return pa.concat_tables([table, split.join(parts, "id", join_type="inner").select(table.column_names)])
 
 
+def claimed_values(account: Account, side: Side, rows: QuerySet[Any], columns: Sequence[str]) -> pa.Table:
+    """What those of `rows` have in `columns` of which a confirmed match of the account has claimed any part.
+
+    Each combination once. Columns are those of `open_rows`, ``units`` among them; those of rows that were split are
+    the whole row's.
+    """
+    taken = rows.filter(Exists(Claim.objects.filter(account_id=account.pk, side=side, row_id=OuterRef("pk"))))
+    signed = taken.order_by().annotate(signed=signed_units(account, side))
+    read = signed.values_list(*("signed" if name == "units" else name for name in columns)).distinct()
+    sql, params = read.query.sql_with_params()
+    return read_rows(sql, params, arrow_schema(rows.model, columns))
+
+
 def all_rows(account: Account, side: Side, rows: QuerySet[Any]) -> pa.Table:
     """`rows` in the shape of `open_rows`, as if nothing of them were matched or split."""
     return _read(account, side, rows, ROW_COLUMNS[side])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import replace
 
 from django.db import transaction
 from django.db.models import F
@@ -86,7 +87,8 @@ def _match(run: MatchingRun, heartbeat: Heartbeat, laps: Laps) -> tuple[RunInput
     laps.end("reading")
     heartbeat.counts = {"lines_total": rows.statement.num_rows}
     heartbeat.report(RunStage.MATCHING, 0, rows.statement.num_rows + rows.ledger.num_rows)
-    outcome = match(rules_of(run), rows.statement, rows.ledger, engine_options(run, heartbeat))
+    options = replace(engine_options(run, heartbeat), claimed=rows.claimed)
+    outcome = match(rules_of(run), rows.statement, rows.ledger, options)
     heartbeat.check()
     laps.end("matching")
     run.explanation["rules"] = [explained(rule) for rule in outcome.rules]

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
 import pyarrow as pa
 from django.db.models import QuerySet
 
+from recon.engine.sides import grouped_sides
 from recon.models import IdBlock, LedgerEntry, MatchingRun, Side, Statement, StatementLine, Strategy
-from recon.usecases.accounts import ROW_COLUMNS, entries_in_scope, lines_in_scope, open_rows
+from recon.usecases.accounts import ROW_COLUMNS, claimed_values, entries_in_scope, lines_in_scope, open_rows
 from recon.usecases.alongside import alongside
 from recon.usecases.bulk import Progress
-from recon.usecases.engine_options import rules_of
+from recon.usecases.engine_options import grouping_fields, rules_of
 from recon.usecases.pushdown import choose_entries, everything, may_be_narrowed
+from rules.criteria.scope import Side as EngineSide
+
+GROUPING_COLUMNS: Final = {
+    "id": ("external_id",),
+    "transaction_id": ("external_id",),
+    "date": ("booking_date", "booked_at"),
+    "amount": ("units", "scale"),
+}
+"""The columns behind grouping criteria that are not columns themselves."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +35,7 @@ class RunInput:
     ledger: pa.Table
     next_entry: int
     explanation: dict[str, Any]  # how the rows were read, and how many
+    claimed: dict[EngineSide, pa.Table] = field(default_factory=dict)  # see `claimed_members`
 
 
 def read_input(run: MatchingRun, progress: Progress) -> RunInput:
@@ -50,7 +61,23 @@ def read_input(run: MatchingRun, progress: Progress) -> RunInput:
             partial(open_lines, run, lines, of_lines), partial(open_entries, run, in_scope, of_entries)
         )
     read = {"how": choice.how, "lines": statement.num_rows, "entries": ledger.num_rows, **choice.estimate}
-    return RunInput(statement, ledger, next_entry, read)
+    # Only now: what is claimed meanwhile is then found in both, not in neither.
+    return RunInput(statement, ledger, next_entry, read, claimed_members(run, lines, in_scope))
+
+
+def claimed_members(
+    run: MatchingRun, lines: QuerySet[StatementLine], entries: QuerySet[LedgerEntry]
+) -> dict[EngineSide, pa.Table]:
+    """By grouped side, the grouping columns of rows in scope that are claimed: what is left of a group is none."""
+    names = grouping_fields(run.grouping)
+    found: dict[EngineSide, pa.Table] = {}
+    for side in grouped_sides(run.strategy) if names else ():
+        columns = sorted({column for name in names for column in GROUPING_COLUMNS.get(name, (name,))})
+        if side == "statement":
+            found[side] = claimed_values(run.account, Side.STATEMENT, lines, columns)
+        else:
+            found[side] = _with_transaction_id(claimed_values(run.account, Side.LEDGER, entries, columns))
+    return found
 
 
 def lines_of_run(run: MatchingRun) -> QuerySet[StatementLine]:
@@ -69,6 +96,10 @@ def open_lines(run: MatchingRun, lines: QuerySet[StatementLine], progress: Progr
 def open_entries(run: MatchingRun, entries: QuerySet[LedgerEntry], progress: Progress | None = None) -> pa.Table:
     """The open ones among `entries`; a ledger's transaction id is the entry's own id."""
     table = open_rows(run.account, Side.LEDGER, entries, columns=compared(run, Side.LEDGER), progress=progress)
+    return _with_transaction_id(table)
+
+
+def _with_transaction_id(table: pa.Table) -> pa.Table:
     own_id = "external_id"
     return table.append_column("transaction_id", table[own_id]) if own_id in table.column_names else table
 

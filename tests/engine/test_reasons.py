@@ -62,6 +62,16 @@ def test_what_another_line_has_claimed_is_said():
     assert reasons(outcome) == {2: "claimed_by_another"}
 
 
+@pytest.mark.parametrize(
+    ("limit", "reason"), [({"max_difference": "0.50"}, "difference_over_limit"), ({}, "claimed_by_another")]
+)
+def test_what_was_claimed_and_differs_by_more_than_may_be_confirmed_is_said(limit, reason):
+    near = rule({"field": "amount", "operator": "eq", "allowable_drift": 1}, REFERENCE, on_ambiguity="best", **limit)
+    lines = [row("10.00", reference="a"), row("10.80", reference="a")]
+    outcome = run(near, lines, [row("10.00", reference="a")])
+    assert (reasons(outcome), nearest(outcome)) == ({2: reason}, {2: (1, 80)})
+
+
 def test_one_too_many_of_the_same_is_a_possible_duplicate_of_its_twin():
     outcome = run(rule(AMOUNT), [row(), row()], [row()])
     assert (reasons(outcome), nearest(outcome)) == ({2: "possible_duplicate"}, {2: (1, None)})

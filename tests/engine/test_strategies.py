@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from recon.engine import EngineError
-from tests.engine.tables import pairs, reasons, row, rule, run
+from tests.engine.tables import pairs, reasons, row, rule, run, table
 
 AMOUNT = ("amount", "eq")
 REFERENCE = ("reference", "eq")
@@ -25,6 +25,29 @@ def test_a_group_of_lines_settles_one_entry():
         rule(AMOUNT, REFERENCE), SPLIT, [row("100.00", reference="p")], strategy="many_to_one", grouping=("reference",)
     )
     assert pairs(outcome, "confirmed") == [([1, 2, 3], [1])]
+
+
+@pytest.mark.parametrize("grouping", [("reference",), ("reference", "date"), ("currency", "reference")])
+def test_what_is_left_of_a_group_with_a_claimed_member_is_no_group(grouping):
+    entries = [row("60.00", "2026-01-01", "p"), row("40.00", "2026-01-01", "p"), row("7.00", "2026-01-01", "q")]
+    lines = [row("100.00", "2026-01-01", "p"), row("7.00", "2026-01-01", "q")]
+    claimed = {"ledger": table([row("50.00", "2026-01-01", "P "), row("7.00", "2026-01-01")], "ledger")}
+    options = {"strategy": "one_to_many", "grouping": grouping}
+    assert pairs(run(rule(AMOUNT), lines, entries, **options)) == [([1], [1, 2]), ([2], [3])]
+    outcome = run(rule(AMOUNT), lines, entries, claimed=claimed, **options)
+    assert pairs(outcome) == [([2], [3])]
+    assert reasons(outcome, side=1) == {1: "group_partly_claimed", 2: "group_partly_claimed"}
+
+
+def test_a_claimed_member_counts_on_the_side_that_is_grouped():
+    claimed = {"statement": table(SPLIT[:1]), "ledger": table(SPLIT[:1], "ledger")}
+    options = {"grouping": ("reference",), "claimed": claimed}
+    entry = [row("100.00", reference="p")]
+    grouped = run(rule(AMOUNT), SPLIT, entry, strategy="many_to_one", **options)
+    assert (pairs(grouped), reasons(grouped)[1], reasons(grouped)[4]) == ([], "group_partly_claimed", "no_candidate")
+    lines = [row("60.00", reference="z"), row("40.00", reference="z")]
+    both = run(rule(AMOUNT), lines, SPLIT, strategy="many_to_many", **options)
+    assert (pairs(both), reasons(both, side=1)[3]) == ([], "group_partly_claimed")
 
 
 def test_groups_settle_groups():

@@ -118,6 +118,43 @@ def test_what_is_claimed_takes_no_part_again(by, account, statement, exact):
     assert (item.state, item.run_number) == (ItemState.RESOLVED, first.number)
 
 
+@pytest.mark.parametrize("grouping", ["reference", "reference, date", "reference, currency, transaction_id"])
+def test_what_an_earlier_run_left_of_a_group_of_entries_does_not_match(by, account, exact, grouping):
+    first, *rest = make_entries(account, [row("T", text, reference="A-1") for text in ("100.00", "60.00", "40.00")])
+    reconcile(by, account, make_statement(account, [row(1, "100.00", reference="A-1")]), exact)
+    assert Claim.objects.filter(side=Side.LEDGER).get().row_id == first.pk
+    again = make_statement(account, [row(2, "100.00", reference="A-1")])
+    run = reconcile(by, account, again, exact, strategy="one_to_many", grouping=grouping)
+    assert (run.state, run.lines_matched, run.matches_suggested) == (RunState.COMPLETED, 0, 0)
+    left = UnmatchedItem.objects.filter(run_number=run.number, side=Side.LEDGER)
+    assert set(left.values_list("row_id", "reason")) == {(each.pk, "group_partly_claimed") for each in rest}
+
+
+@pytest.mark.parametrize("grouping", ["reference", "reference, date", "reference, source"])
+def test_what_an_earlier_run_left_of_a_group_of_lines_does_not_match(by, account, exact, grouping):
+    rows = [
+        row(number, text, reference="A-1", source="shop") for number, text in enumerate(("90.00", "60.00", "40.00"))
+    ]
+    statement = make_statement(account, rows)
+    make_entries(account, [row(10, "90.00", reference="A-1")])
+    reconcile(by, account, statement, exact)
+    make_entries(account, [row(11, "100.00", reference="A-1")])
+    run = reconcile(by, account, statement, exact, strategy="many_to_one", grouping=grouping)
+    assert (run.state, run.lines_matched, run.matches_suggested) == (RunState.COMPLETED, 0, 0)
+    left = UnmatchedItem.objects.filter(run_number=run.number, side=Side.STATEMENT)
+    assert list(left.values_list("reason", flat=True)) == ["group_partly_claimed"] * 2
+
+
+@pytest.mark.parametrize(("strategy", "grouping"), [("many_to_one", "amount"), ("many_to_one", "id")])
+def test_lines_can_be_grouped_by_amount_or_id_after_others_were_claimed(by, account, exact, strategy, grouping):
+    statement = make_statement(account, [row(1, "90.00", reference="A-1"), row(2, "60.00", reference="A-2")])
+    make_entries(account, [row(10, "90.00", reference="A-1")])
+    reconcile(by, account, statement, exact)
+    make_entries(account, [row(11, "60.00", reference="A-2")])
+    run = reconcile(by, account, statement, exact, strategy=strategy, grouping=grouping)
+    assert (run.state, run.lines_matched) == (RunState.COMPLETED, 1)
+
+
 def test_open_lines_of_earlier_statements_take_part_when_asked(by, account, statement, exact):
     make_entries(account, [row(10, "40.00", reference="B-1"), row(11, "30.00", reference="A-3")])
     reconcile(by, account, make_statement(account, [row(5, "5.00", reference="C")]), exact)
