@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
-from typing import Literal
+from typing import Final, Literal
 
 from recon.statements.columns import amounts_of
 from recon.statements.mapping import Mapping, Role
@@ -21,11 +22,18 @@ from recon.statements.words import (
     PLUS_WORDS,
     REPAYMENT_WORDS,
     SHOP_WORDS,
+    fit,
     plain,
 )
 
 Sign = Literal["as_given", "inverted"]
 _SAMPLE = 2_000
+_PAIRS: Final = (
+    {"d", "c"}, {"dr", "cr"}, {"db", "cr"}, {"d", "k"}, {"s", "h"}, {"d", "h"}, {"+", "-"},
+)  # fmt: skip
+"""Short marks that belong together; an A beside a C is of two languages, or no mark at all."""
+
+_UNNAMED: Final = re.compile(r"column \d+")
 _BLNK = {"id", "amount", "date", "currency", "reference"}
 
 
@@ -41,7 +49,7 @@ def with_directions(table: Table, mapping: Mapping, hints: Hints) -> tuple[Mappi
     signs = _signs(sample, mapping)
     words = _words(sample, mapping)
     if words and not any(sign < 0 for sign in signs):
-        return _with_words(sample, mapping), None
+        return _with_words(sample, mapping), _doubted(sample, mapping, words)
     proven = _proven_by_balance(sample, mapping)
     if proven and not _is_card(table):
         return _signed(mapping, proven), _question("inverted") if proven == "inverted" else None
@@ -50,7 +58,8 @@ def with_directions(table: Table, mapping: Mapping, hints: Hints) -> tuple[Mappi
     unsigned = any(signs) and not any(sign < 0 for sign in signs) and not _marked(sample, mapping)
     asked = unsigned and hints.side == "statement" and not {name.casefold() for name in table.header} >= _BLNK
     suggested: Sign = "inverted" if asked and _is_card(table) else "as_given"
-    return _signed(mapping, suggested), _question(suggested) if asked else None
+    hinting = _hinting(sample, mapping) if unsigned else None
+    return _signed(mapping, suggested), hinting or (_question(suggested) if asked else None)
 
 
 def _signed(mapping: Mapping, sign: Sign) -> Mapping:
@@ -58,6 +67,68 @@ def _signed(mapping: Mapping, sign: Sign) -> Mapping:
     columns: dict[Role, tuple[str, ...]] = {**mapping.columns}
     columns.pop("sign", None)
     return replace(mapping, columns=columns, sign=sign)
+
+
+def _doubted(table: Table, mapping: Mapping, words: list[int]) -> Question | None:
+    """What to ask about a column that was taken for directions by its marks more than by its header."""
+    name = mapping.column("sign") or ""
+    kind = fit("type_code", name)
+    if fit("sign", name) and not kind:
+        return None
+    short = _short_marks(table, name)
+    both = {1, -1} <= {*words}
+    if _belong_together(short) and (kind or (both and (not short or _UNNAMED.fullmatch(name)))):
+        return None
+    if _agrees_with_balance(table, mapping, words):
+        return None
+    return Question(
+        "sign",
+        f"Does the column {name!r} ({_some(table, name)}) say which way money goes?",
+        (
+            ("column", "yes, it marks money in and money out"),
+            ("as_given", "no, plus is money in"),
+            ("inverted", "no, plus is money out, as on card statements"),
+        ),
+        "column",
+    )
+
+
+def _short_marks(table: Table, name: str) -> set[str]:
+    """The texts of a column that are so short that they may be anything: A, C, +, DR."""
+    texts = {text.casefold() for text in table.texts(name).to_pylist()}
+    return {text for text in texts if 0 < len(text) <= 2 and text.isascii()}
+
+
+def _belong_together(short: set[str]) -> bool:
+    return not short or any(short <= pair for pair in _PAIRS)
+
+
+def _some(table: Table, name: str) -> str:
+    return ", ".join(sorted({text for text in table.texts(name).to_pylist() if text})[:4])
+
+
+def _hinting(table: Table, mapping: Mapping) -> Question | None:
+    """What to ask about amounts without signs beside a column of a type, whose header does not mean a direction."""
+    name = mapping.column("type_code")
+    if not name or mapping.column("sign"):
+        return None
+    texts = {text.casefold() for text in table.texts(name).to_pylist() if text}
+    if not (texts <= PLUS_WORDS | MINUS_WORDS and texts & PLUS_WORDS and texts & MINUS_WORDS):
+        return None
+    if not _belong_together(_short_marks(table, name)):
+        return None
+    more = f"If the column {name!r} ({_some(table, name)}) says it, choose that as the direction column."
+    asked = _question("as_given")
+    return replace(asked, text=f"{asked.text} {more}")
+
+
+def _agrees_with_balance(table: Table, mapping: Mapping, words: list[int]) -> bool:
+    name, amount = mapping.column("balance"), amount_column(mapping)
+    if not name or not amount:
+        return False
+    balances, amounts = (values_of(table.texts(each).to_pylist()) for each in (name, amount))
+    moves = [None if value is None else value * word for value, word in zip(amounts, words, strict=True)]
+    return agreement(moves, balances) >= PROVEN
 
 
 def _proven_by_balance(table: Table, mapping: Mapping) -> Sign | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise, permutations
 from typing import Final
 
-from recon.statements.mapping import AMOUNT_ROLES, Role
+from recon.statements.mapping import AMOUNT_ROLES, ROLES, Role
 from recon.statements.proof import PROVEN, agreement
 from recon.statements.traits import Traits
 from recon.statements.words import fit, plain
@@ -29,7 +29,7 @@ def roles_of(columns: Sequence[Traits], *, headed: bool, ledger: bool = False) -
     free = [each for each in columns if all(each.name not in names for names in roles.values())]
     if "booking_date" not in roles:
         roles |= _dates_by_content(free)
-    if "sign" not in roles and (direction := _direction(columns)):
+    if "sign" not in roles and (direction := _direction(free)):
         roles["sign"] = (direction,)
     if "currency" not in roles and (
         code := _first(free, lambda each: each.known_currencies > 0.95 and each.distinct < 12)
@@ -43,7 +43,7 @@ def roles_of(columns: Sequence[Traits], *, headed: bool, ledger: bool = False) -
 
 
 def _by_header(columns: Sequence[Traits], *, ledger: bool) -> dict[Role, tuple[str, ...]]:
-    """Best fit first; a column takes one role (a direction may share its column), a role one column."""
+    """Best fit first; a column takes one role (a direction may share its column with a type), a role one column."""
     roles: dict[Role, tuple[str, ...]] = {}
     taken: set[str] = set()
     some = any(each.filled for each in columns)
@@ -69,6 +69,13 @@ def _names_both_directions(role: Role, name: str) -> bool:
     return role in {"debit", "credit"} and 0 < fit("debit", name) < _EXACT and 0 < fit("credit", name) < _EXACT
 
 
+def _says_direction(name: str) -> bool:
+    """Whether a header means a direction rather than a type of something else such as ``Account type``."""
+    score, kind = fit("sign", name), fit("type_code", name)
+    others = max(fit(role, name) for role in ROLES if role not in {"sign", "type_code"})
+    return score >= _EXACT or (score > others and (kind >= _EXACT or score > kind))
+
+
 def _content_bonus(role: Role, each: Traits) -> float:
     """A filled column is likelier meant than an empty one of the same name."""
     bonus = 12 * each.filled
@@ -91,7 +98,7 @@ def _roles_for(each: Traits, *, ledger: bool) -> Iterable[Role]:
         yield "currency"
     if each.empty or each.times >= 0.8:
         yield "time"
-    if each.directions >= 0.8:
+    if each.directions >= 0.8 and _says_direction(each.name):
         yield "sign"
     if each.empty or (not meant and max(each.dates, each.decimals * each.amounts) < 0.8):
         yield from _TEXT_ROLES
@@ -165,14 +172,15 @@ def _dates_by_content(free: Sequence[Traits]) -> dict[Role, tuple[str, ...]]:
     return {"booking_date": (dates[0],), **({"value_date": (dates[1],)} if len(dates) > 1 else {})}
 
 
-def _direction(columns: Sequence[Traits]) -> str | None:
+def _direction(free: Sequence[Traits]) -> str | None:
+    """A column of nothing but marks whose header means nothing else: a reference may be called ``C`` as well."""
     return _first(
-        columns,
+        free,
         lambda each: (
-            each.directions >= 0.95
+            each.directions == 1
             and each.filled >= 0.9
             and each.distinct <= 6
-            and fit("external_id", each.name) < _EXACT
+            and not any(fit(role, each.name) for role in ROLES if role != "sign")
         ),
     )
 

@@ -137,7 +137,11 @@ def _prepare(job: Job, account: Account, side: Side, path: Path, mapping: Mappin
 
 
 def _assumed(file: Prepared) -> list[str]:
-    return [f"{file.name}: {question.text} Taken: {ASSUMED[question.about]}." for question in file.reading.questions]
+    """What was taken for what a file leaves open: the option its reading used, in words."""
+    return [
+        f"{file.name}: {each.text} Taken: {dict(each.options).get(each.suggested, ASSUMED[each.about])}."
+        for each in file.reading.questions
+    ]
 
 
 def _run(by: Actor, job: Job, account: Account, statement: Statement) -> MatchingRun:

@@ -1,0 +1,112 @@
+"""Which column says which way money goes: one whose header says so, or one of marks, which is asked about."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+from openpyxl import Workbook
+
+from recon.statements import read
+from recon.statements.model import Hints, Reading
+
+LEDGER = ["id", "amount", "date", "description", "currency"]
+MARKS = [
+    ("A", "C"), ("D", "C"), ("S", "H"), ("D", "K"), ("+", "-"), ("CR", "DR"), ("Debit", "Credit"), ("B", "D"),
+]  # fmt: skip
+
+
+def as_csv(rows: list[list[str]]) -> tuple[bytes, str]:
+    return "\n".join(",".join(row) for row in rows).encode(), "ledger.csv"
+
+
+def as_json(rows: list[list[str]]) -> tuple[bytes, str]:
+    return json.dumps([dict(zip(rows[0], row, strict=True)) for row in rows[1:]]).encode(), "ledger.json"
+
+
+def as_xlsx(rows: list[list[str]]) -> tuple[bytes, str]:
+    book = Workbook()
+    for row in rows:
+        book.active.append(row)
+    stream = io.BytesIO()
+    book.save(stream)
+    return stream.getvalue(), "ledger.xlsx"
+
+
+def with_column(name: str, marks: tuple[str, str]) -> list[list[str]]:
+    """Four entries without a sign; the last column alternates between two marks."""
+    rows = [[f"e{n}", f"{n}.50", f"2024-03-0{n}", f"Order {n}", "EUR", marks[n % 2]] for n in range(1, 5)]
+    return [[*LEDGER, name], *rows]
+
+
+def units(reading: Reading) -> list[int]:
+    return reading.lines["units"].to_pylist()
+
+
+@pytest.mark.parametrize("written", [as_csv, as_json, as_xlsx])
+@pytest.mark.parametrize("marks", MARKS)
+def test_references_that_look_like_marks_do_not_turn_amounts_round(marks, written):
+    reading = read(*written(with_column("reference", marks)), Hints(side="ledger"))
+    assert units(reading) == [150, 250, 350, 450]
+    shown = [None if mark == "-" else mark for mark in marks]
+    assert reading.lines["reference"].to_pylist() == [shown[1], shown[0]] * 2
+    assert (reading.errors, reading.mapping.column("sign"), reading.mapping.sign) == ((), None, "as_given")
+
+
+@pytest.mark.parametrize(
+    "name", ["description 2", "payee", "Account type", "Card type", "Customer type", "category", "status", "order id"]
+)
+def test_a_header_that_means_something_else_is_no_direction(name):
+    reading = read(*as_csv(with_column(name, ("D", "C"))), Hints(side="ledger"))
+    assert units(reading) == [150, 250, 350, 450]
+    assert reading.mapping.sign == "as_given"
+
+
+@pytest.mark.parametrize("name", ["Direction", "D/C", "Debit/Credit", "Type", "Type (Dr/Cr)", "Tran type"])
+def test_a_header_that_says_direction_decides_without_a_question(name):
+    """In the books of an asset account a credit is money out."""
+    reading = read(*as_csv(with_column(name, ("D", "C"))), Hints(side="ledger"))
+    assert units(reading) == [-150, 250, -350, 450]
+    assert (reading.questions, reading.mapping.column("sign")) == ((), name)
+
+
+@pytest.mark.parametrize(("name", "marks"), [("Flag", ("D", "C")), ("xyz", ("A", "B")), ("Type", ("A", "B"))])
+def test_marks_alone_are_taken_for_a_direction_and_asked_about(name, marks):
+    reading = read(*as_csv(with_column(name, marks)), Hints(side="ledger"))
+    [question] = reading.questions
+    assert (question.about, question.suggested) == ("sign", "column")
+    assert repr(name) in question.text
+    assert (reading.mapping.sign, reading.mapping.column("sign")) == ("column", name)
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"), [("column", [-150, 250, -350, 450]), ("as_given", [150, 250, 350, 450])]
+)
+def test_the_answer_is_kept_in_the_mapping(answer, expected):
+    data, name = as_csv(with_column("Flag", ("D", "C")))
+    used = read(data, name, Hints(side="ledger")).mapping
+    again = read(data, name, Hints(side="ledger", mapping=used.from_dict({**used.to_dict(), "sign": answer})))
+    assert (units(again), again.questions) == (expected, ())
+
+
+def test_a_mark_that_is_none_makes_an_unknown_column_no_direction():
+    rows = with_column("Flag", ("D", "C"))
+    rows[1][-1] = "Z"
+    assert units(read(*as_csv(rows), Hints(side="ledger"))) == [150, 250, 350, 450]
+
+
+def test_a_running_balance_proves_what_marks_mean():
+    rows = with_column("Flag", ("D", "C"))
+    for row, balance in zip(rows, ("balance", "101.50", "99.00", "102.50", "98.00"), strict=True):
+        row.append(balance)
+    reading = read(*as_csv(rows), Hints())
+    assert (units(reading), reading.questions) == ([150, -250, 350, -450], ())
+
+
+def test_a_type_of_debit_and_credit_under_another_header_is_asked_about_but_decides_nothing():
+    reading = read(*as_csv(with_column("category", ("Debit", "Credit"))), Hints(side="ledger"))
+    assert units(reading) == [150, 250, 350, 450]
+    [question] = reading.questions
+    assert (question.about, question.suggested) == ("sign", "as_given")
+    assert "'category' (Credit, Debit)" in question.text
