@@ -19,8 +19,11 @@ _BALANCE = re.compile(r"\s*([CDcd])\s*(\d{6})\s*([A-Za-z]{3})?\s*([\d.,]+)\s*$")
 _MOVEMENT = re.compile(
     r"\s*(?P<value>\d{6})\s*(?P<entry>\d{4})?\s*(?P<mark>[RE][CD]|[CD])(?P<funds>[A-Z])?\s*"
     r"(?P<amount>[\d.]*[.,]\d*|\d+(?=[NSF]))(?P<rest>.*)",
-    re.IGNORECASE | re.DOTALL,
+    re.IGNORECASE | re.DOTALL | re.ASCII,
 )
+_AFTER_AMOUNT = re.compile(r"\s*(?:[NSF][A-Z0-9]{2}[A-Z0-9 ]|MCI0|//)", re.IGNORECASE | re.ASCII)
+"""What may follow an amount: N, S or F and its code (``MCI0`` is one bank's own), or at once the bank's reference."""
+
 _TYPE_CODE = re.compile(r"[A-Za-z][A-Za-z0-9]{2}[A-Za-z0-9 ]")
 _CUT_AMOUNT = re.compile(r"\d{0,2}[NSFnsf][A-Za-z0-9]{3}")
 
@@ -72,10 +75,19 @@ def _movement(lines: list[str]) -> tuple[re.Match[str], str]:
     if (found is None or cut) and len(lines) > 1:
         joined = _MOVEMENT.match(lines[0].rstrip() + lines[1])
         if joined:
-            return joined, " ".join(lines[2:])
+            return _complete(joined), " ".join(lines[2:])
     if found is None:
         raise ValueError("it does not have the layout of a statement line")
-    return found, " ".join(lines[1:])
+    return _complete(found), " ".join(lines[1:])
+
+
+def _complete(found: re.Match[str]) -> re.Match[str]:
+    """The parts of a line whose amount ends where its type begins: ``5,X0NTRF`` would be read as 5.00 otherwise."""
+    rest = found["rest"].strip()
+    if not _AFTER_AMOUNT.match(rest):
+        follows = repr(rest[:8]) if rest else "nothing"
+        raise ValueError(f"after the amount {found['amount']} comes {follows}, not a type such as NTRF")
+    return found
 
 
 def _references(rest: str) -> tuple[str | None, str | None, str | None]:

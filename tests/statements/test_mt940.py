@@ -110,6 +110,13 @@ def test_expected_lines_of_an_interim_report_are_left_out_visibly():
         (":61:2601050105C1.234NTRFX", "a point where a comma belongs"),
         (":61:2601050105C99999999999999999999,00NTRFX", "18 digits"),
         (":61:2601050105C,NTRFX", "not a number"),
+        (":61:2601050105C5,X0NTRFB", "after the amount 5, comes 'X0NTRFB', not a type"),
+        (":61:2601050105C5,0XNTRFB", "after the amount 5,0 comes 'XNTRFB'"),
+        (":61:2601050105C1,234,56NTRFB", "after the amount 1,234 comes ',56NTRFB'"),
+        (":61:2601050105C5,-3NTRFB", "comes '-3NTRFB'"),
+        (":61:2601050105C5,\u0663NTRFB", "comes '\u0663NTRFB'"),  # a digit, but none of this format
+        (":61:2601050105C5,0", "after the amount 5,0 comes nothing"),  # it may have been cut off
+        (":61:2601050105C5\n,X0NTRFB", "after the amount 5, comes 'X0NTRFB'"),
     ],
 )
 def test_a_line_that_cannot_be_read_is_a_row_error_and_never_a_zero(line, says):
@@ -117,7 +124,8 @@ def test_a_line_that_cannot_be_read_is_a_row_error_and_never_a_zero(line, says):
     assert [row["units"] for row in reading.statements[0].lines.to_pylist()] == [200]
     [error] = reading.errors
     assert says in error.message
-    assert (error.line, error.column) == (5, ":61:")
+    assert (error.line, error.column, error.found) == (5, ":61:", line.removeprefix(":61:").split("\n")[0])
+    assert "NTRF" in error.expected
     assert error.raw == line
 
 
