@@ -6,10 +6,12 @@ import re
 from datetime import date
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from recon.statements import read
 from recon.statements.camt_quick import WORTHWHILE, taken
-from recon.statements.model import Hints
+from recon.statements.model import Hints, Reading, StatementError
 from recon.statements.values import zone_of
 from tests.statements.golden import DATA
 
@@ -42,7 +44,10 @@ def entry(n: int, **other: str) -> str:
 
 
 def assert_read_alike(data: bytes) -> None:
-    quick, careful = read(data, "a.xml"), read(data, "a.xml", CAREFULLY)
+    assert_alike(read(data, "a.xml"), read(data, "a.xml", CAREFULLY))
+
+
+def assert_alike(quick: Reading, careful: Reading) -> None:
     assert [each.lines.to_pylist() for each in quick.statements] == [
         each.lines.to_pylist() for each in careful.statements
     ]
@@ -84,3 +89,40 @@ def test_most_entries_of_a_file_stand_aside():
 
 def test_a_file_that_uses_the_stand_ins_own_word_is_read_with_care():
     assert taken(statement("".join(map(entry, range(800))) + "<X read-as-columns='0,1'/>"), zone_of(Hints())) is None
+
+
+PIECES = (
+    b"", b"<", b">", b"&", b"&amp;", b"&lt;x&gt;", b"]]>", b"<![CDATA[x]]>", b"<!-- x -->", b"<?x y?>",
+    b"</Ntry>", b"<Ntry>", b"<Ntry/>", b"<Ntry a='1'>", b"\0", b"\xff", b"\xc3", "\u00a0".encode(), "٣".encode(),
+    b"\r\n", b"\t", b" ", b"-", b"+", b".", b",", b"0", b"9" * 20, b"1E3", b"CRDT", b"DBIT", b"PDNG", b"<RvslInd>true</RvslInd>",
+    b"<Sts>INFO</Sts>", b" xmlns='x'", b" Ccy='JPY'", b"<x:Amt/>", b"<Dt>2026-02-30</Dt>", b"<TxDtls/>",
+    b"<Amt Ccy='EUR'>7.00</Amt>",
+)  # fmt: skip
+LARGE = statement("".join(map(entry, range(600))))
+CHANGES = st.lists(
+    st.tuples(
+        st.integers(0, len(LARGE)),
+        st.integers(0, 40),
+        st.one_of(st.sampled_from(PIECES), st.binary(max_size=4), st.text(max_size=4).map(lambda text: text.encode())),
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+@pytest.mark.random
+@given(CHANGES)
+def test_a_large_file_with_changed_bytes_is_read_or_refused_as_ever(changes):
+    data = LARGE
+    for start, length, piece in changes:
+        data = data[:start] + piece + data[start + length :]
+    outcomes = []
+    for hints in (Hints(), CAREFULLY):
+        try:
+            outcomes.append(read(data, "a.xml", hints))
+        except StatementError:
+            outcomes.append(None)
+    quick, careful = outcomes
+    assert (quick is None) == (careful is None)
+    if quick and careful:
+        assert_alike(quick, careful)
