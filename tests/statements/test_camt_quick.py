@@ -94,9 +94,9 @@ def test_a_file_that_uses_the_stand_ins_own_word_is_read_with_care():
 PIECES = (
     b"", b"<", b">", b"&", b"&amp;", b"&lt;x&gt;", b"]]>", b"<![CDATA[x]]>", b"<!-- x -->", b"<?x y?>",
     b"</Ntry>", b"<Ntry>", b"<Ntry/>", b"<Ntry a='1'>", b"\0", b"\xff", b"\xc3", "\u00a0".encode(), "٣".encode(),
-    b"\r\n", b"\t", b" ", b"-", b"+", b".", b",", b"0", b"9" * 20, b"1E3", b"CRDT", b"DBIT", b"PDNG", b"<RvslInd>true</RvslInd>",
-    b"<Sts>INFO</Sts>", b" xmlns='x'", b" Ccy='JPY'", b"<x:Amt/>", b"<Dt>2026-02-30</Dt>", b"<TxDtls/>",
-    b"<Amt Ccy='EUR'>7.00</Amt>",
+    b"\r\n", b"\t", b" ", b"-", b"+", b".", b",", b"0", b"9" * 20, b"1E3", b"CRDT", b"DBIT", b"PDNG",
+    b"<RvslInd>true</RvslInd>", b"<Sts>INFO</Sts>", b" xmlns='x'", b" Ccy='JPY'", b"<x:Amt/>", b"<Dt>2026-02-30</Dt>",
+    b"<TxDtls/>", b"<Amt Ccy='EUR'>7.00</Amt>",
 )  # fmt: skip
 LARGE = statement("".join(map(entry, range(600))))
 CHANGES = st.lists(
