@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
 
 import pytest
 import simplejson
+from django.core import signals
+from django.db import close_old_connections
 from django.test import Client
 
 from recon.usecases.events import Actor
@@ -69,3 +72,14 @@ def exact_rule(api) -> str:
 
 def transaction(reference: str, amount: str = "10.00", **fields) -> dict:
     return {"reference": reference, "amount": Decimal(amount), "currency": "USD", "source": "@a", **fields}
+
+
+@pytest.fixture
+def open_connection(db) -> Iterator[None]:
+    """Requests of the bare WSGI application do not close the test's connection, as those of Django's client do not."""
+    ends = (signals.request_started, signals.request_finished)
+    for end in ends:
+        end.disconnect(close_old_connections)
+    yield
+    for end in ends:
+        end.connect(close_old_connections)

@@ -30,6 +30,7 @@ def test_the_document_is_served_to_everybody(client):
 
 
 @pytest.mark.random
+@pytest.mark.usefixtures("open_connection")
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
 def test_whatever_is_sent_the_answer_conforms(api, method, path):
     schema = schemathesis.openapi.from_dict(document())

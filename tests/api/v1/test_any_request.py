@@ -12,6 +12,8 @@ from recon.models import Event, LedgerEntry, Match, OpenItem, StatementLine
 from recon.usecases.transactions import transaction_id
 from recon.wsgi import application
 
+pytestmark = pytest.mark.usefixtures("open_connection")
+
 SCHEMA = schemathesis.openapi.from_dict(document())
 SCHEMA.app = application
 OPERATIONS = [
