@@ -71,7 +71,8 @@ def test_amounts_are_read_exactly(api, fields, units, scale):
         ({"effective_date": "yesterday"}, "TXN_VALIDATION_ERROR"),
         ({"effective_date": "0001-01-01T00:00:00+14:00"}, "TXN_VALIDATION_ERROR"),
         ({"meta_data": [1]}, "TXN_VALIDATION_ERROR"),
-        ({"description": "a\x00b"}, "TXN_VALIDATION_ERROR"),
+        ({"description": "a\x00b"}, "GEN_MALFORMED_REQUEST"),
+        ({"description": "\ud800"}, "GEN_MALFORMED_REQUEST"),
     ],
 )
 def test_what_cannot_be_an_entry_is_refused_and_nothing_stored(api, fields, code):

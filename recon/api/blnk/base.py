@@ -11,7 +11,7 @@ from rest_framework.views import APIView
 
 from recon.api.auth import HasScope, KeyAuthentication
 from recon.api.blnk.errors import BlnkError, handle
-from recon.api.json import ExactJSONParser, ExactJSONRenderer
+from recon.api.json import ExactJSONRenderer, StorableJSONParser
 
 
 class BlnkView(APIView):
@@ -19,7 +19,7 @@ class BlnkView(APIView):
 
     authentication_classes = (KeyAuthentication,)
     permission_classes = (HasScope,)
-    parser_classes = (ExactJSONParser, MultiPartParser, FormParser)
+    parser_classes = (StorableJSONParser, MultiPartParser, FormParser)
     renderer_classes = (ExactJSONRenderer,)
     scopes: dict[str, str] = {}
 
@@ -45,6 +45,8 @@ def text_of(body: Any, name: str, *, required: bool = False) -> str:
         return ""
     if not isinstance(value, str):
         raise BlnkError("GEN_MALFORMED_REQUEST", f"{name} must be a text")
+    if "\x00" in value:
+        raise BlnkError("GEN_MALFORMED_REQUEST", f"{name} holds a NUL character")
     return value
 
 
