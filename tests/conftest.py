@@ -12,10 +12,10 @@ from django.test import Client
 
 # How hard the tests marked random try: enough for every day, or hundreds of examples each; the same every time, so
 # that what is green stays green until somebody changes it.
-REPEATABLE = {"deadline": None, "derandomize": True, "database": None}
-hypothesis.settings.register_profile("everyday", max_examples=10, **REPEATABLE)
+REPEATABLE = hypothesis.settings(deadline=None, derandomize=True, database=None)
+hypothesis.settings.register_profile("everyday", REPEATABLE, max_examples=10)
 hypothesis.settings.register_profile(
-    "thorough", max_examples=200, suppress_health_check=list(hypothesis.HealthCheck), **REPEATABLE
+    "thorough", REPEATABLE, max_examples=200, suppress_health_check=list(hypothesis.HealthCheck)
 )
 hypothesis.settings.load_profile(os.environ.get("TIEOUT_HYPOTHESIS", "everyday"))
 
