@@ -79,9 +79,12 @@ def read(data: bytes, name: str, hints: Hints) -> Reading:
     """All statements, reports and notifications of the file; entries that cannot be read become row errors."""
     hints = answered(hints)
     _refuse_declarations(b"<!DOCTYPE" in data[:65536].replace(b"\0", b""))
+    return _read(data, hints, None if hints.encoding else taken(data, zone_of(hints)))
+
+
+def _read(data: bytes, hints: Hints, quick: Taken | None) -> Reading:
     errors: list[RowError] = []
     drafts: list[_Draft] = []
-    quick = None if hints.encoding else taken(data, zone_of(hints))
     parser = etree.iterparse(
         BytesIO((quick.skeleton if quick else data).lstrip()),
         events=("end",),
@@ -98,6 +101,8 @@ def read(data: bytes, name: str, hints: Hints) -> Reading:
         for _, element in parser:
             _take(element, drafts, hints, errors, quick)
     except etree.XMLSyntaxError as problem:
+        if quick:
+            return _read(data, hints, None)  # which says where in the whole file the damage is
         message = f"The file is damaged or cut off at line {problem.lineno}: {problem.msg}"
         errors.append(RowError(problem.lineno, None, None, "well-formed XML", message))
         if not drafts:

@@ -33,6 +33,9 @@ _OPENING: Final = re.compile(rb"<((?:[\w.-]+:)?Ntry)[\s>]")
 _PARTS: Final = re.compile(r">([^<]*)<").split
 _AMOUNT: Final = re.compile(r"\s*\d{1,13}(?:\.\d{1,2})?\s*")
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+_NOT_XML: Final = (b"]]>", "\ufffe".encode(), "\uffff".encode())
+"""What no text of a well-formed file holds: the careful reader refuses it."""
+
 _MOST_SHAPES: Final = 500
 _DAY_ONLY: Final = len("2026-01-31")
 
@@ -68,7 +71,7 @@ def taken(data: bytes, zone: ZoneInfo) -> Taken | None:
     if len(data) < WORTHWHILE or not _UTF8.match(data) or b"<!" in data or STAND_IN.encode() in data:
         return None
     found = _OPENING.search(data)
-    if not found or _CONTROL.search(data):
+    if not found or _CONTROL.search(data) or any(each in data for each in _NOT_XML):
         return None
     try:
         return _Taking(data, found[1], zone).result()

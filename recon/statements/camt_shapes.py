@@ -39,10 +39,20 @@ _NEEDED: Final = (
 )  # fmt: skip
 """The paths whose texts make a row."""
 
+_TEXTS: Final = frozenset(_NEEDED) - {"Sts"}
+"""Those of them that hold a text and no elements in any version."""
+
 _STEMS: Final = frozenset("/".join(path.split("/")[:depth]) for path in _NEEDED for depth in range(1, 9)) - set(
     REMITTANCE
 )
 _CURRENCY: Final = re.compile(r"\sCcy=[\"']([A-Z]{3})[\"']")
+_TAG: Final = re.compile(
+    r"/[A-Z_][\w.:-]*[ \t\r\n]*"
+    r"|[A-Z_][\w.:-]*(?:[ \t\r\n]+[A-Z_][\w.-]*=(?:\"[^\"'<&=]*\"|'[^\"'<&=]*'))?[ \t\r\n]*/?",
+    re.ASCII | re.IGNORECASE,
+)
+"""A well-formed tag with at most one attribute, between its brackets; one that is written otherwise is not plain."""
+
 _INSTRUCTED: Final = tuple(f"{TRANSACTION}AmtDtls/{kind}/Amt" for kind in ("InstdAmt", "TxAmt", "CntrValAmt"))
 
 
@@ -74,6 +84,8 @@ def shape_of(tags: Sequence[str]) -> Shape | None:
     walk = _walked(tags)
     if walk is None or any(walk.counts[stem] > 1 for stem in _STEMS):
         return None
+    if walk.places.keys() & {"BookgDt", "ValDt"} or _parents(walk) & _TEXTS:  # a date, or a text, written otherwise
+        return None
     currency = walk.currencies.get("Amt", "")
     if exponent(currency) != 2 or not currency or not {"Amt", "CdtDbtInd"} <= walk.places.keys():
         return None
@@ -97,6 +109,10 @@ def shape_of(tags: Sequence[str]) -> Shape | None:
     )
 
 
+def _parents(walk: _Walk) -> set[str]:
+    return {path.rpartition("/")[0] for path in walk.counts}
+
+
 def _below(walk: _Walk, stem: str) -> set[str]:
     return {path.removeprefix(f"{stem}/") for path in walk.counts if path.startswith(f"{stem}/")}
 
@@ -107,7 +123,10 @@ def _walked(tags: Sequence[str]) -> _Walk | None:
     prefix = tags[0][1:].partition("Ntry")[0]
     stack: list[str] = []
     for place, raw in enumerate(tags):
-        tag = raw.lstrip("<").rstrip(">").strip()
+        tag = raw.removeprefix("<" if place == 0 else "").removesuffix(">" if place + 1 == len(tags) else "")
+        if not _TAG.fullmatch(tag):
+            return None
+        tag = tag.rstrip()
         if tag.startswith("/"):
             if not stack or stack.pop() != tag[1:]:
                 return None

@@ -98,7 +98,7 @@ PIECES = (
     b"<RvslInd>true</RvslInd>", b"<Sts>INFO</Sts>", b" xmlns='x'", b" Ccy='JPY'", b"<x:Amt/>", b"<Dt>2026-02-30</Dt>",
     b"<TxDtls/>", b"<Amt Ccy='EUR'>7.00</Amt>",
 )  # fmt: skip
-LARGE = statement("".join(map(entry, range(600))))
+LARGE = statement("".join(map(entry, range(800))))
 CHANGES = st.lists(
     st.tuples(
         st.integers(0, len(LARGE)),
@@ -110,9 +110,30 @@ CHANGES = st.lists(
 )
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("<BookgDt><Dt>", "<BookgDt a=1><Dt>"),
+        ("<BookgDt><Dt>", "<BookgDt a=1Dt>"),
+        ("<Nm>", "<\u00a0Nm>"),
+        ("<Nm>", "<\tNm>"),
+        ("<Nm>", "<Nm a='1' a='2'>"),
+        ("R401", "R]]>401"),
+        ("R401", "R\ufffe401"),
+        ("2026-01-05", "2026<x/>-01-05"),
+        ("<Dt>2026-01-05</Dt>", "2026-01-05"),
+    ],
+)
+def test_what_is_not_plain_in_one_entry_is_read_or_refused_as_ever(before, after):
+    data = LARGE.replace(entry(401).encode(), entry(401).replace(before, after).encode())
+    assert data != LARGE
+    assert_read_alike(data)
+
+
 @pytest.mark.random
 @given(CHANGES)
 def test_a_large_file_with_changed_bytes_is_read_or_refused_as_ever(changes):
+    assert taken(LARGE, zone_of(Hints()))  # what is changed would be read as columns
     data = LARGE
     for start, length, piece in changes:
         data = data[:start] + piece + data[start + length :]
