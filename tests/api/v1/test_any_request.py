@@ -12,7 +12,11 @@ from recon.models import Event, LedgerEntry, Match, OpenItem, StatementLine
 from recon.usecases.transactions import transaction_id
 from recon.wsgi import application
 
-pytestmark = pytest.mark.usefixtures("open_connection")
+pytestmark = [
+    pytest.mark.usefixtures("open_connection"),
+    # Servers close a response that is a file; schemathesis leaves that to the garbage collector.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 SCHEMA = schemathesis.openapi.from_dict(document())
 SCHEMA.app = application
