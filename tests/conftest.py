@@ -15,7 +15,7 @@ from django.test import Client
 REPEATABLE = hypothesis.settings(deadline=None, derandomize=True, database=None)
 hypothesis.settings.register_profile("everyday", REPEATABLE, max_examples=10)
 hypothesis.settings.register_profile(
-    "thorough", REPEATABLE, max_examples=200, suppress_health_check=list(hypothesis.HealthCheck)
+    "thorough", REPEATABLE, max_examples=100, suppress_health_check=list(hypothesis.HealthCheck)
 )
 hypothesis.settings.load_profile(os.environ.get("TIEOUT_HYPOTHESIS", "everyday"))
 

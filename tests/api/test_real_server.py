@@ -15,7 +15,7 @@ from tests.sites import ROOT, served
 CLIENT = "@blnkfinance/blnk-typescript"
 CLIENT_VERSION = "1.3.0"
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.server, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +134,6 @@ def test_a_run_survives_a_kill_between_work_and_answer(site):
     assert site.send("POST", "/reconciliation/start-instant", body, **key) == (200, answer)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("place", ["before the answer is kept", "before the answer is sent"])
 def test_an_entry_is_made_once_wherever_the_process_is_killed(site, place):
     entry, key = {"reference": place, "amount": 10, "currency": "USD"}, {"Idempotency-Key": place}

@@ -17,7 +17,7 @@ import psycopg
 import pytest
 from django.conf import settings
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.server, pytest.mark.slow]
 
 ROWS = 20_000
 MATCHED = 18_000
