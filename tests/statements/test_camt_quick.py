@@ -137,7 +137,7 @@ def test_a_large_file_with_changed_bytes_is_read_or_refused_as_ever(changes):
     data = LARGE
     for start, length, piece in changes:
         data = data[:start] + piece + data[start + length :]
-    outcomes = []
+    outcomes: list[Reading | None] = []
     for hints in (Hints(), CAREFULLY):
         try:
             outcomes.append(read(data, "a.xml", hints))

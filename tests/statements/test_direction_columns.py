@@ -9,6 +9,7 @@ import pytest
 from openpyxl import Workbook
 
 from recon.statements import read
+from recon.statements.mapping import Mapping
 from recon.statements.model import Hints, Reading
 
 LEDGER = ["id", "amount", "date", "description", "currency"]
@@ -40,6 +41,15 @@ def with_column(name: str, marks: tuple[str, str]) -> list[list[str]]:
     return [[*LEDGER, name], *rows]
 
 
+def read_ledger(file: tuple[bytes, str]) -> Reading:
+    return read(*file, Hints(side="ledger"))
+
+
+def mapping_of(reading: Reading) -> Mapping:
+    assert reading.mapping is not None
+    return reading.mapping
+
+
 def units(reading: Reading) -> list[int]:
     return reading.lines["units"].to_pylist()
 
@@ -47,37 +57,37 @@ def units(reading: Reading) -> list[int]:
 @pytest.mark.parametrize("written", [as_csv, as_json, as_xlsx])
 @pytest.mark.parametrize("marks", MARKS)
 def test_references_that_look_like_marks_do_not_turn_amounts_round(marks, written):
-    reading = read(*written(with_column("reference", marks)), Hints(side="ledger"))
+    reading = read_ledger(written(with_column("reference", marks)))
     assert units(reading) == [150, 250, 350, 450]
     shown = [None if mark == "-" else mark for mark in marks]
     assert reading.lines["reference"].to_pylist() == [shown[1], shown[0]] * 2
-    assert (reading.errors, reading.mapping.column("sign"), reading.mapping.sign) == ((), None, "as_given")
+    assert (reading.errors, mapping_of(reading).column("sign"), mapping_of(reading).sign) == ((), None, "as_given")
 
 
 @pytest.mark.parametrize(
     "name", ["description 2", "payee", "Account type", "Card type", "Customer type", "category", "status", "order id"]
 )
 def test_a_header_that_means_something_else_is_no_direction(name):
-    reading = read(*as_csv(with_column(name, ("D", "C"))), Hints(side="ledger"))
+    reading = read_ledger(as_csv(with_column(name, ("D", "C"))))
     assert units(reading) == [150, 250, 350, 450]
-    assert reading.mapping.sign == "as_given"
+    assert mapping_of(reading).sign == "as_given"
 
 
 @pytest.mark.parametrize("name", ["Direction", "D/C", "Debit/Credit", "Type", "Type (Dr/Cr)", "Tran type"])
 def test_a_header_that_says_direction_decides_without_a_question(name):
     """In the books of an asset account a credit is money out."""
-    reading = read(*as_csv(with_column(name, ("D", "C"))), Hints(side="ledger"))
+    reading = read_ledger(as_csv(with_column(name, ("D", "C"))))
     assert units(reading) == [-150, 250, -350, 450]
-    assert (reading.questions, reading.mapping.column("sign")) == ((), name)
+    assert (reading.questions, mapping_of(reading).column("sign")) == ((), name)
 
 
 @pytest.mark.parametrize(("name", "marks"), [("Flag", ("D", "C")), ("xyz", ("A", "B")), ("Type", ("A", "B"))])
 def test_marks_alone_are_taken_for_a_direction_and_asked_about(name, marks):
-    reading = read(*as_csv(with_column(name, marks)), Hints(side="ledger"))
+    reading = read_ledger(as_csv(with_column(name, marks)))
     [question] = reading.questions
     assert (question.about, question.suggested) == ("sign", "column")
     assert repr(name) in question.text
-    assert (reading.mapping.sign, reading.mapping.column("sign")) == ("column", name)
+    assert (mapping_of(reading).sign, mapping_of(reading).column("sign")) == ("column", name)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +95,7 @@ def test_marks_alone_are_taken_for_a_direction_and_asked_about(name, marks):
 )
 def test_the_answer_is_kept_in_the_mapping(answer, expected):
     data, name = as_csv(with_column("Flag", ("D", "C")))
-    used = read(data, name, Hints(side="ledger")).mapping
+    used = mapping_of(read_ledger((data, name)))
     again = read(data, name, Hints(side="ledger", mapping=used.from_dict({**used.to_dict(), "sign": answer})))
     assert (units(again), again.questions) == (expected, ())
 
@@ -105,7 +115,7 @@ def test_a_running_balance_proves_what_marks_mean():
 
 
 def test_a_type_of_debit_and_credit_under_another_header_is_asked_about_but_decides_nothing():
-    reading = read(*as_csv(with_column("category", ("Debit", "Credit"))), Hints(side="ledger"))
+    reading = read_ledger(as_csv(with_column("category", ("Debit", "Credit"))))
     assert units(reading) == [150, 250, 350, 450]
     [question] = reading.questions
     assert (question.about, question.suggested) == ("sign", "as_given")
