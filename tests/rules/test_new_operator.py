@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+
+import jsonschema
 import pytest
 from django.urls import reverse
 
@@ -11,6 +14,7 @@ from rules.criteria.ideas import Seen, ideas
 from rules.criteria.operators import Blocking
 from rules.criteria.schema import criterion_schema
 from rules.drafts import draft_of
+from rules.gallery import GALLERY
 from tests.cast import make_account, make_entries, make_statement, row
 from tests.rules.posting import posted
 
@@ -87,16 +91,32 @@ def test_a_new_operator_is_among_what_a_suggestion_tries(new_operators):
     assert "opposite" in {each.operator.name for each in ideas(Seen())}
 
 
-def test_a_new_operator_is_in_the_schema_with_its_inputs(new_operators):
+@pytest.mark.parametrize("path", ["/api/v1/schema/", "/openapi.json"])
+def test_a_new_operator_is_in_the_documents_that_are_served_with_its_inputs(client, new_operators, path):
+    served = client.get(path).json()["components"]["schemas"]["Criterion"]
+    assert served == json.loads(json.dumps(criterion_schema()))
     variants = {
         (each["properties"]["field"]["const"], each["properties"]["operator"]["enum"][0]): each
-        for each in criterion_schema()["oneOf"]
+        for each in served["oneOf"]
     }
+    assert variants["amount", "opposite"]["description"] == "The two amounts add up to zero."
     assert set(variants["amount", "opposite"]["properties"]) == {"field", "operator"}
     assert set(variants["reference", "same_length"]["properties"]) == {
         *("field", "operator", "value", "loose", "ledger_field", "applies_to")
     }
     assert ("date", "opposite") not in variants
+
+
+def test_the_page_of_documentation_reads_that_document(client):
+    assert 'data-schema="/api/v1/schema/"' in client.get("/api/v1/docs/").content.decode()
+
+
+def test_rules_are_refused_and_taken_as_the_schema_says(client, new_operators):
+    schema = {"$defs": {"Criterion": criterion_schema()}, "$ref": "#/$defs/Criterion"}
+    for criterion in (OPPOSITE, AS_LONG, *(each for example in GALLERY.values() for each in example.body["criteria"])):
+        jsonschema.validate(criterion, schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**OPPOSITE, "loose": True}, schema)
 
 
 def test_a_new_operator_is_saved_and_matched(client, new_operators):

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_safe
 
 from recon.models import Strategy
 from recon.usecases.transactions import STATUSES
-from rules.criteria import FIELDS, operator_names
+from rules.criteria.schema import criterion_schema
 
 Schema = dict[str, Any]
 
@@ -42,14 +42,6 @@ def an_id(start: str) -> Schema:
     return {"type": "string", "pattern": f"^{start}_", "examples": [f"{start}_0cd4a87d-544c-4b7e-9232-f36e79631c32"]}
 
 
-CRITERION: Final = an_object(
-    ["field", "operator"],
-    field={"enum": list(FIELDS)},
-    operator={"enum": sorted({name for field in FIELDS.values() for name in operator_names(field)})},
-    value=TEXT,
-    pattern=TEXT,
-    allowable_drift={"type": "number", "minimum": 0},
-)
 RULE_GIVEN: Final = an_object(
     ["name", "criteria"], name=TEXT, description=TEXT, criteria=a_list(named("Criterion"), minItems=1)
 )
@@ -84,7 +76,6 @@ SCHEMAS: Final[dict[str, Schema]] = {
             ["code", "message"], code={"type": "string", "pattern": "^[A-Z]+_[A-Z_]+$"}, message=TEXT
         ),
     ),
-    "Criterion": CRITERION,
     "RuleGiven": RULE_GIVEN,
     "Rule": an_object(
         ["rule_id", "name", "criteria", "created_at", "updated_at"],
@@ -218,14 +209,14 @@ def upload_operation() -> Schema:
 
 
 def document() -> Schema:
-    """The whole document."""
+    """The whole document; what a criterion is, is asked of the operators there are."""
     rules, recon = "/reconciliation/matching-rules", "/reconciliation"
     return {
         "openapi": "3.1.0",
         "info": {"title": "Tieout: Blnk's reconciliation routes", "version": "1"},
         "security": [{"blnkKey": []}, {"bearerKey": []}],
         "components": {
-            "schemas": SCHEMAS,
+            "schemas": SCHEMAS | {"Criterion": criterion_schema()},
             "securitySchemes": {
                 "blnkKey": {"type": "apiKey", "in": "header", "name": "X-Blnk-Key"},
                 "bearerKey": {"type": "http", "scheme": "bearer"},

@@ -11,7 +11,7 @@ from recon.api.problems import Fault, Problem
 from recon.api.v1.fields import AmountField, PlainField, Shape, as_text
 from recon.api.v1.paging import Paged
 from recon.api.v1.rows import CurrencyField
-from recon.api.v1.rules import BODY_EXAMPLE
+from recon.api.v1.rules import BODY_EXAMPLE, RuleBodyField
 from recon.api.v1.spec import Call, operation
 from recon.engine import Cancelled
 from recon.models import Account, Match, MatchingRun, Statement
@@ -32,7 +32,7 @@ TAG = "Rules"
 class RuleChoiceInput(Shape):
     """A rule as it is being written, or a saved one."""
 
-    rule = PlainField(required=False, help_text="A rule's body, as `create_rule` takes it.")
+    rule = RuleBodyField(required=False, help_text="A rule's body, as `create_rule` takes it.")
     rule_id = serializers.CharField(max_length=64, required=False, help_text="Id of a saved rule.")
 
     example: dict[str, Any] = {"rule": BODY_EXAMPLE}

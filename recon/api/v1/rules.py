@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db import transaction
 from django.http import HttpResponse
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from recon.api.problems import Problem
@@ -14,7 +15,7 @@ from recon.api.v1.paging import Paged, number
 from recon.api.v1.spec import Call, found, operation
 from rules import authoring, lists
 from rules.bodies import read_body
-from rules.criteria import DIFFERENCE_TYPES, GROUP_DATES, ON_AMBIGUITY
+from rules.criteria import DIFFERENCE_TYPES, GROUP_DATES, MAX_CRITERIA, ON_AMBIGUITY
 from rules.differences import changes, sentences
 from rules.gallery import GALLERY
 from rules.models import MatchingRule, RuleStatus, RuleVersion
@@ -29,6 +30,16 @@ BODY_EXAMPLE: dict[str, Any] = {
         {"field": "amount", "operator": "eq", "allowable_drift": 0.01},
     ],
 }
+
+
+@extend_schema_field({"$ref": "#/components/schemas/Criterion"})
+class CriterionField(PlainField):
+    """What a criterion may say is for the operators to know: their schema is in the document, their parser decides."""
+
+
+@extend_schema_field({"$ref": "#/components/schemas/RuleInput"})
+class RuleBodyField(PlainField):
+    """A rule's body, as `create_rule` takes it."""
 
 
 class RuleShape(Shape):
@@ -70,7 +81,7 @@ class RuleInput(Shape):
 
     name = serializers.CharField(max_length=200)
     description = serializers.CharField(required=False, allow_blank=True)
-    criteria = serializers.ListField(child=PlainField(), min_length=1, max_length=100)
+    criteria = serializers.ListField(child=CriterionField(), min_length=1, max_length=MAX_CRITERIA)
     on_ambiguity = serializers.ChoiceField(list(ON_AMBIGUITY), required=False)
     max_difference = AnyField(required=False, help_text="Above it a match is suggested, not confirmed.")
     difference_type = serializers.ChoiceField(DIFFERENCE_TYPES, required=False, help_text="What differences are.")
@@ -155,7 +166,7 @@ class RemovedShape(Shape):
 class RulesInput(Shape):
     """Rules from elsewhere."""
 
-    rules = serializers.ListField(child=PlainField(), min_length=1, max_length=1000)
+    rules = serializers.ListField(child=RuleBodyField(), min_length=1, max_length=1000)
 
     example = {"rules": [BODY_EXAMPLE]}
 

@@ -14,8 +14,10 @@ from django.views.decorators.http import require_safe
 from drf_spectacular.generators import SchemaGenerator
 
 from recon.api.problems import BASE, CONTENT_TYPE, KINDS, Problem, body
+from rules.criteria.schema import criterion_schema
 
 PREFIX: Final = "/api/v1/"
+CRITERION: Final = "Criterion"
 
 DESCRIPTION: Final = """\
 Everything the pages of Tieout can do. `docs/api.md` is the guide.
@@ -79,9 +81,16 @@ def problem_kind(request: HttpRequest, kind: str) -> JsonResponse:
     return JsonResponse({"type": BASE + kind, "status": status, "title": title, "meaning": meaning})
 
 
-@lru_cache(maxsize=1)
 def document() -> dict[str, Any]:
-    """The OpenAPI document. Made once: routes do not change while a process runs."""
+    """The OpenAPI document; what a criterion is, is asked of the operators there are."""
+    made = of_routes()
+    schemas = made["components"]["schemas"] | {CRITERION: criterion_schema()}
+    return made | {"components": made["components"] | {"schemas": schemas}}
+
+
+@lru_cache(maxsize=1)
+def of_routes() -> dict[str, Any]:
+    """The document as the routes have it, made once: they do not change while a process runs."""
     generator: Any = SchemaGenerator  # its functions are not annotated
     made: dict[str, Any] = generator().get_schema(request=None, public=True)
     return made
@@ -95,6 +104,7 @@ def only_ours(endpoints: list[Any]) -> list[Any]:
 def finished(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
     """drf-spectacular's postprocessing: what its inspection of serializers cannot know."""
     schemas = result["components"]["schemas"]
+    schemas[CRITERION] = {}  # `document` fills it in
     result["info"]["description"] = DESCRIPTION
     result["tags"] = [{"name": name, "description": words} for name, words in TAGS]
     result["security"] = [{name: []} for name in result["components"]["securitySchemes"]]
