@@ -28,6 +28,7 @@ from recon.models import (
     LedgerEntry,
     LedgerImport,
     LoadState,
+    Match,
     RowPart,
     Side,
     Statement,
@@ -170,13 +171,16 @@ def open_rows(
     return pa.concat_tables([table, split.join(parts, "id", join_type="inner").select(table.column_names)])
 
 
-def claimed_values(account: Account, side: Side, rows: QuerySet[Any], columns: Sequence[str]) -> pa.Table:
-    """What those of `rows` have in `columns` of which a confirmed match of the account has claimed any part.
+def claimed_values(
+    account: Account, side: Side, rows: QuerySet[Any], columns: Sequence[str], *, but_in: QuerySet[Match]
+) -> pa.Table:
+    """What those of `rows` have in `columns` of which a confirmed match, none of `but_in`, has claimed any part.
 
     Each combination once. Columns are those of `open_rows`, ``units`` among them; those of rows that were split are
     the whole row's.
     """
-    taken = rows.filter(Exists(Claim.objects.filter(account_id=account.pk, side=side, row_id=OuterRef("pk"))))
+    claims = Claim.objects.filter(account_id=account.pk, side=side, row_id=OuterRef("pk"))
+    taken = rows.filter(Exists(claims.filter(~Exists(but_in.filter(pk=OuterRef("match_id"))))))
     signed = taken.order_by().annotate(signed=signed_units(account, side))
     read = signed.values_list(*("signed" if name == "units" else name for name in columns)).distinct()
     sql, params = read.query.sql_with_params()

@@ -11,20 +11,17 @@ from django.db.models import QuerySet
 
 from recon.engine.sides import grouped_sides
 from recon.models import IdBlock, LedgerEntry, MatchingRun, Side, Statement, StatementLine, Strategy
-from recon.usecases.accounts import ROW_COLUMNS, claimed_values, entries_in_scope, lines_in_scope, open_rows
+from recon.usecases.accounts import ROW_COLUMNS, entries_in_scope, lines_in_scope, open_rows
 from recon.usecases.alongside import alongside
 from recon.usecases.bulk import Progress
-from recon.usecases.engine_options import grouping_fields, rules_of
+from recon.usecases.engine_options import rules_of
+from recon.usecases.errors import Refused
+from recon.usecases.group_members import claimed_members, last_event, taken_back_since
 from recon.usecases.pushdown import choose_entries, everything, may_be_narrowed
 from rules.criteria.scope import Side as EngineSide
 
-GROUPING_COLUMNS: Final = {
-    "id": ("external_id",),
-    "transaction_id": ("external_id",),
-    "date": ("booking_date", "booked_at"),
-    "amount": ("units", "scale"),
-}
-"""The columns behind grouping criteria that are not columns themselves."""
+READINGS = 5
+"""How often groups are read again because a match was undone meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +40,18 @@ def read_input(run: MatchingRun, progress: Progress) -> RunInput:
 
     `progress` hears of the rows of both, and may raise to stop.
     """
+    if not (grouped_sides(run.strategy) and run.grouping):
+        return _read_once(run, progress)
+    for _ in range(READINGS):
+        since = last_event(run.account)
+        rows = _read_once(run, progress)
+        # What was claimed when open rows were read, and no more when claimed ones were, is missing from its group.
+        if not taken_back_since(run.account, since):
+            return rows
+    raise Refused(f"Matches were undone {READINGS} times while this run read its rows; start it again.")
+
+
+def _read_once(run: MatchingRun, progress: Progress) -> RunInput:
     done: dict[Side, int] = {}
 
     def heard(side: Side, rows: int) -> None:
@@ -62,21 +71,19 @@ def read_input(run: MatchingRun, progress: Progress) -> RunInput:
         )
     read = {"how": choice.how, "lines": statement.num_rows, "entries": ledger.num_rows, **choice.estimate}
     # Only now: what is claimed meanwhile is then found in both, not in neither.
-    return RunInput(statement, ledger, next_entry, read, claimed_members(run, lines, in_scope))
+    return RunInput(statement, ledger, next_entry, read, _claimed(run, lines, in_scope))
 
 
-def claimed_members(
+def _claimed(
     run: MatchingRun, lines: QuerySet[StatementLine], entries: QuerySet[LedgerEntry]
 ) -> dict[EngineSide, pa.Table]:
-    """By grouped side, the grouping columns of rows in scope that are claimed: what is left of a group is none."""
-    names = grouping_fields(run.grouping)
+    """By grouped side what open rows must not be the rest of (`claimed_members`)."""
     found: dict[EngineSide, pa.Table] = {}
-    for side in grouped_sides(run.strategy) if names else ():
-        columns = sorted({column for name in names for column in GROUPING_COLUMNS.get(name, (name,))})
+    for side in grouped_sides(run.strategy) if run.grouping else ():
         if side == "statement":
-            found[side] = claimed_values(run.account, Side.STATEMENT, lines, columns)
+            found[side] = claimed_members(run, Side.STATEMENT, lines)
         else:
-            found[side] = _with_transaction_id(claimed_values(run.account, Side.LEDGER, entries, columns))
+            found[side] = _with_transaction_id(claimed_members(run, Side.LEDGER, entries))
     return found
 
 

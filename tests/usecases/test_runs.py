@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 from django_tasks_db.models import DBTaskResult
 
@@ -12,6 +14,7 @@ from recon.models import (
     ItemState,
     Match,
     MatchDifference,
+    MatchingRun,
     MatchRow,
     MatchState,
     OpenItem,
@@ -22,7 +25,9 @@ from recon.models import (
 )
 from recon.usecases import runs
 from recon.usecases.errors import Refused
+from recon.usecases.run_input import read_input
 from recon.usecases.runs import start_reversal, start_run
+from recon.usecases.undo import unmatch
 from tests.cast import (
     SAME_AMOUNT,
     SAME_REFERENCE,
@@ -143,6 +148,66 @@ def test_what_an_earlier_run_left_of_a_group_of_lines_does_not_match(by, account
     assert (run.state, run.lines_matched, run.matches_suggested) == (RunState.COMPLETED, 0, 0)
     left = UnmatchedItem.objects.filter(run_number=run.number, side=Side.STATEMENT)
     assert list(left.values_list("reason", flat=True)) == ["group_partly_claimed"] * 2
+
+
+MONTHLY = {"strategy": "one_to_many", "with_open_lines": True}
+
+
+@pytest.mark.parametrize("later", ["reference", "reference, currency"])
+def test_entries_that_came_after_their_group_was_settled_whole_are_a_group_of_their_own(by, account, exact, later):
+    make_entries(account, [row(n, text, "2026-01-31", "RENT-7") for n, text in enumerate(("60.00", "40.00"))])
+    january = make_statement(account, [row(1, "100.00", "2026-01-31", "RENT-7")])
+    assert reconcile(by, account, january, exact, grouping="reference", **MONTHLY).lines_matched == 1
+    make_entries(account, [row(n, text, "2026-02-28", "RENT-7") for n, text in enumerate(("60.00", "45.00"), 2)])
+    february = make_statement(account, [row(2, "105.00", "2026-02-28", "RENT-7")])
+    run = reconcile(by, account, february, exact, grouping=later, **MONTHLY)
+    assert (run.lines_matched, run.entries_matched) == (1, 2)
+
+
+def test_lines_that_came_after_their_group_was_settled_whole_are_a_group_of_their_own(by, account, exact):
+    monthly = {"strategy": "many_to_one", "grouping": "reference", "with_open_lines": True}
+    for month, texts in enumerate((("60.00", "40.00"), ("60.00", "45.00")), 1):
+        make_entries(account, [row(month, str(sum(map(Decimal, texts))), f"2026-0{month}-28", "RENT-7")])
+        rows = [row(f"{month}{n}", text, f"2026-0{month}-28", "RENT-7") for n, text in enumerate(texts)]
+        assert reconcile(by, account, make_statement(account, rows), exact, **monthly).lines_matched == 2
+
+
+@pytest.mark.parametrize(
+    ("strategy", "grouping"),
+    [
+        ("one_to_one", ""),  # a member was taken alone
+        ("one_to_many", ""),  # a sum was found: nobody says that it is the whole group
+        ("one_to_many", "reference, source"),  # what shares the source as well is a part of what shares the reference
+    ],
+)
+def test_entries_that_came_after_a_part_of_their_group_was_taken_are_no_group(by, account, exact, strategy, grouping):
+    make_entries(account, [row(1, "100.00", reference="RENT-7", source="till")])
+    first = make_statement(account, [row(1, "100.00", reference="RENT-7")])
+    assert reconcile(by, account, first, exact, strategy=strategy, grouping=grouping).lines_matched == 1
+    make_entries(
+        account, [row(n, text, reference="RENT-7", source="till") for n, text in ((2, "60.00"), (3, "45.00"))]
+    )
+    second = make_statement(account, [row(2, "105.00", reference="RENT-7")])
+    run = reconcile(by, account, second, exact, grouping="reference", **MONTHLY)
+    assert (run.lines_matched, run.matches_suggested) == (0, 0)
+
+
+@pytest.mark.django_db(transaction=True)  # inside a transaction PostgreSQL's rows come all at once, and nobody hears
+def test_a_member_whose_match_is_undone_while_the_run_reads_is_not_missing_from_its_group(by, account, exact):
+    make_entries(account, [row(n, text, reference="A-1") for n, text in enumerate(("60.00", "40.00"))])
+    reconcile(by, account, make_statement(account, [row(1, "40.00", reference="A-1")]), exact)
+    taken = Match.objects.get(state=MatchState.CONFIRMED)
+    waiting = make_statement(account, [row(2, "60.00", reference="A-1")])
+    run = MatchingRun(account=account, statement=waiting, strategy="one_to_many", grouping="reference", number=99)
+    asked: list[int] = []
+
+    def undone_once_all_is_read(rows):
+        if rows == 2 and not asked:
+            asked.append(rows)
+            unmatch(by, taken)
+
+    read = read_input(run, undone_once_all_is_read)
+    assert (read.ledger.num_rows, read.claimed["ledger"].num_rows) == (2, 0)
 
 
 @pytest.mark.parametrize(("strategy", "grouping"), [("many_to_one", "amount"), ("many_to_one", "id")])
