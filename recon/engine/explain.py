@@ -70,7 +70,7 @@ class PlanEstimate:
 
 def explain_plan(rules: Sequence[Rule], statement: pa.Table, ledger: pa.Table, options: Options) -> list[PlanEstimate]:
     """Estimate every rule on all rows without running any; amount tolerances count as if amounts had to be equal."""
-    with opened(options) as session:
+    with opened(options, statement.num_rows + ledger.num_rows) as session:
         sides = load(session, rules, statement, ledger, options)
         estimates = []
         for index, rule in enumerate(rules):
@@ -89,7 +89,7 @@ def explain_pairs(
     rules: Sequence[Rule], statement: pa.Table, ledger: pa.Table, pairs: Sequence[Pair], options: Options
 ) -> list[Explanation]:
     """Every rule's verdicts on every pair. The tables need hold no other rows than those of the pairs."""
-    with opened(options) as session:
+    with opened(options, statement.num_rows + ledger.num_rows) as session:
         sides = load(session, rules, statement, ledger, options)
         _name_pairs(session, sides, pairs)
         shown = _Shown(session, sides, pairs)

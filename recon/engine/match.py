@@ -40,7 +40,7 @@ def match(rules: Sequence[Rule], statement: pa.Table, ledger: pa.Table, options:
 
 def _match_sides(rules: Sequence[Rule], statement: pa.Table, ledger: pa.Table, options: Options) -> Outcome:
     started = time.perf_counter()
-    with opened(options) as session:
+    with opened(options, statement.num_rows + ledger.num_rows) as session:
         session.report("Loading rows")
         sides = load(session, rules, statement, ledger, options)
         searched = bool(grouped_sides(options.strategy)) and not options.grouping

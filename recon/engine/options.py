@@ -79,7 +79,8 @@ class Options:
     ("4GB"). ``claimed``: by side the grouping columns of rows that earlier matches have taken; open rows with the same
     values are the rest of a group, and no group. ``sum_pool``, ``sum_size``: without a grouping key, sums of at most
     ``sum_size`` out of at most ``sum_pool`` rows are sought. ``reasons``: whether what is left open is told why;
-    without, a run that only counts matches is faster. ``cancelled`` is called from a watching thread, about four times
+    without, a run that only counts matches is faster. ``told``: the sides whose open rows the outcome lists at all.
+    ``cancelled`` is called from a watching thread, about four times
     a second.
     """
 
@@ -97,5 +98,6 @@ class Options:
     sum_pool: int = 20
     sum_size: int = 5
     reasons: bool = True
+    told: tuple[Side, ...] = ("statement", "ledger")
     cancelled: Callable[[], bool] = _never
     progress: Callable[[Progress], None] = _unheard

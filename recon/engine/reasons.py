@@ -41,7 +41,9 @@ class Leftovers:
 
 
 def unmatched_table(session: Session, sides: Sides, rules: Sequence[Rule], kept: Standing) -> pa.Table:
-    """All rows of both sides that are in no match, each with its reason and the nearest miss."""
+    """All rows of the sides to be told that are in no match, each with its reason and the nearest miss."""
+    if not any(_has_open_rows(session, sides, side, kept) for side in session.options.told):
+        return UNMATCHED.empty_table()
     session.run(
         "CREATE TABLE near (side TINYINT, u INTEGER, rank INTEGER, reason VARCHAR, rule INTEGER, criterion INTEGER,"
         " other_side TINYINT, other INTEGER)"
@@ -50,13 +52,19 @@ def unmatched_table(session: Session, sides: Sides, rules: Sequence[Rule], kept:
     searched = bool(grouped_sides(session.options.strategy)) and not session.options.grouping
     for index, rule in enumerate(() if searched else rules):
         leftovers = _leftovers(session, sides, rule)
-        if any(session.count(table) for table in leftovers.open):
+        if any(session.count(leftovers.open[SIDES.index(side)]) for side in session.options.told):
             _near_misses(session, sides, index, rule, leftovers)
             _claimed_by_another(session, sides, index, rule, leftovers)
         session.drop(*leftovers.open)
     _duplicates(session)
     _partly_claimed(session)
     return _told(session, sides, kept)
+
+
+def _has_open_rows(session: Session, sides: Sides, side: Side, kept: Standing) -> bool:
+    """False only if every row of the side is in a match; of groups that is not known without looking."""
+    matched = len(kept.line if side == "statement" else kept.entry)
+    return side in grouped_sides(session.options.strategy) or matched < sides.rows[side].num_rows
 
 
 def _leftovers(session: Session, sides: Sides, rule: Rule) -> Leftovers:
@@ -96,8 +104,8 @@ def _claimed_by_another(session: Session, sides: Sides, index: int, rule: Rule, 
     group = any(units.grouped for units in left.units)
     reason = "group_already_settled" if group else "claimed_by_another"
     everything = [units.table for units in left.units]
-    for tables in ((left.open[0], everything[1]), (everything[0], left.open[1])):
-        if all(session.count(table) for table in tables):
+    for side, tables in zip(SIDES, ((left.open[0], everything[1]), (everything[0], left.open[1])), strict=True):
+        if side in session.options.told and all(session.count(table) for table in tables):
             _note(session, sides, index, plan, left, tables, reason, _CLAIMED)
 
 
@@ -132,7 +140,7 @@ def _note(
     if criterion is None and limit is not None and base in (_AMBIGUOUS, _CLAIMED):
         code = f"CASE WHEN p.gap > {limit} THEN 'difference_over_limit' ELSE {code} END"
     for side, row, other in ((0, "s", "l"), (1, "l", "s")):
-        if tables[side] == left.units[side].table:
+        if tables[side] == left.units[side].table or SIDES[side] not in session.options.told:
             continue
         session.run(
             f"""INSERT INTO near SELECT {side}, p.{row}, {max(rank, base)}, {code}, {index},
@@ -199,12 +207,16 @@ def _told(session: Session, sides: Sides, kept: Standing) -> pa.Table:
                 'other': other}, (rank, coalesce(rule, 0), coalesce(criterion, 0), coalesce(other, 0))) AS best
            FROM near GROUP BY side, u"""
     )
-    parts = []
+    parts = [UNMATCHED.empty_table()]
     for number, (side, own) in enumerate(zip(SIDES, (kept.line, kept.entry), strict=True)):
+        if side not in session.options.told:
+            continue
         unit = _units_of_rows(session, sides, side)
         taken = np.zeros(len(unit) + 1, np.bool_)
         taken[own] = True
         rows = np.flatnonzero(~taken[unit]).astype(np.int32)
+        if not len(rows):
+            continue
         of_side = noted.filter(pc.equal(noted["side"], number))
         parts.append(_reasons_of(session, sides, number, rows, unit[rows], of_side))
     return pa.concat_tables(parts)

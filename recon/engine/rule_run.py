@@ -31,6 +31,9 @@ from recon.engine.units import Units, with_every_text
 _DENSE = 8
 """Candidates per row above which a narrower search pays for its preparation."""
 
+_FEW_PAIRS = 50_000
+"""Pairs that are compared sooner than their number is estimated."""
+
 
 @dataclass
 class Work:
@@ -53,7 +56,12 @@ def run_rule(work: Work) -> None:
     left_rows, right_rows = session.count(work.left), session.count(work.right)
     if not left_rows or not right_rows:
         return
-    join, estimated = _narrowed(work, plain_join(plan, *_sources(work, work.left, work.right)))
+    join = plain_join(plan, *_sources(work, work.left, work.right))
+    if left_rows * right_rows <= _FEW_PAIRS:
+        work.estimated = left_rows * right_rows
+        _settle(work, [join], "all differences")
+        return
+    join, estimated = _narrowed(work, join)
     dense = estimated > _DENSE * (left_rows + right_rows)
     if dense and plan.amount is not None and not plan.exact_amount and not plan.texts:
         _run_bands(work)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import replace
+from itertools import count
+from typing import Any, Final
 
 import duckdb
 import pyarrow as pa
@@ -14,6 +16,12 @@ from rapidfuzz.distance import Levenshtein
 from recon.engine.options import Cancelled, Options, Progress
 
 _CANCEL_SECONDS = 0.25
+_FEW: Final = 50_000
+"""Rows up to which one thread is quick enough."""
+
+_shared: list[duckdb.DuckDBPyConnection] = []  # the engine of small runs, made by the first
+_shared_lock = threading.Lock()
+_shared_names = count()
 
 
 class Session:
@@ -24,6 +32,7 @@ class Session:
         self.options = options
         self.stopped = threading.Event()
         self._names = 0
+        self._made: set[str] = set()  # names of tables and views; asking the database takes milliseconds
 
     def check(self) -> None:
         """Raise Cancelled if the run has been cancelled: for loops outside of the database."""
@@ -34,9 +43,19 @@ class Session:
         """Execute one statement."""
         self.check()
         try:
-            return self.connection.execute(sql)
+            done = self.connection.execute(sql)
         except duckdb.InterruptException as error:
             raise Cancelled from error
+        self._note(sql)
+        return done
+
+    def _note(self, sql: str) -> None:
+        """Keep the name of a table or view that was made or dropped."""
+        verb, _, *rest = sql.split(None, 5)
+        if verb == "CREATE":
+            self._made.add(rest[0])
+        elif verb == "DROP":
+            self._made.discard(rest[-1])
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """All rows of a query, for small results."""
@@ -81,8 +100,7 @@ class Session:
 
     def exists(self, table: str) -> bool:
         """Whether a table or view of this name has been made."""
-        found = f"SELECT 1 FROM information_schema.tables WHERE table_name = '{table}'"
-        return bool(self.rows(found))
+        return table in self._made
 
     def drop(self, *tables: str) -> None:
         """Give the memory of tables back."""
@@ -118,11 +136,11 @@ class Session:
 
 
 @contextmanager
-def opened(options: Options) -> Iterator[Session]:
-    """A session whose connection is interrupted within half a second once `Options.cancelled` says so."""
-    with duckdb.connect(":memory:", config=_config(options)) as connection:
+def opened(options: Options, rows: int) -> Iterator[Session]:
+    """A session for so many rows, which is interrupted within half a second once `Options.cancelled` says so."""
+    with _shared_connection(options) if rows <= _FEW else _own_connection(options) as connection:
         session = Session(connection, options)
-        _add_letter_distance(connection)
+        connection.execute(_LETTER_DISTANCE)
         done = threading.Event()
         watcher = threading.Thread(target=_watch, args=(session, done), name="cancel-watcher", daemon=True)
         watcher.start()
@@ -131,6 +149,30 @@ def opened(options: Options) -> Iterator[Session]:
         finally:
             done.set()
             watcher.join()
+
+
+@contextmanager
+def _own_connection(options: Options) -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect(":memory:", config=_config(options)) as connection:
+        _add_unicode_distance(connection)
+        yield connection
+
+
+@contextmanager
+def _shared_connection(options: Options) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A catalog of its own in the engine that small runs share: a new engine takes longer than such a run."""
+    with _shared_lock:
+        if not _shared:
+            _shared.append(duckdb.connect(":memory:", config=_config(replace(options, threads=1))))
+            _add_unicode_distance(_shared[0])
+        connection = _shared[0].cursor()
+        own = f"run_{next(_shared_names)}"
+    with connection:
+        connection.execute(f"ATTACH ':memory:' AS {own}; USE {own}")
+        try:
+            yield connection
+        finally:
+            connection.execute(f"USE memory; DETACH {own}")
 
 
 def _config(options: Options) -> dict[str, Any]:
@@ -152,13 +194,15 @@ def _watch(session: Session, done: threading.Event) -> None:
             session.connection.interrupt()
 
 
-def _add_letter_distance(connection: duckdb.DuckDBPyConnection) -> None:
-    # DuckDB counts bytes, the contract characters: they differ only in texts beyond ASCII, which are few.
+# DuckDB counts bytes, the contract characters: they differ only in texts beyond ASCII, which are few.
+_LETTER_DISTANCE: Final = (
+    "CREATE MACRO letter_distance(a, b) AS CASE WHEN strlen(a) = length(a) AND strlen(b) = length(b)"
+    " THEN levenshtein(a, b) ELSE unicode_distance(a, b) END"
+)
+
+
+def _add_unicode_distance(connection: duckdb.DuckDBPyConnection) -> None:
     connection.create_function("unicode_distance", _unicode_distance, ["VARCHAR", "VARCHAR"], "BIGINT")
-    connection.execute(
-        "CREATE MACRO letter_distance(a, b) AS CASE WHEN strlen(a) = length(a) AND strlen(b) = length(b)"
-        " THEN levenshtein(a, b) ELSE unicode_distance(a, b) END"
-    )
 
 
 def _unicode_distance(left: str, right: str) -> int:

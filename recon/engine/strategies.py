@@ -50,7 +50,7 @@ def two_sides(match: Match, rules: Sequence[Rule], statement: pa.Table, ledger: 
         money_out.schema.get_field_index("units"), money_out.schema.field("units"), pc.negate(money_out["units"])
     )
     own_currency = [replace(rule, cross_currency=False) for rule in rules]
-    found = match(own_currency, money_in, mirrored, replace(options, sign="as_given"))
+    found = match(own_currency, money_in, mirrored, replace(options, sign="as_given", told=("statement", "ledger")))
     return _on_one_side(found, side, rows.filter(pc.equal(rows["units"], 0)), others)
 
 

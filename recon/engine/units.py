@@ -153,5 +153,8 @@ def partly_claimed(session: Session, side: Side) -> str | None:
 
 def _text_columns(session: Session, side: Side) -> list[str]:
     known = {"u", "id", "part", "ord", "amt", "scale", "ccy", "day", "instant"}
-    columns = session.rows(f"SELECT column_name FROM duckdb_columns() WHERE table_name = '{ALIAS[side]}' ORDER BY 1")
+    columns = session.rows(
+        f"SELECT column_name FROM duckdb_columns() WHERE table_name = '{ALIAS[side]}'"
+        " AND database_name = current_database() ORDER BY 1"
+    )
     return [name for (name,) in columns if name not in known and not name.startswith("group_")]

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
-from django.db import models, transaction
+from django.db import connection, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.sql.compiler import SQLCompiler
 
@@ -112,12 +112,15 @@ def reserve_ids(model: type[models.Model], count: int) -> int:
     The reservation commits at once when called outside a transaction, so that loads running side by side do not wait
     for each other; an aborted load leaves a gap, which harms nothing.
     """
-    with transaction.atomic():
-        block, _ = IdBlock.objects.select_for_update().get_or_create(table=model._meta.db_table)
-        first = block.next_id
-        block.next_id = first + count
-        block.save(update_fields=["next_id"])
-    return first
+    with connection.cursor() as cursor:
+        cursor.execute(_RESERVE, [model._meta.db_table, 1 + count, count])
+        return int(cursor.fetchone()[0]) - count
+
+
+_RESERVE = f"""
+    INSERT INTO {IdBlock._meta.db_table} AS block ("table", next_id) VALUES (%s, %s)
+    ON CONFLICT ("table") DO UPDATE SET next_id = block.next_id + %s RETURNING next_id
+"""  # noqa: S608 - names of ours
 
 
 def one_of(field: str, choices: type[models.TextChoices], name: str) -> models.CheckConstraint:

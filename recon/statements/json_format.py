@@ -9,12 +9,23 @@ from typing import Any, Final
 from recon.statements.cells import Row
 from recon.statements.csv_encoding import decode, encoding_of, is_text
 from recon.statements.csv_format import read_table
-from recon.statements.mapping import Mapping
+from recon.statements.mapping import Mapping, Role
 from recon.statements.model import Hints, Reading, StatementError
 from recon.statements.tables import table_of
 
 NAME: Final = "json"
 _MOST_NESTED: Final = 8
+
+_PLAIN: Final[dict[str, Role]] = {
+    "id": "external_id",
+    "amount": "amount",
+    "reference": "reference",
+    "currency": "currency",
+    "description": "description",
+    "date": "booking_date",
+    "source": "source",
+}
+"""The keys of an external transaction in Blnk's API. Rows that have no others need not be looked through for roles."""
 
 
 def detects(head: bytes, name: str) -> int:
@@ -36,9 +47,14 @@ def read(data: bytes, name: str, hints: Hints) -> Reading:
     keys = tuple(dict.fromkeys(key for each in flat for key in each))
     rows = [Row(place, tuple(each.get(key, "") for key in keys)) for place, each in enumerate(flat, start=1)]
     table = table_of(rows, Row(0, keys))
-    partial = hints.mapping or Mapping()
+    partial = hints.mapping or Mapping(columns=_own_words(keys))
     reading = read_table(NAME, table, partial, hints)
     return Reading(**{**reading.__dict__, "encoding": encoding})
+
+
+def _own_words(keys: tuple[str, ...]) -> dict[Role, tuple[str, ...]]:
+    plain = "amount" in keys and _PLAIN.keys() >= set(keys)
+    return {_PLAIN[key]: (key,) for key in keys} if plain else {}
 
 
 def _objects(text: str) -> Iterator[dict[str, Any]]:

@@ -151,23 +151,24 @@ def open_rows(
     *,
     columns: Sequence[str] | None = None,
     progress: Progress | None = None,
+    few: bool = False,
 ) -> pa.Table:
     """Those of `rows` that no confirmed match of the account has claimed, as the engine takes them.
 
     `rows` is `lines_in_scope(…)` or `entries_in_scope(…)`, filtered further where that helps. A row that a person
     split comes as its open parts. Columns: ``id, part, ord, units`` and the row's own (all of them unless `columns`
-    names some). ``ord`` is the order of arrival: the position in the statement, the ledger's acceptance number.
+    names some). ``ord`` is the order of arrival: the position in the statement, the ledger's acceptance number. `few`
+    as for `read_rows`.
     """
     names = tuple(columns if columns is not None else ROW_COLUMNS[side])
     kept = {"account_id": account.pk, "side": side, "row_id": OuterRef("pk")}
     whole = rows.filter(~Exists(Claim.objects.filter(**kept, part=0)), ~Exists(RowPart.objects.filter(**kept)))
-    table = _read(account, side, whole, names, progress)
+    table = _read(account, side, whole, names, progress, few=few)
     parts = _open_parts(account, side)
     if not parts.num_rows:
         return table
-    split = _read(account, side, rows.filter(pk__in=parts["id"].unique().to_pylist()), names).drop_columns(
-        ["part", "units"]
-    )
+    ids = parts["id"].unique().to_pylist()
+    split = _read(account, side, rows.filter(pk__in=ids), names, few=True).drop_columns(["part", "units"])
     return pa.concat_tables([table, split.join(parts, "id", join_type="inner").select(table.column_names)])
 
 
@@ -193,12 +194,18 @@ def all_rows(account: Account, side: Side, rows: QuerySet[Any]) -> pa.Table:
 
 
 def _read(
-    account: Account, side: Side, rows: QuerySet[Any], names: tuple[str, ...], progress: Progress | None = None
+    account: Account,
+    side: Side,
+    rows: QuerySet[Any],
+    names: tuple[str, ...],
+    progress: Progress | None = None,
+    *,
+    few: bool = False,
 ) -> pa.Table:
     signed = rows.order_by().annotate(signed=signed_units(account, side))
     sql, params = signed.values_list("pk", "signed", *names).query.sql_with_params()
     schema = pa.schema([("id", pa.int64()), ("units", pa.int64()), *arrow_schema(rows.model, names)])
-    table = read_rows(sql, params, schema, progress)
+    table = read_rows(sql, params, schema, progress, few=few)
     part = pa.repeat(pa.scalar(0, pa.int32()), table.num_rows)
     return table.add_column(1, "part", part).add_column(2, "ord", table["id"])
 
@@ -217,7 +224,7 @@ def _open_parts(account: Account, side: Side) -> pa.Table:
     """Parts of split rows that are not claimed: ``id, part, units``. People split rows one by one: there are few."""
     claimed = Claim.objects.filter(account_id=account.pk, side=side, row_id=OuterRef("row_id"), part=OuterRef("part"))
     rows = RowPart.objects.filter(~Exists(claimed), account_id=account.pk, side=side)
-    table = read_queryset(rows.order_by(), ["row_id", "part", "units"])
+    table = read_queryset(rows.order_by(), ["row_id", "part", "units"], few=True)
     return table.rename_columns(["id", "part", "units"]).cast(
         pa.schema([("id", pa.int64()), ("part", pa.int32()), ("units", pa.int64())])
     )

@@ -148,8 +148,8 @@ def refuse_closed_rows(account: Account | None, dates: Iterable[date | None], wh
 
     To be called in the transaction that makes the rows visible.
     """
-    until = closed_until(account) if account is not None else None
     first = min((each for each in dates if each is not None), default=None)
+    until = closed_until(account) if account is not None and first is not None else None
     if until is not None and first is not None and first <= until:
         raise Refused(
             f"{what} has rows of {first}, and {account} is closed until {until}. Reopen the period first, or leave "

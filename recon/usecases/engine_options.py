@@ -14,8 +14,10 @@ from recon.engine import Options, Progress, RuleOutcome
 from recon.engine.options import Sign, Strategy
 from recon.models import MatchingRun, RunStage
 from recon.usecases.errors import Refused
+from recon.usecases.open_items import sides_reported
 from recon.usecases.run_lease import Heartbeat
 from rules.criteria import Rule, parse_rule
+from rules.criteria.scope import Side as EngineSide
 
 
 def engine_options(run: MatchingRun, heartbeat: Heartbeat) -> Options:
@@ -35,6 +37,7 @@ def engine_options(run: MatchingRun, heartbeat: Heartbeat) -> Options:
         memory_limit=f"{settings.MATCH_MEMORY_MB}MB",
         temp_dir=tempfile.gettempdir(),
         candidate_budget=settings.CANDIDATE_BUDGET,
+        told=tuple(cast("EngineSide", side.label) for side in sides_reported(run.account)),
         cancelled=heartbeat.must_stop,
         progress=report,
     )
@@ -42,7 +45,7 @@ def engine_options(run: MatchingRun, heartbeat: Heartbeat) -> Options:
 
 def rules_of(run: MatchingRun) -> list[Rule]:
     """A run's rules as the engine reads them, in order."""
-    bodies = run.run_rules.values_list("version__body", flat=True)
+    bodies = [each.version.body for each in run.run_rules.all()]
     return [parse_rule(json.loads(body, parse_float=Decimal)) for body in bodies]
 
 

@@ -85,7 +85,11 @@ def load_unseen(
     the database lets others write meanwhile (PostgreSQL); else in many, under a lock that tells the next load whether
     this one is still alive. What a killed load left behind is deleted by the next one.
     """
-    load_all_unseen(lambda: load_rows(model, make_rows(), progress=progress), announce=announce, reveal=reveal)
+    if connection.vendor == "postgresql":
+        rows = make_rows()  # before the transaction: others that reserve ids need not wait for its end
+        load_all_unseen(lambda: load_rows(model, rows, progress=progress), announce=announce, reveal=reveal)
+    else:
+        load_all_unseen(lambda: load_rows(model, make_rows(), progress=progress), announce=announce, reveal=reveal)
 
 
 def load_all_unseen(load: Callable[[], Any], *, announce: Callable[[], None], reveal: Callable[[], None]) -> None:

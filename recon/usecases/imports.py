@@ -140,13 +140,15 @@ def store_statement(
         Statement.objects.filter(pk=statement.pk).update(state=LoadState.READY)
         statement.state = LoadState.READY
         _record_import(by, "statement", statement, account, prepared)
-        check_statement(by, statement)
+        if reading.errors or not account.is_builtin or any(each.balances for each in reading.statements):
+            check_statement(by, statement)
         if prepared.replaces is not None:
             check_statement(by, Statement.objects.get(pk=prepared.replaces.old.pk))
             open_late_lines(account, prepared.replaces.old, ids)
 
     load_unseen(StatementLine, rows, announce=lambda: _insert(statement), reveal=reveal, progress=progress)
-    statement.refresh_from_db()
+    if prepared.replaces is not None:
+        statement.refresh_from_db()
     return statement
 
 

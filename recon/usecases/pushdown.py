@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 import pyarrow as pa
@@ -18,16 +18,18 @@ from django.db import connection
 from django.db.models import QuerySet
 from django.db.models.expressions import RawSQL
 
-from recon.models import Account, LedgerEntry, MatchingRun, Sign, StatementLine, Strategy
+from recon.models import Account, LedgerEntry, MatchingRun, Side, Sign, StatementLine, Strategy
 from recon.rows import MAX_UNITS, amount
+from recon.usecases.open_items import sides_reported
 from rules.criteria import Criterion, Rule
 from rules.criteria.text import text_keys
 
 FEW_LINES = 10_000
 """More lines imply so much that reading the open set is no slower."""
 
-SMALL = 50_000
-"""A ledger scope up to this size is read as a whole: that costs less than deciding."""
+SMALL, TINY = 50_000, 5_000
+"""A ledger scope up to this size is read as a whole: that costs less than deciding. TINY where the run lists no open
+entries, so that nothing is lost by reading fewer of them."""
 
 ENTRIES_PER_LINE = 20
 """If the lines imply more entries than this for each of them, the indexes select too little."""
@@ -81,6 +83,7 @@ class Choice:
     narrowed: bool
     how: str
     estimate: dict[str, int] = field(default_factory=dict)  # in_scope, lookups, found
+    few: bool = False  # at most SMALL
 
 
 def everything(entries: QuerySet[LedgerEntry], why: str, **estimate: int) -> Choice:
@@ -93,8 +96,9 @@ def choose_entries(run: MatchingRun, rules: Sequence[Rule], lines: pa.Table, ent
         return everything(entries, "groups form before anything is narrowed")
     if lines.num_rows > FEW_LINES:
         return everything(entries, f"more than {FEW_LINES:,} lines imply most of it")
-    if entries.order_by()[: SMALL + 1].count() <= SMALL:
-        return everything(entries, "there are few")
+    small = SMALL if Side.LEDGER in sides_reported(run.account) else TINY
+    if entries.order_by()[: small + 1].count() <= small:
+        return replace(everything(entries, "there are few"), few=True)
     by_rule = [[each for each in rule.criteria if is_indexable(rule, each)] for rule in rules]
     if not all(by_rule):
         number = by_rule.index([]) + 1
@@ -110,7 +114,7 @@ def choose_entries(run: MatchingRun, rules: Sequence[Rule], lines: pa.Table, ent
         return everything(entries, "the indexes select too little", **estimate)
     ids = json.dumps(found) if connection.vendor == "sqlite" else found
     narrowed = entries.filter(pk__in=RawSQL(LISTED[connection.vendor], [ids]))  # noqa: S611 - our own text
-    return Choice(narrowed, True, "the open entries that the lines imply, by index", estimate)
+    return Choice(narrowed, True, "the open entries that the lines imply, by index", estimate, few=True)
 
 
 def about_how_many(entries: QuerySet[LedgerEntry]) -> int:
@@ -143,7 +147,11 @@ def stored_scales() -> list[int]:
 
 def may_be_narrowed(run: MatchingRun, lines: QuerySet[StatementLine]) -> bool:
     """Whether a run has so few lines that what they imply is worth looking for."""
-    return run.strategy == Strategy.ONE_TO_ONE and lines.order_by()[: FEW_LINES + 1].count() <= FEW_LINES
+    if run.strategy != Strategy.ONE_TO_ONE:
+        return False
+    if run.statement is not None and not run.with_open_lines:
+        return run.statement.record_count <= FEW_LINES
+    return lines.order_by()[: FEW_LINES + 1].count() <= FEW_LINES
 
 
 def is_indexable(rule: Rule, criterion: Criterion) -> bool:

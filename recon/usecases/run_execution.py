@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 
 from django.db import transaction
@@ -28,6 +29,9 @@ logger = logging.getLogger(__name__)
 
 ATTEMPTS = 3
 """Workers that may die over a run before it counts as failed: a run that kills its worker must not do so for ever."""
+
+AT_ONCE = 30_000
+"""Rows of results that are loaded in the transaction that makes them visible: one commit instead of many."""
 
 MATCHINGS = 5
 """How often a run matches again because another one claimed a row first."""
@@ -57,8 +61,9 @@ def execute_run(run_id: str) -> None:
 
 
 def _work(run: MatchingRun, heartbeat: Heartbeat) -> None:
-    for _ in range(MATCHINGS):
-        run_results.discard(run.number)  # of an attempt that was cut off, or that came second
+    for matching in range(MATCHINGS):
+        if matching or run.attempts > 1:
+            run_results.discard(run.number)  # of an attempt that was cut off, or that came second
         try:
             return _match_once(run, heartbeat)
         except ClaimedError:
@@ -73,12 +78,13 @@ def _match_once(run: MatchingRun, heartbeat: Heartbeat) -> None:
         rows, outcome = _match(run, heartbeat, laps)
     else:
         rows, outcome = _take_over(run, run.applied_from, heartbeat, laps)
-    version_ids = list(run.run_rules.values_list("version_id", flat=True))
+    version_ids = [each.version_id for each in run.run_rules.all()]
     results = run_results.prepare(run, rows, outcome, version_ids)
     heartbeat.counts = results.counts
-    run_results.load(results, lambda done, total: _storing(heartbeat, done, total))
     run.explanation |= {"rows": rows.explanation, "next_entry": rows.next_entry}
-    complete(run, heartbeat, results, laps)
+    with transaction.atomic() if results.rows <= AT_ONCE else nullcontext():
+        run_results.load(results, lambda done, total: _storing(heartbeat, done, total))
+        complete(run, heartbeat, results, laps)
 
 
 def _match(run: MatchingRun, heartbeat: Heartbeat, laps: Laps) -> tuple[RunInput, Outcome]:
@@ -137,7 +143,7 @@ def complete(run: MatchingRun, heartbeat: Heartbeat, results: Results, laps: Lap
     Raises `ClaimedError` if another run was first, `StoppedError` if the run was cancelled or is ours no longer.
     """
     before = results.rows - results.claims.num_rows
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         if results.claims.num_rows:
             claim_rows(results.claims, lambda done: _storing(heartbeat, before + done, results.rows))
         # From here on the run's row keeps a cancellation, or a worker that believes us dead, waiting until the end.

@@ -61,9 +61,9 @@ def _read_once(run: MatchingRun, progress: Progress) -> RunInput:
     of_lines, of_entries = partial(heard, Side.STATEMENT), partial(heard, Side.LEDGER)
     next_entry, lines, in_scope = next_entry_id(), lines_of_run(run), entries_in_scope(run.account)
     if may_be_narrowed(run, lines):
-        statement = open_lines(run, lines, of_lines)
+        statement = open_lines(run, lines, of_lines, few=True)
         choice = choose_entries(run, rules_of(run), statement, in_scope)
-        ledger = open_entries(run, choice.entries, of_entries)
+        ledger = open_entries(run, choice.entries, of_entries, few=choice.few)
     else:
         choice = everything(in_scope, "groups or many lines imply most of it")
         statement, ledger = alongside(
@@ -95,14 +95,20 @@ def lines_of_run(run: MatchingRun) -> QuerySet[StatementLine]:
     return lines_in_scope(run.account).filter(statement_number__in=earlier.values("number"))
 
 
-def open_lines(run: MatchingRun, lines: QuerySet[StatementLine], progress: Progress | None = None) -> pa.Table:
+def open_lines(
+    run: MatchingRun, lines: QuerySet[StatementLine], progress: Progress | None = None, *, few: bool = False
+) -> pa.Table:
     """The open ones among `lines`."""
-    return open_rows(run.account, Side.STATEMENT, lines, columns=compared(run, Side.STATEMENT), progress=progress)
+    columns = compared(run, Side.STATEMENT)
+    return open_rows(run.account, Side.STATEMENT, lines, columns=columns, progress=progress, few=few)
 
 
-def open_entries(run: MatchingRun, entries: QuerySet[LedgerEntry], progress: Progress | None = None) -> pa.Table:
+def open_entries(
+    run: MatchingRun, entries: QuerySet[LedgerEntry], progress: Progress | None = None, *, few: bool = False
+) -> pa.Table:
     """The open ones among `entries`; a ledger's transaction id is the entry's own id."""
-    table = open_rows(run.account, Side.LEDGER, entries, columns=compared(run, Side.LEDGER), progress=progress)
+    columns = compared(run, Side.LEDGER)
+    table = open_rows(run.account, Side.LEDGER, entries, columns=columns, progress=progress, few=few)
     return _with_transaction_id(table)
 
 

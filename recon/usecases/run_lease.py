@@ -17,10 +17,10 @@ from uuid import uuid4
 
 from django.conf import settings
 from django.db import DatabaseError, connection
-from django.db.models import F, Q
+from django.db.models import F, Prefetch, Q, QuerySet
 from django.utils import timezone
 
-from recon.models import MatchingRun, RunStage, RunState
+from recon.models import MatchingRun, RunRule, RunStage, RunState
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +63,13 @@ def take_lease(run_id: str) -> MatchingRun | None:
         rows_per_second=0,
         **NOTHING_COUNTED,
     )
-    return MatchingRun.objects.get(run_id=run_id) if taken else None
+    return _whole().get(run_id=run_id) if taken else None
+
+
+def _whole() -> QuerySet[MatchingRun]:
+    """Runs with everything that executing one reads."""
+    rules = Prefetch("run_rules", RunRule.objects.select_related("version"))
+    return MatchingRun.objects.select_related("account", "statement", "created_by").prefetch_related(rules)
 
 
 class Heartbeat:

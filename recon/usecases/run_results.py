@@ -106,6 +106,8 @@ def load(results: Results, progress: Progress) -> None:
 
     def into_tables(tables: dict[type[Model], pa.Table]) -> None:
         for model, table in tables.items():
+            if not table.num_rows:
+                continue
             loaded(model, 0)
             load_rows(model, table, progress=partial(loaded, model))
 

@@ -69,10 +69,11 @@ def start_run(
     options = dict(options or {})
     _check_account(account, statement, kind=kind, is_dry_run=is_dry_run)
     _check_method(versions, strategy, grouping, options)
+    number = reserve_ids(MatchingRun, 1)
     with transaction.atomic():
         _hold(account, statement)
         run = MatchingRun.objects.create(
-            number=reserve_ids(MatchingRun, 1),
+            number=number,
             account=account,
             statement=statement,
             kind=kind,
