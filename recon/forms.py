@@ -12,7 +12,7 @@ from django.utils.dateparse import parse_date
 from recon.models import Account, Discrepancy, DiscrepancyKind, Event, ItemState, LoadState, OpenItem, Side, Statement
 from recon.usecases.finding import RowFilter
 from recon.usecases.open_item_lists import narrowed
-from recon.usecases.overview import AGES, SLA_DAYS
+from recon.usecases.overview import AGES
 from recon.wording import REASONS
 
 EVENT_KINDS = (
@@ -149,7 +149,7 @@ class OpenItemFilterForm(forms.Form):
         required=False, widget=select(),
     )  # fmt: skip
     age = forms.ChoiceField(
-        choices=[("", "Any"), ("late", f"over {SLA_DAYS} days"), *((key, name) for key, name, _, _ in AGES)],
+        choices=[("", "Any"), ("late", "over its account's limit"), *((key, name) for key, name, _, _ in AGES)],
         required=False, widget=select(),
     )  # fmt: skip
     reason = forms.ChoiceField(

@@ -21,6 +21,7 @@ from recon.views import (
     open_items,
     overview,
     reconcile,
+    reports,
     review,
     row_repair,
     rule_preview,
@@ -123,6 +124,12 @@ urlpatterns = [
     path("review/items/", review.items_act, name="items_act"),
     path("review/items/<int:item_id>/", review.item, name="item"),
     path("review/items/<int:item_id>/act/", review.item_act, name="item_act"),
+    # reports
+    path("reports/", reports.reports, name="reports"),
+    path("reports/report.xlsx", reports.report_xlsx, name="report_xlsx"),
+    path("reports/rows/", reports.report_rows, name="report_rows"),
+    path("reports/rows.csv", reports.report_rows_csv, name="report_rows_csv"),
+    path("reports/differences/", reports.report_differences, name="report_differences"),
     # audit
     path("audit/", audit.audit, name="audit"),
     # rule authoring

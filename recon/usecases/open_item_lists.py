@@ -9,8 +9,9 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from recon.models import Account, ItemNote, Match, MatchingRun, OpenItem, RunState, Side
-from recon.usecases.overview import EXCEPTIONS, SLA_DAYS, age_bounds, aged
+from recon.usecases.overview import EXCEPTIONS, aged
 from recon.usecases.reading import PAGE, MatchView, Page, Row, match_views, rows_by_key
+from recon.usecases.sla import is_late
 
 NO_DATE = "none"
 
@@ -63,8 +64,7 @@ def narrowed(
         items = items.filter(reason=reason)
     if state:
         items = items.filter(state__in=EXCEPTIONS if state == "exceptions" else [state])
-    today = timezone.localdate()
-    return items.filter(age_bounds(SLA_DAYS + 1, None, today)) if age == "late" else aged(items, age, today)
+    return items.filter(is_late()) if age == "late" else aged(items, age, timezone.localdate())
 
 
 def item_page(items: QuerySet[OpenItem], after: str, limit: int = PAGE) -> Page[ItemView]:

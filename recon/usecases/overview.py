@@ -16,7 +16,6 @@ from django.utils import timezone
 from recon.models import (
     Account,
     Claim,
-    ItemState,
     LedgerEntry,
     MatchingRun,
     OpenItem,
@@ -26,13 +25,11 @@ from recon.models import (
     Statement,
 )
 from recon.rows import amount
+from recon.usecases.sla import STILL_WORK, is_late
 from rules.models import MatchingRule
 
 DAYS_SHOWN = 14
 RULE_DAYS = 30
-SLA_DAYS = 7
-"""An exception older than this is late."""
-
 AGES: tuple[tuple[str, str, int | None, int | None], ...] = (
     ("0-3", "up to 3 days", None, 3),
     ("4-7", "4 to 7 days", 4, 7),
@@ -42,7 +39,7 @@ AGES: tuple[tuple[str, str, int | None, int | None], ...] = (
 )
 """Ageing buckets: key, name, from and until (days since the row's own date, inclusive)."""
 
-EXCEPTIONS = (ItemState.OPEN, ItemState.IN_REVIEW, ItemState.ON_HOLD)
+EXCEPTIONS = STILL_WORK
 """Open items that need somebody; an accepted one is open but explained."""
 
 
@@ -138,7 +135,7 @@ def overview_of(account: Account | None, now: datetime | None = None) -> Overvie
     runs = of(MatchingRun.objects.all(), account)
     found.lines = of(Statement.objects.ready(), account).aggregate(n=Sum("record_count"))["n"] or 0
     found.matched = of(Claim.objects.filter(side=Side.STATEMENT, part=0), account).count()
-    add_exceptions(found, of(exceptions(), account), today)
+    add_exceptions(found, of(exceptions(), account), today, is_late(now))
     found.reasons = shares(
         (row["reason"], row["reason"], row["n"])
         for row in of(exceptions(), account).values("reason").annotate(n=Count("pk")).order_by("-n", "reason")[:8]
@@ -186,27 +183,27 @@ def age_bounds_on(column: str, least: int | None, most: int | None, today: date)
     return wanted
 
 
-def add_exceptions(found: Overview, items: QuerySet[OpenItem], today: date) -> None:
+def add_exceptions(found: Overview, items: QuerySet[OpenItem], today: date, late: Q) -> None:
     """Counts and values by currency and age, in one pass over the open items."""
     buckets = [When(age_bounds(least, most, today), then=Value(key)) for key, _, least, most in AGES]
-    rows = items.values("currency", "scale", age=Case(*buckets, default=Value(""))).annotate(
+    is_over = Case(When(late, then=Value(1)), default=Value(0))
+    rows = items.values("currency", "scale", age=Case(*buckets, default=Value("")), is_over=is_over).annotate(
         n=Count("pk"),
         # Ten amounts of 18 digits do not fit the databases' integers; their upper and lower digits do.
         upper=Sum(Abs(F("units")) / Value(10**9)),
         lower=Sum(Abs(F("units")) % Value(10**9)),
     )
-    late = {key for key, _, least, _ in AGES if least is not None and least > SLA_DAYS}
     by_age: dict[str, int] = defaultdict(int)
     values: dict[tuple[bool, str], list[Any]] = defaultdict(lambda: [0, Decimal(0)])
     for row in rows:
         by_age[row["age"]] += row["n"]
         value = amount(int(row["upper"]) * 10**9 + int(row["lower"]), row["scale"])
-        for is_late in {False, row["age"] in late}:
-            values[is_late, row["currency"]][0] += row["n"]
-            values[is_late, row["currency"]][1] += value
+        for only_late in {False, bool(row["is_over"])}:
+            values[only_late, row["currency"]][0] += row["n"]
+            values[only_late, row["currency"]][1] += value
     sums = {key: CurrencySum(key[1], *value) for key, value in sorted(values.items())}
-    found.open_values = [each for (is_late, _), each in sums.items() if not is_late]
-    found.late_values = [each for (is_late, _), each in sums.items() if is_late]
+    found.open_values = [each for (only_late, _), each in sums.items() if not only_late]
+    found.late_values = [each for (only_late, _), each in sums.items() if only_late]
     found.open_count = sum(each.count for each in found.open_values)
     found.late_count = sum(each.count for each in found.late_values)
     found.ages = shares((key, name, by_age[key]) for key, name, _, _ in AGES)

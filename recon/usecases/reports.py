@@ -1,35 +1,19 @@
-"""What ties out and what does not: as at any day, by what is known today.
+"""What ties out and what does not: as at any day, by what is known today (`recon.usecases.as_at` says how).
 
-A row is *open as at D* if it is booked on D or before and no confirmed match had cleared it by then; a match clears
-its rows on the latest booking date of its lines (one without lines, on the day it was made). Rows without a date count
-as booked before every day. Sums are exact and from the account owner's view.
+Sums are exact and from the account owner's view.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, field
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from django.db.models import (
-    BigIntegerField,
-    Case,
-    CharField,
-    Count,
-    Exists,
-    F,
-    OuterRef,
-    Q,
-    QuerySet,
-    Subquery,
-    Sum,
-    Value,
-    When,
-)
-from django.db.models.functions import Cast
+from django.db.models import Case, CharField, Count, Exists, F, Max, OuterRef, Q, QuerySet, Subquery, Sum, Value, When
+from django.db.models.functions import TruncMonth
 
 from recon.models import (
     Account,
@@ -38,31 +22,22 @@ from recon.models import (
     MatchDifference,
     MatchingRun,
     MatchState,
-    RowPart,
     RunRule,
     RunState,
     Side,
-    Sign,
     Statement,
     StatementBalance,
 )
 from recon.rows import amount
-from recon.usecases.accounts import entries_in_scope, lines_in_scope, signed_units
-from recon.usecases.overview import AGES, age_bounds_on
+from recon.usecases.as_at import booked_by, booked_later, cleared_by, factor, is_open, open_as_at
+from recon.usecases.overview import AGES, age_bounds_on, rate
 
 HALF: Final = 10**9
 
-Sums = dict[str, Decimal]
+MONTHS: Final = 12
+"""Months that are told apart; what is older is one sum."""
 
-
-@dataclass(frozen=True)
-class OpenRow:
-    """A row that is open as at a day. `amount` is what of it is open."""
-
-    side: Side
-    row: Any
-    amount: Decimal
-    age: int | None
+Sums = dict[str, tuple[int, Decimal]]  # by currency: how many, how much
 
 
 @dataclass(frozen=True)
@@ -75,6 +50,50 @@ class Bucket:
     count: int
     net: Decimal
     value: Decimal
+
+
+@dataclass(frozen=True)
+class AgeRow:
+    """What is open of one side in one currency: a bucket for each of `AGES`, and one for rows without a date."""
+
+    side: Side
+    currency: str
+    buckets: list[Bucket | None]
+
+    @property
+    def count(self) -> int:
+        return sum(each.count for each in self.buckets if each)
+
+    @property
+    def net(self) -> Decimal:
+        return sum((each.net for each in self.buckets if each), Decimal(0))
+
+
+@dataclass(frozen=True)
+class Booked:
+    """Rows of one side that were booked in a month, and how many of them are still open."""
+
+    count: int
+    open: int
+
+    @property
+    def matched(self) -> int:
+        return self.count - self.open
+
+    @property
+    def rate(self) -> Decimal | None:
+        """Percent matched, rounded down; None if there are none."""
+        return rate(self.matched, self.count)
+
+
+@dataclass(frozen=True)
+class Month:
+    """From `since` (None: everything older) until `until`; neither: rows without a date."""
+
+    since: date | None
+    until: date | None
+    lines: Booked
+    entries: Booked
 
 
 @dataclass
@@ -95,6 +114,7 @@ class TieOut:
     open_entries: Decimal = Decimal(0)
     differences: Decimal = Decimal(0)
     later: Decimal = Decimal(0)  # entries booked after the day whose lines had cleared by then
+    counts: dict[str, int] = field(default_factory=dict)  # how many rows are in each of these sums, by its name
 
     @property
     def computed(self) -> Decimal | None:
@@ -113,10 +133,43 @@ class TieOut:
         return self.books - explained
 
     @property
+    def expected(self) -> Decimal:
+        """What the entries come to, once everything open is allowed for."""
+        return self.books - self.unexplained
+
+    @property
+    def steps(self) -> list[Step]:
+        """From the statement to the books: where it starts, then what has to be allowed for."""
+        base = self.computed if self.stated is None else self.stated
+        parts = {
+            "open_lines": -self.open_lines,
+            "open_entries": self.open_entries,
+            "differences": -self.differences,
+            "later": -self.later,
+        }
+        count = self.counts.get
+        allowed = [
+            Step(name, count(name, 0), None if base is None else value, value)
+            for name, value in parts.items()
+            if count(name)
+        ]
+        return [Step("lines", count("lines", 0), base, self.lines), *allowed]
+
+    @property
     def ties(self) -> bool:
         """Everything is explained, and the statements' own balances agree with their lines."""
         agrees = self.stated is None or self.computed is None or self.stated == self.computed
         return not self.unexplained and agrees
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line of a reconciliation statement: what it takes from, or adds to, the statement's balance and its rows."""
+
+    name: str  # of a sum of `TieOut`
+    count: int
+    balance: Decimal | None  # None: the statements state no balance
+    rows: Decimal
 
 
 @dataclass
@@ -140,41 +193,6 @@ class AdjustmentSum:
     amount: Decimal
 
 
-def open_as_at(account: Account, side: Side, day: date) -> QuerySet[Any]:
-    """The rows of one side that are open as at a day, each with its `open_units` at its own scale."""
-    rows = booked_by(rows_of(account, side), day).annotate(signed=signed_units(account, side))
-    of_row = {"account_id": account.pk, "side": side, "row_id": OuterRef("pk")}
-    parts = RowPart.objects.filter(**of_row)
-    cleared = Claim.objects.filter(Exists(cleared_by(day).filter(pk=OuterRef("match_id"))))
-    open_parts = parts.filter(
-        ~Exists(cleared.filter(account_id=account.pk, side=side, row_id=OuterRef("row_id"), part=OuterRef("part")))
-    )
-    part_units = open_parts.order_by().values("row_id").annotate(total=Sum("units")).values("total")
-    is_whole = ~Exists(parts)
-    # PostgreSQL sums to numeric, which divides otherwise than the integers it is made of.
-    of_parts = Cast(Subquery(part_units), BigIntegerField())
-    open_units = Case(When(is_whole, then=F("signed")), default=of_parts, output_field=BigIntegerField())
-    found: QuerySet[Any] = rows.annotate(open_units=open_units).filter(
-        Q(is_whole, ~Exists(cleared.filter(**of_row, part=0))) | Exists(open_parts)
-    )
-    return found
-
-
-def open_rows_page(
-    account: Account, side: Side, day: date, after: tuple[date | None, int] | None, limit: int
-) -> tuple[list[OpenRow], bool]:
-    """One page, the oldest first and those without a date last; and whether there is more."""
-    rows = open_as_at(account, side, day)
-    if after is not None:
-        rows = rows.filter(_behind(*after))
-    found = list(rows.order_by(F("booking_date").asc(nulls_last=True), "pk")[: limit + 1])
-    shown = [
-        OpenRow(side, row, factor(account, side) * amount(row.open_units, row.scale), age_of(row, day))
-        for row in found[:limit]
-    ]
-    return shown, len(found) > limit
-
-
 def ageing(account: Account, day: date) -> list[Bucket]:
     """What is open as at a day by side, currency and age."""
     buckets: dict[tuple[Side, str, str], list[Any]] = defaultdict(lambda: [0, Decimal(0), Decimal(0)])
@@ -195,21 +213,62 @@ def ageing(account: Account, day: date) -> list[Bucket]:
     return [Bucket(*key, *buckets[key]) for key in keys]
 
 
+def by_age(buckets: Iterable[Bucket]) -> list[AgeRow]:
+    """The buckets as lines of a table, one per side and currency."""
+    rows: dict[tuple[Side, str], dict[str, Bucket]] = defaultdict(dict)
+    for each in buckets:
+        rows[each.side, each.currency][each.age] = each
+    keys = [*(key for key, *_ in AGES), ""]
+    return [AgeRow(*key, [found.get(age) for age in keys]) for key, found in rows.items()]
+
+
+def months(account: Account, day: date) -> list[Month]:
+    """What was booked in each of the last twelve months and is matched by the day; then what is older or undated."""
+    first = _months_before(day.replace(day=1), MONTHS - 1)
+    counts: dict[tuple[date | None, date | None], dict[Side, list[int]]] = {}
+    for side in Side:
+        rows = booked_by(account, side, day).annotate(
+            month=TruncMonth("booking_date"), still=Case(When(is_open(account, side, day), then=1), default=0)
+        )
+        for row in rows.order_by().values("month", "still").annotate(n=Count("pk")):
+            month = row["month"]
+            if month is None:
+                key: tuple[date | None, date | None] = (None, None)
+            elif month < first:
+                key = (None, first - timedelta(days=1))
+            else:
+                key = (month, min(day, _months_before(month, -1) - timedelta(days=1)))
+            of_side = counts.setdefault(key, {each: [0, 0] for each in Side})[side]
+            of_side[0] += row["n"]
+            of_side[1] += row["n"] * row["still"]
+    keys = sorted(counts, key=lambda key: (key[0] or date.min, key[1] or date.min), reverse=True)
+    return [
+        Month(*key, *(Booked(all_rows, still) for all_rows, still in (counts[key][side] for side in Side)))
+        for key in keys
+    ]
+
+
+def _months_before(first: date, count: int) -> date:
+    """The first day of the month so many months before; after, if negative."""
+    month = first.year * 12 + first.month - 1 - count
+    return date(month // 12, month % 12 + 1, 1)
+
+
 def tie_out(account: Account, day: date) -> list[TieOut]:
     """The statements' balance against the books', per currency, as at a day."""
     found: dict[str, TieOut] = {}
 
     def add(name: str, sums: Sums) -> None:
-        for currency, value in sums.items():
+        for currency, (count, value) in sums.items():
             row = found.setdefault(currency, TieOut(currency))
-            setattr(row, name, getattr(row, name) + value)
+            setattr(row, name, value)
+            row.counts[name] = count
 
     sign = factor(account, Side.LEDGER)
     for side, whole, still_open in ((Side.STATEMENT, "lines", "open_lines"), (Side.LEDGER, "books", "open_entries")):
-        rows = booked_by(rows_of(account, side), day).annotate(signed=signed_units(account, side))
-        add(whole, totals(rows, "signed", factor(account, side)))
+        add(whole, totals(booked_by(account, side, day), "signed", factor(account, side)))
         add(still_open, totals(open_as_at(account, side, day), "open_units", factor(account, side)))
-    add("differences", differences_by(account, day))
+    add("differences", totals(differences_by(account, day), "units"))
     add("later", totals(booked_later(account, day), "signed", sign))
     for balance in balances_of(account, day):
         take_balance(found.setdefault(balance.currency, TieOut(balance.currency)), balance)
@@ -273,38 +332,19 @@ def adjustment_sums(account: Account | None, since: date, until: date) -> list[A
 # --- parts of the above --------------------------------------------------------------------------------------------
 
 
-def rows_of(account: Account, side: Side) -> QuerySet[Any]:
-    return lines_in_scope(account) if side == Side.STATEMENT else entries_in_scope(account)
-
-
-def factor(account: Account, side: Side) -> int:
-    """In an inverted account the books are seen from the other side."""
-    return -1 if side == Side.LEDGER and account.sign == Sign.INVERTED else 1
-
-
-def booked_by(rows: QuerySet[Any], day: date) -> QuerySet[Any]:
-    return rows.filter(Q(booking_date__lte=day) | Q(booking_date__isnull=True))
-
-
-def cleared_by(day: date) -> QuerySet[Match]:
-    """Matches that had cleared by a day."""
-    return Match.objects.filter(Q(cleared_on__lte=day) | Q(cleared_on__isnull=True, created_at__date__lte=day))
-
-
-def booked_later(account: Account, day: date) -> QuerySet[Any]:
-    """Entries booked after a day whose match had cleared by then: the bank was first."""
-    claims = Claim.objects.filter(
-        Exists(cleared_by(day).filter(pk=OuterRef("match_id"))),
-        account_id=account.pk, side=Side.LEDGER, row_id=OuterRef("pk"),
-    )  # fmt: skip
-    rows = entries_in_scope(account).filter(Exists(claims), booking_date__gt=day)
-    return rows.annotate(signed=signed_units(account, Side.LEDGER))
-
-
-def differences_by(account: Account, day: date) -> Sums:
+def differences_by(account: Account, day: date) -> QuerySet[MatchDifference]:
+    """What the matches that had cleared by a day and stand left as difference; each with its match's `cleared_on`."""
     claimed = Claim.objects.filter(account_id=account.pk, match_id=OuterRef("pk"))
     matches = cleared_by(day).filter(Exists(claimed), account_id=account.pk, state=MatchState.CONFIRMED)
-    return totals(MatchDifference.objects.filter(match_id__in=matches.order_by().values("pk")), "units")
+    cleared_on = Match.objects.filter(pk=OuterRef("match_id")).values("cleared_on")
+    rows = MatchDifference.objects.filter(match_id__in=matches.order_by().values("pk"))
+    return rows.annotate(cleared_on=Subquery(cleared_on))
+
+
+def latest_closing_day(account: Account) -> date | None:
+    """The last day that the account's statements cover."""
+    day: date | None = Statement.objects.ready().filter(account=account).aggregate(day=Max("period_end"))["day"]
+    return day
 
 
 def balances_of(account: Account, day: date) -> Iterator[StatementBalance]:
@@ -325,9 +365,10 @@ def take_balance(row: TieOut, balance: StatementBalance) -> None:
 
 
 def totals(rows: QuerySet[Any], column: str, sign: int = 1) -> Sums:
-    sums: Sums = defaultdict(Decimal)
+    sums: Sums = {}
     for row in summed(rows, column):
-        sums[row["currency"]] += sign * row["total"]
+        count, total = sums.get(row["currency"], (0, Decimal(0)))
+        sums[row["currency"]] = count + row["count"], total + sign * row["total"]
     return sums
 
 
@@ -342,13 +383,3 @@ def summed(rows: QuerySet[Any], column: str, *by: str) -> Iterator[dict[str, Any
     )
     for row in groups:
         yield {**row, "total": amount(int(row["upper"] or 0) * HALF + int(row["lower"] or 0), row["scale"])}
-
-
-def age_of(row: Any, day: date) -> int | None:
-    return (day - row.booking_date).days if row.booking_date else None
-
-
-def _behind(day: date | None, pk: int) -> Q:
-    if day is None:
-        return Q(booking_date=None, pk__gt=pk)
-    return Q(booking_date__gt=day) | Q(booking_date=day, pk__gt=pk) | Q(booking_date=None)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from collections import defaultdict
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from recon.models import Account, HookEvent, ItemState, OpenItem, Side
@@ -53,6 +54,18 @@ def overdue(account: Account, today: date, days: int) -> QuerySet[OpenItem]:
         state__in=STILL_WORK,
         row_date__lt=today - timedelta(days=days),
     )
+
+
+def is_late(now: datetime | None = None) -> Q:
+    """Items that are older than their account allows, by its own calendar; where it sets no limit nothing is late."""
+    accounts = defaultdict(list)
+    limits = Account.objects.filter(sla_days__isnull=False).values_list("pk", "time_zone", "sla_days")
+    for account_id, time_zone, days in limits:
+        accounts[timezone.localdate(now, ZoneInfo(time_zone)) - timedelta(days=days or 0)].append(account_id)
+    late = Q(pk__in=[])
+    for day, ids in accounts.items():
+        late |= Q(account_id__in=ids, row_date__lt=day)
+    return late
 
 
 def _in_words(item: OpenItem, today: date) -> dict[str, Any]:

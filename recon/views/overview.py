@@ -10,7 +10,7 @@ from recon.charts import day_chart
 from recon.forms import after_key
 from recon.models import Account
 from recon.usecases.discrepancies import discrepancies
-from recon.usecases.overview import SLA_DAYS, first_steps, overview_of
+from recon.usecases.overview import first_steps, overview_of
 
 
 @require_safe
@@ -27,6 +27,5 @@ def overview(request: HttpRequest) -> HttpResponse:
             "figures": figures,
             "discrepancy_count": discrepancies(account).count(),
             "chart": day_chart(figures.days),
-            "sla_days": SLA_DAYS,
         }
     return render(request, "overview/overview.html", context)

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from recon.charts import day_chart, round_up
 from recon.models import (
+    Account,
     ItemState,
     MatchingRun,
     OpenItem,
@@ -24,6 +25,7 @@ from recon.models import (
 )
 from recon.usecases.overview import Day, overview_of, rate
 from rules.authoring import OnScreen, create_rule
+from tests.cast import make_account
 
 EXACT = '{"name": "Exact", "criteria": [{"field": "amount", "operator": "eq"}]}'
 
@@ -33,10 +35,16 @@ def make_item(account):
     def make(age: int | None, **values) -> OpenItem:
         number = reserve_ids(OpenItem, 1)
         today = timezone.localdate()
-        fields = {"units": 1000, "currency": "EUR", "side": Side.LEDGER, "reason": "no_candidate", "row_id": number}
+        fields = {
+            "units": 1000,
+            "currency": "EUR",
+            "side": Side.LEDGER,
+            "reason": "no_candidate",
+            "row_id": number,
+            "account_id": account.pk,
+        }
         return OpenItem.objects.create(
             id=number,
-            account_id=account.pk,
             row_date=None if age is None else today - timedelta(days=age),
             opened_at=timezone.now(),
             **{**fields, **values},
@@ -121,6 +129,15 @@ def test_an_item_ages_from_its_rows_own_date(make_item, age, bucket, late):
     assert figures.late_count == late
 
 
+def test_each_account_says_itself_what_is_overdue(make_item, account):
+    patient, easy = make_account("Patient", sla_days=60), make_account("Easy", sla_days=None)
+    for each in (account, patient, easy):
+        make_item(20, account_id=each.pk)
+        make_item(90, account_id=each.pk, units=5)
+    assert [overview_of(each).late_count for each in (account, patient, easy, None)] == [2, 1, 0, 3]
+    assert [each.value for each in overview_of(patient).late_values] == [Decimal("0.05")]
+
+
 def test_an_item_without_a_date_is_counted_apart(make_item):
     make_item(None)
     assert (overview_of(None).undated, overview_of(None).late_count) == (1, 0)
@@ -149,11 +166,12 @@ def test_every_number_opens_the_list_it_counts(client, make_item, make_run, make
     for age in (1, 5, 20, 40, 100):
         make_item(age)
     make_item(None, reason="amount_differs")
+    Account.objects.update(sla_days=30)
     page = html.unescape(client.get("/").content.decode())
     links = set(re.findall(r'href="(/open-items/\?[^"]+)"', page))
     counts = {link: client.get(link).content.decode().count('<tr class="linked">') for link in links}
     assert counts["/open-items/?state=exceptions"] == 6
-    assert counts["/open-items/?state=exceptions&age=late"] == 3
+    assert counts["/open-items/?state=exceptions&age=late"] == 2
     assert counts["/open-items/?state=exceptions&age=8-30"] == 1
     assert counts["/open-items/?state=exceptions&reason=amount_differs"] == 1
     assert len(counts) == 9
@@ -171,7 +189,7 @@ def test_the_overview_costs_the_same_whatever_it_shows(client, make_item, make_r
     for _ in range(5):
         make_run(1, 2)
         make_item(9)
-    with django_assert_max_num_queries(17):
+    with django_assert_max_num_queries(18):
         client.get("/")
 
 

@@ -16,6 +16,7 @@ from recon.api.v1.run_results import ids
 from recon.api.v1.spec import Call, operation
 from recon.models import Account, DifferenceType, MatchingRun, MatchState, Side
 from recon.usecases import reports
+from recon.usecases.as_at import RowsAsAt, row_page
 from recon.usecases.finding import Page, page_of
 from recon.usecases.overview import days_of, overview_of
 
@@ -274,16 +275,14 @@ def report_open_rows(call: Call) -> Paged:
     Booked by then and not cleared by then, by what is known today. The oldest first."""
     query = call.query
     side = next(each for each in Side if each.label == query["side"])
-    rows, has_more = reports.open_rows_page(
-        query["account"], side, as_at(query), row_key(query["cursor"]), query["limit"]
-    )
+    wanted = RowsAsAt(query["account"], side, as_at(query))
+    rows, last = row_page(wanted, row_key(query["cursor"]), query["limit"])
     items = [
         {**ids(side, each.row.pk), "side": side.label, "amount": each.amount, "age": each.age,
          **{name: getattr(each.row, name) for name in TEXTS}}
         for each in rows
     ]  # fmt: skip
-    last = rows[-1].row if has_more else None
-    return Paged(items, f"{last.booking_date or ''}|{last.pk}" if last else "")
+    return Paged(items, f"{last[0] or ''}|{last[1]}" if last else "")
 
 
 TEXTS = ("currency", "booking_date", "reference", "description", "counterparty")
