@@ -30,10 +30,9 @@ _UTF8: Final = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*<\?xml(?:(?!encoding)[^>])*(?:encoding=[\"'](?i:utf-8|us-ascii)[\"'][^>]*)?\?>"
 )
 _OPENING: Final = re.compile(rb"<((?:[\w.-]+:)?Ntry)[\s>]")
-_PARTS: Final = re.compile(r">([^<]*)<").split
 _AMOUNT: Final = re.compile(r"\s*\d{1,13}(?:\.\d{1,2})?\s*")
-_CONTROL: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
-_NOT_XML: Final = (b"]]>", "\ufffe".encode(), "\uffff".encode())
+_CONTROLS: Final = bytes(each for each in range(32) if each not in b"\t\n\r")
+_NOT_XML: Final = ("\ufffe".encode(), "\uffff".encode())
 """What no text of a well-formed file holds: the careful reader refuses it."""
 
 _MOST_SHAPES: Final = 500
@@ -71,12 +70,19 @@ def taken(data: bytes, zone: ZoneInfo) -> Taken | None:
     if len(data) < WORTHWHILE or not _UTF8.match(data) or b"<!" in data or STAND_IN.encode() in data:
         return None
     found = _OPENING.search(data)
-    if not found or _CONTROL.search(data) or any(each in data for each in _NOT_XML):
+    if not found or _has_no_xml_text(data):
         return None
     try:
         return _Taking(data, found[1], zone).result()
     except (UnicodeDecodeError, _Unclosed):  # the careful reader says where and what
         return None
+
+
+def _has_no_xml_text(data: bytes) -> bool:
+    """Whether the bytes hold a character that no XML text may; looked for in passes of C, not by an expression."""
+    if b"]]>" in data or len(data.translate(None, _CONTROLS)) != len(data):
+        return True
+    return not data.isascii() and any(each in data for each in _NOT_XML)
 
 
 class _Unclosed(Exception):  # noqa: N818 - a signal between two functions, not an error
@@ -144,23 +150,27 @@ class _Taking:
 
     def _take(self, entry: str, line: int) -> bool:
         """Whether the entry is plain; then it is noted."""
-        parts = _PARTS(entry)
-        key = "\n".join(parts[::2])
+        if "&" in entry or entry.count("<") != entry.count(">"):  # a reference, or a bracket that ends no tag
+            return False
+        parts = entry.replace(">", "<").split("<")
+        tags = parts[1::2]
+        key = "<".join(tags)
         shape = self._shapes.get(key)
         if shape is None:
             if key in self._shapes or len(self._shapes) > _MOST_SHAPES:
                 return False
-            shape = self._shapes[key] = shape_of(parts[::2])
+            shape = self._shapes[key] = shape_of(tags)
             if shape is None:
                 return False
-        texts = parts[1::2]
+        texts = parts[2::2]
         indicator = texts[shape.indicator]
-        if "&" in entry or indicator not in ("CRDT", "DBIT") or not _AMOUNT.fullmatch(texts[shape.amount]):
+        if indicator not in ("CRDT", "DBIT") or not _AMOUNT.fullmatch(texts[shape.amount]):
             return False
         if shape.status is not None and texts[shape.status] != "BOOK":
             return False
-        if not all(self._is_date(texts[place]) for place in shape.dates):
-            return False
+        for place in shape.dates:
+            if texts[place] not in self._moments and not self._is_date(texts[place]):
+                return False
         group = self._groups.get((key, indicator))
         if group is None:
             group = self._groups[(key, indicator)] = _Group(shape, indicator)
@@ -171,13 +181,12 @@ class _Taking:
         return True
 
     def _is_date(self, text: str) -> bool:
-        if text not in self._moments:
-            plain = text.strip()
-            try:
-                instant = iso_instant(plain, self._zone) if len(plain) > _DAY_ONLY else None
-                self._moments[text] = (iso_date(plain), instant) if plain else (None, None)
-            except ValueError:
-                return False
+        plain = text.strip()
+        try:
+            instant = iso_instant(plain, self._zone) if len(plain) > _DAY_ONLY else None
+            self._moments[text] = (iso_date(plain), instant) if plain else (None, None)
+        except ValueError:
+            return False
         return True
 
     def _table(self, group: _Group) -> pa.Table:

@@ -118,12 +118,11 @@ def _below(walk: _Walk, stem: str) -> set[str]:
 
 
 def _walked(tags: Sequence[str]) -> _Walk | None:
-    """The elements that the tags open and close; None if they are not in order, or of several namespaces."""
+    """The elements that the tags (without brackets) open and close; None if not in order, or of several namespaces."""
     walk = _Walk(Counter(), {}, {})
-    prefix = tags[0][1:].partition("Ntry")[0]
+    prefix = tags[0].partition("Ntry")[0]
     stack: list[str] = []
-    for place, raw in enumerate(tags):
-        tag = raw.removeprefix("<" if place == 0 else "").removesuffix(">" if place + 1 == len(tags) else "")
+    for place, tag in enumerate(tags):
         if not _TAG.fullmatch(tag):
             return None
         tag = tag.rstrip()
