@@ -17,6 +17,7 @@ from recon.statements.model import Hints
 from recon.statements.numbers import NumberError, fitted
 from recon.statements.tables import Table
 
+ONE_OF_BOTH: Final = "an amount in only one of the two columns"
 _ZERO: Final = pa.scalar(0, pa.decimal128(38, 0))
 
 
@@ -65,7 +66,7 @@ def _single(table: Table, mapping: Mapping, hints: Hints, failures: FailureList)
     read = _read(texts, mapping, hints)
     failures.add(name, texts, read.failures)
     if mapping.sign == "column":
-        factor = _factors(table, mapping, failures)
+        factor = _factors(table, mapping, failures, texts)
         contrary = pc.and_(pc.less(read.units, _ZERO), pc.greater(factor, 0))
         said = "an amount without a minus, since its row is said to be money in"
         failures.add(name, texts, dict.fromkeys(pc.indices_nonzero(contrary).to_pylist(), said))
@@ -94,8 +95,8 @@ def _read(texts: pa.Array, mapping: Mapping, hints: Hints) -> Amounts:
     return amounts_of(texts, mapping.decimal or ".", places=places)
 
 
-def _factors(table: Table, mapping: Mapping, failures: FailureList) -> pa.Array:
-    """+1 or -1 per row by the direction column; 0 for neutral rows, which are left out."""
+def _factors(table: Table, mapping: Mapping, failures: FailureList, amounts: pa.Array) -> pa.Array:
+    """+1 or -1 per row by the direction column; 0 for neutral rows, which are left out, and where no amount is."""
     name = mapping.column("sign") or ""
     words = {each.casefold(): 1 for each in mapping.plus_words}
     words |= {each.casefold(): -1 for each in mapping.minus_words}
@@ -112,7 +113,7 @@ def _factors(table: Table, mapping: Mapping, failures: FailureList) -> pa.Array:
     rows = (
         pc.indices_nonzero(pc.is_in(indices, value_set=pa.array(sorted(bad), indices.type))).to_pylist() if bad else []
     )
-    failures.add(name, table.texts(name), dict.fromkeys(rows, expected))
+    failures.add(name, table.texts(name), {row: expected for row in rows if amounts[row].as_py()})
     return pa.array(factors, pa.int8()).take(indices)
 
 
@@ -128,12 +129,12 @@ def _apart(table: Table, mapping: Mapping, hints: Hints, failures: FailureList) 
             failures.add(name, texts, read.failures)
         sides.append((read, texts))
     (debit, debit_texts), (credit, credit_texts) = sides
+    if mapping.sign == "inverted":  # what is owed: money in lowers it
+        credit = replace(credit, units=_flipped(credit.units))
     out = debit.units if mapping.debits == "negative" else _flipped(debit.units)
     is_out, is_in = (pc.fill_null(pc.not_equal(side.units, _ZERO), fill_value=False) for side in (debit, credit))
     both = pc.indices_nonzero(pc.and_(is_out, is_in)).to_pylist()
-    failures.add(
-        mapping.column("debit") or "", debit_texts, dict.fromkeys(both, "an amount in only one of the two columns")
-    )
+    failures.add(mapping.column("debit") or "", debit_texts, dict.fromkeys(both, ONE_OF_BOTH))
     take_out = pc.or_(is_out, pc.and_(pc.is_null(credit.units), pc.invert(is_in)))
     units = pc.if_else(take_out, out, credit.units)
     scales = pc.if_else(take_out, debit.scales, credit.scales)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from typing import cast
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from recon.rows import amount
 from recon.statements.cells import Row
@@ -51,15 +53,27 @@ def balances_of(
 
 def _stated(table: Table, mapping: Mapping, currency: str, verdicts: Verdicts) -> list[Balance]:
     """Balances named in words, above the header or in rows that were left out as balances."""
-    rows = [row.cells for row in table.above]
-    rows += [table.cells(row) for row, reason in sorted(verdicts.reasons.items()) if reason.endswith(" balance")]
+    below = [table.cells(row) for row, reason in sorted(verdicts.reasons.items()) if reason.endswith(" balance")]
     found: dict[BalanceKind, Balance] = {}
-    for cells in rows:
+    for cells in [*(row.cells for row in table.above), *below]:
         kind = cast("BalanceKind | None", balance_word(cells))
         balance = _balance_in(cells, kind, mapping, currency) if kind else None
-        if balance:
-            found.setdefault(balance.kind, balance)
+        if balance and (balance.kind not in found or (cells in below and kind == "closing")):  # pages close as well
+            found[balance.kind] = balance
+    for kind, column in _balance_columns(table):
+        if kind not in found and (balance := _balance_in((column,), kind, mapping, currency)):
+            found[kind] = balance
     return list(found.values())
+
+
+def _balance_columns(table: Table) -> Iterator[tuple[BalanceKind, str]]:
+    """Columns named after a balance that have one cell filled in all the table: Beginning Balance, Ending Balance."""
+    for name in table.header:
+        kind = cast("BalanceKind | None", balance_word((name,)))
+        texts = table.texts(name)
+        filled = texts.filter(pc.not_equal(texts, ""))
+        if kind and len(filled) == 1 < table.rows:
+            yield kind, filled[0].as_py()
 
 
 def _balance_in(cells: tuple[str, ...], kind: BalanceKind, mapping: Mapping, currency: str) -> Balance | None:

@@ -14,6 +14,7 @@ from typing import Final
 from recon.statements.model import StatementError
 
 DELIMITERS: Final = (",", ";", "\t", "|", "^", "~", ":")
+_RARELY: Final = 0.2  # a colon parts columns: notes have colons, too
 _FORMULA_TEXT: Final = re.compile(r'="(?P<text>[^"]*)"')
 _NAMED_DELIMITER: Final = re.compile(r'"?sep=(?P<delimiter>.)"?\s*', re.IGNORECASE)
 
@@ -61,7 +62,7 @@ def delimiter_of(text: str) -> str | None:
     """The delimiter under which the text falls into the most regular table; None when there is no table."""
     if named := _NAMED_DELIMITER.match(text):
         return named["delimiter"]
-    scores = {each: _regularity(text, each) for each in DELIMITERS}
+    scores = {each: _regularity(text, each) * (_RARELY if each == ":" else 1) for each in DELIMITERS}
     best = max(DELIMITERS, key=lambda each: scores[each])
     return best if scores[best] > 0 else None
 

@@ -17,7 +17,8 @@ from recon.statements.numbers import Decimals, NumberError, parse_amount
 
 T = TypeVar("T")
 _WIDE: Final = pa.decimal128(38, 0)
-_PLACEHOLDERS: Final = pa.array(["-", "--", "---", "–", "—", "n/a", "N/A", "null", "NULL", "None"])
+PLACEHOLDERS: Final = ("-", "--", "---", "–", "—", "n/a", "N/A", "null", "NULL", "None")
+_PLACEHOLDERS: Final = pa.array(PLACEHOLDERS)
 _ISO_LENGTH: Final = len("2025-01-31T23:59:59Z")
 
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from recon.rows import ROW_SCHEMA
-from recon.statements.amounts import row_amounts
+from recon.statements.amounts import ONE_OF_BOTH, row_amounts
 from recon.statements.balances import balances_of
 from recon.statements.columns import currencies_of, dates_of, mapped, or_null, without_placeholders
 from recon.statements.currencies import UNKNOWN
@@ -46,6 +46,7 @@ def converted(table: Table, mapping: Mapping, hints: Hints) -> tuple[Statement, 
     days, values, instants = _dates(table, mapping, zone, failures)
     settled = bad_amounts | set(verdicts)
     verdicts |= left_out_for_want(table, mapping, amounts.units, days, settled, set(failures.by_row) - settled)
+    verdicts |= _sums_of_both(table, mapping, days, failures)
     for row, (column, expected) in verdicts.wanting.items():
         failures.by_row.setdefault(row, (column, "", expected))
     for row in verdicts.reasons:
@@ -58,6 +59,20 @@ def converted(table: Table, mapping: Mapping, hints: Hints) -> tuple[Statement, 
     }  # fmt: skip
     lines = _lines(columns, keep, table.rows)
     return _statement(table, mapping, hints, lines, verdicts), _errors(table, failures, hints)
+
+
+def _sums_of_both(table: Table, mapping: Mapping, days: pa.Array, failures: Failures) -> Verdicts:
+    """Rows with an amount in both columns and neither a date nor a text: the sums below the columns."""
+    texts = [name for role in JOINED_ROLES for name in mapping.columns.get(role, ())]
+    return Verdicts(
+        {
+            row: "total"
+            for row, (_column, _found, expected) in failures.by_row.items()
+            if expected == ONE_OF_BOTH
+            and not days[row].is_valid
+            and not any(table.texts(name)[row].as_py() for name in texts)
+        }
+    )
 
 
 def _currencies(table: Table, mapping: Mapping, hints: Hints, failures: Failures) -> pa.Array:

@@ -11,6 +11,7 @@ from recon.statements.cells import Row, delimiter_of, rows_of
 from recon.statements.convert import converted, missing_questions
 from recon.statements.csv_encoding import decode, encoding_of, is_text
 from recon.statements.csv_quick import WORTHWHILE, quick_table
+from recon.statements.derived import with_derived_dates
 from recon.statements.header import header_of
 from recon.statements.labelled import labelled_rows
 from recon.statements.mapping import Mapping
@@ -100,6 +101,7 @@ def read_table(kind: str, table: Table, partial: Mapping, hints: Hints) -> Readi
         raise StatementError.at(
             f"The file has {table.rows:,} rows, more than the limit of {limit:,}.", expected=f"at most {limit:,} rows"
         )
+    table = with_derived_dates(table)
     sample = tuple(table.cells(row) for row in range(min(table.rows, _SAMPLE_ROWS)))
     try:
         mapping, questions = sniffed(table, partial, hints)

@@ -24,6 +24,8 @@ _NAMES: Final = {
     "CDN": "CAD", "CDN$": "CAD", "A$": "AUD", "AU$": "AUD", "NZ$": "NZD", "HK$": "HKD", "S$": "SGD", "R$": "BRL",
     "NT$": "TWD", "MX$": "MXN", "₹": "INR", "RS": "INR", "₽": "RUB", "РУБ": "RUB", "₴": "UAH", "ГРН": "UAH",
     "₺": "TRY", "TL": "TRY", "₪": "ILS", "₩": "KRW", "₫": "VND", "฿": "THB", "₦": "NGN", "₱": "PHP", "₸": "KZT",
+    "RUR": "RUB", "RP": "IDR", "RM": "MYR", "BAHT": "THB", "บาท": "THB", "원": "KRW", "台幣": "TWD",
+    "新台幣": "TWD", "NTD": "TWD",
     "₡": "CRC", "₲": "PYG", "ZŁ": "PLN", "ZL": "PLN", "KČ": "CZK", "KC": "CZK", "FT": "HUF", "LEI": "RON",
     "ЛВ": "BGN", "FR": "CHF", "SFR": "CHF", "人民币": "CNY", "人民币元": "CNY", "RMB": "CNY", "CNH": "CNY",
     "元": "CNY", "円": "JPY", "日元": "JPY", "美元": "USD", "港币": "HKD", "港元": "HKD", "欧元": "EUR",

@@ -2,7 +2,8 @@
 
 Understood whatever the order: ``2025-01-31``, ``2025/1/31``, ``20250131``, ``2025年1月31日``, ``31 Jan 2025``,
 ``January 31, 2025``, ``31-JAN-25``, month names of many languages, ISO 8601 instants, Unix seconds. By the order:
-``31/01/2025``, ``31.1.25``, ``01-31-2025``, ``31012025``.
+``31/01/2025``, ``31.1.25``, ``01-31-2025``, ``31012025``. Years of the Buddhist (2568), the Minguo (``114/1/31``) and
+the Japanese calendar (``令和7年1月31日``, ``R7.1.31``) become common ones.
 """
 
 from __future__ import annotations
@@ -41,10 +42,21 @@ _NAMED_MONTH_FIRST: Final = re.compile(
     _WEEKDAY + r"(?P<name>[^\W\d_]+)\.?[-/.\s]*(?P<day>\d{1,2})(?:st|nd|rd|th)?[-/.\s,]+(?P<year>\d{4})" + _TIME
 )
 _NAMED_YEAR_FIRST: Final = re.compile(r"(?P<year>\d{4})[-/.\s]*(?P<name>[^\W\d_]+)\.?[-/.\s]*(?P<day>\d{1,2})" + _TIME)
+_MINGUO: Final = re.compile(
+    r"(?:民國|民国)?(?P<year>1\d\d)([-/.年])(?P<month>\d{1,2})(?:\2|月)(?P<day>\d{1,2})日?" + _TIME
+)
+_ERA: Final = re.compile(
+    r"(?P<era>令和|平成|R|H)\.?(?P<year>\d{1,2}|元)([-/.年])(?P<month>\d{1,2})(?:\3|月)(?P<day>\d{1,2})日?" + _TIME
+)
+_YEARS_BEFORE: Final = {"令和": 2018, "R": 2018, "平成": 1988, "H": 1988}
+_BUDDHIST: Final = range(2443, 2700)
+"""Years that no statement has unless they count from the Buddha's death: 543 more than the common ones."""
+
 _TIME_ALONE: Final = re.compile(_TIME)
 _DIGIT_TIME: Final = re.compile(r"(\d{1,2})(\d{2})(\d{2})")
 _SECONDS: Final = re.compile(r"1\d{9}")
 _EIGHT: Final = re.compile(r"(\d{2})(\d{2})(\d{4})")
+_AS_OF: Final = re.compile(r" as of .{6,}")  # the day on which it counts, behind that on which it was booked
 _SPACES: Final = re.compile(r"\s+")
 _ZONES: Final = {
     "Z": 0,
@@ -97,6 +109,11 @@ def parse_date(text: str, order: DateOrder) -> Moment:
     found = _YEAR_FIRST.fullmatch(plain) or (_COMPACT.fullmatch(plain) if _year_leads(plain) else None)
     if found:
         return _moment(found, int(found["year"]), int(found["month"]), int(found["day"]), text)
+    if found := _MINGUO.fullmatch(plain):
+        return _moment(found, int(found["year"]) + 1911, int(found["month"]), int(found["day"]), text)
+    if found := _ERA.fullmatch(plain):
+        year = _YEARS_BEFORE[found["era"]] + (1 if found["year"] == "元" else int(found["year"]))
+        return _moment(found, year, int(found["month"]), int(found["day"]), text)
     if found := _NUMERIC.fullmatch(plain):
         year, month, day = _in_order(found[1], found[3], found[4], order)
         return _moment(found, year, month, day, text)
@@ -168,11 +185,12 @@ def _readable(text: str, order: Literal["dmy", "mdy"]) -> bool:
 def _plain(text: str) -> str:
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text)
-    return _SPACES.sub(" ", text).strip().lstrip("'")
+        text = "".join(str(unicodedata.decimal(each)) if each.isdecimal() else each for each in text)
+    return _AS_OF.sub("", _SPACES.sub(" ", text).strip().strip("'"))
 
 
 def _year_leads(plain: str) -> bool:
-    return len(plain) >= 8 and plain[:8].isdecimal() and 1900 <= int(plain[:4]) < 2200 and 1 <= int(plain[4:6]) <= 12
+    return len(plain) >= 8 and plain[:8].isdecimal() and 1900 <= int(plain[:4]) < 2700 and 1 <= int(plain[4:6]) <= 12
 
 
 def _in_order(first: str, second: str, third: str, order: DateOrder) -> tuple[int, int, int]:
@@ -191,7 +209,7 @@ def _full_year(text: str) -> int:
 
 def _day(year: int, month: int, day: int, text: str) -> date:
     try:
-        return date(year, month, day)
+        return date(year - 543 if year in _BUDDHIST else year, month, day)
     except ValueError:
         raise DateError(f"a day that exists, not {text.strip()}") from None
 

@@ -28,6 +28,8 @@ from recon.statements.words import (
 
 Sign = Literal["as_given", "inverted"]
 _SAMPLE = 2_000
+_FEW: Final = 2
+"""As many rows without a minus prove too little: nothing says which way the first of them goes."""
 _PAIRS: Final = (
     {"d", "c"}, {"dr", "cr"}, {"db", "cr"}, {"d", "k"}, {"s", "h"}, {"d", "h"}, {"+", "-"},
 )  # fmt: skip
@@ -51,12 +53,13 @@ def with_directions(table: Table, mapping: Mapping, hints: Hints) -> tuple[Mappi
     if words and not any(sign < 0 for sign in signs):
         return _with_words(sample, mapping), _doubted(sample, mapping, words)
     proven = _proven_by_balance(sample, mapping)
-    if proven and not _is_card(table):
+    if proven and not _is_card(table) and (any(sign < 0 for sign in signs) or len(signs) > _FEW):
         return _signed(mapping, proven), _question("inverted") if proven == "inverted" else None
     if (words and _opposed(signs, words)) or _charges_are_plus(sample, mapping, signs):
         return _signed(mapping, "inverted"), _question("inverted")
     unsigned = any(signs) and not any(sign < 0 for sign in signs) and not _marked(sample, mapping)
-    asked = unsigned and hints.side == "statement" and not {name.casefold() for name in table.header} >= _BLNK
+    unsure = unsigned or (_is_card(table) and signs.count(1) > 2 * signs.count(-1))
+    asked = unsure and hints.side == "statement" and not {name.casefold() for name in table.header} >= _BLNK
     suggested: Sign = "inverted" if asked and _is_card(table) else "as_given"
     hinting = _hinting(sample, mapping) if unsigned else None
     return _signed(mapping, suggested), hinting or (_question(suggested) if asked else None)
@@ -177,7 +180,17 @@ def _apart(table: Table, mapping: Mapping) -> tuple[Mapping, Question | None]:
             )
     negative = bool(debit) and _negative(_values(table, debit or "", mapping))
     style = mapping.debits or ("negative" if negative else "positive")
+    if credit and not negative and not mapping.sign and _negative(_values(table, credit, mapping)):
+        return replace(mapping, debits=style, sign="inverted"), question or _CREDITS_ARE_NEGATIVE
     return replace(mapping, debits=style, sign=mapping.sign or "as_given"), question
+
+
+_CREDITS_ARE_NEGATIVE: Final = Question(
+    "sign",
+    "The column of money in has only negative amounts. Are they money in all the same?",
+    (("inverted", "yes, they lower what is owed, as on card statements"), ("as_given", "no, they are money out")),
+    "inverted",
+)
 
 
 def _out_by_balance(table: Table, mapping: Mapping, first: str, second: str) -> tuple[str, str] | None:

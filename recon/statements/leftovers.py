@@ -4,17 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 from statistics import median_high
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from recon.statements.mapping import Mapping
+from recon.statements.columns import PLACEHOLDERS
+from recon.statements.dates import looks_like_date
+from recon.statements.mapping import Mapping, Role
 from recon.statements.model import Hints
 from recon.statements.tables import Table
-from recon.statements.words import CLOSING_WORDS, OPENING_WORDS, PENDING_WORDS, TOTAL_WORDS, VOID_WORDS, plain
+from recon.statements.traits import values_of
+from recon.statements.words import (
+    BALANCE_PHRASES,
+    CLOSING_WORDS,
+    OPENING_WORDS,
+    PENDING_WORDS,
+    TOTAL_WORDS,
+    VOID_WORDS,
+    plain,
+)
 
-_ENDS = 5
+_BALANCE_TEXTS: Final = pa.array(
+    sorted({case(each) for each in BALANCE_PHRASES for case in (str.lower, str.upper, str.title, str.capitalize)})
+)
+_ENDS: Final = 5
 """Opening and closing balances that look like lines stand among the first or last rows of a file."""
 
 
@@ -50,9 +66,13 @@ def left_out_by_rule(table: Table, mapping: Mapping, hints: Hints) -> Verdicts:
         rows = _rows_with(table.texts(sign), set(mapping.neutral_words))
         reasons |= dict.fromkeys(rows, "neither money in nor out")
     reasons |= _repeated_headers(table, mapping)
-    for row in {*range(min(_ENDS, table.rows)), *range(max(table.rows - _ENDS, 0), table.rows)}:
+    ends = {*range(min(_ENDS, table.rows)), *range(max(table.rows - _ENDS, 0), table.rows)}
+    for row in ends | _called_balances(table, mapping):
         if row not in reasons and (named := _balance_or_total(table, mapping, row)):
             reasons[row] = named
+    for row in [row for row in reasons if reasons[row] == "total" and _is_named_total(table, mapping, row)]:
+        if not _adds_up(table, mapping, row, set(reasons)):
+            del reasons[row]
     return Verdicts(reasons)
 
 
@@ -73,7 +93,9 @@ def left_out_for_want(
     for row in pc.indices_nonzero(pc.is_null(units)).to_pylist():
         if row in settled:
             continue
-        if row in dateless or (not no_dates and not days[row].is_valid):
+        if amount_column and table.texts(amount_column)[row].as_py() in PLACEHOLDERS:
+            verdicts.reasons.setdefault(row, "no line: it says that it has no amount")
+        elif row in dateless or (not no_dates and not days[row].is_valid):
             verdicts.reasons.setdefault(
                 row, _kind_of(table.cells(row)) or "no line: it has neither a date nor an amount"
             )
@@ -114,13 +136,15 @@ def _kind_of(cells: tuple[str, ...]) -> str | None:
     if kind := balance_word(cells):
         return f"{kind} balance"
     words = [plain(cell) for cell in cells if cell]
+    if any(not cell.strip("* ") for cell in cells if cell):  # how accounting systems mark sums
+        return "total"
     return "total" if any(word in TOTAL_WORDS or word.split(" ")[0] in TOTAL_WORDS for word in words) else None
 
 
 def _usual_filling(table: Table) -> int:
     """How many cells a row of this table usually has filled."""
     sample = [sum(1 for cell in table.cells(row) if cell) for row in range(min(table.rows, 200))]
-    return median_high(sample) if sample else 0
+    return median_high([each for each in sample if each > 1] or sample or [0])
 
 
 def _balance_or_total(table: Table, mapping: Mapping, row: int) -> str | None:
@@ -134,6 +158,36 @@ def _balance_or_total(table: Table, mapping: Mapping, row: int) -> str | None:
     if any(word in CLOSING_WORDS for word in words):
         return "closing balance"
     return "total" if any(word in TOTAL_WORDS for word in words) else None
+
+
+def _called_balances(table: Table, mapping: Mapping) -> set[int]:
+    """Rows anywhere, also where a page ends, whose description is nothing but a balance's name of several words."""
+    name = mapping.column("description")
+    if not name:
+        return set()
+    return set(pc.indices_nonzero(pc.is_in(table.texts(name), value_set=_BALANCE_TEXTS)).to_pylist())
+
+
+def _is_named_total(table: Table, mapping: Mapping, row: int) -> bool:
+    """A dated row that is called just "Total", as a petrol company is."""
+    day = mapping.column("booking_date")
+    is_dated = bool(day) and looks_like_date(table.texts(day or "")[row].as_py())
+    return is_dated and any(cell.casefold() == "total" for cell in table.cells(row))
+
+
+def _adds_up(table: Table, mapping: Mapping, row: int, no_lines: set[int]) -> bool:
+    """Whether the amounts of a row are sums of the other rows: all of them, what is in, or what is out."""
+    roles: tuple[Role, ...] = ("amount", "gross", "net", "debit", "credit")
+    for role in roles:
+        name = mapping.column(role)
+        values = values_of(table.texts(name).to_pylist()) if name else ()
+        mine = values[row] if values else None
+        if not mine:
+            continue
+        others = [value for place, value in enumerate(values) if value and place not in no_lines]
+        ways = (others, [each for each in others if each > 0], [each for each in others if each < 0])
+        return any(abs(sum(way, Decimal(0))) == abs(mine) for way in ways)
+    return True
 
 
 def _repeated_headers(table: Table, mapping: Mapping) -> dict[int, str]:

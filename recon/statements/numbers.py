@@ -19,6 +19,7 @@ from recon.statements.currencies import currency_code, exponent
 Decimals = Literal[".", ","]
 
 _MINUS: Final = dict.fromkeys(map(ord, "\u2212\u2010\u2011\u2012\u2013\u2014\ufe63\uff0d"), "-")
+_ARABIC_MARKS: Final = {0x66B: ".", 0x66C: ","}  # which are never the other way round
 _SPACES: Final = re.compile(r"[\s\u00a0\u2007\u202f\u200b-\u200f\u2060\u202a-\u202e\u2066-\u2069]+")
 _DIGITS: Final = re.compile(r"\d(?:[\d.,'’` ]*\d)?[.,]?|[.,]\d+")
 _GROUPED: Final = re.compile(r"\d{1,3}(?:(?P<mark>[.,'’` ])\d{3})(?:(?P=mark)\d{3})*|\d{1,3}(?:,\d{2})+,\d{3}")
@@ -62,6 +63,7 @@ def clean(text: str) -> str:
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text.translate(_MINUS)).translate(_MINUS)
         text = "".join(str(unicodedata.decimal(each)) if each.isdecimal() else each for each in text)
+        text = text.translate(_ARABIC_MARKS)
     return _SPACES.sub(" ", text).strip().lstrip("'").strip()
 
 

@@ -53,6 +53,7 @@ def _by_header(columns: Sequence[Traits], *, ledger: bool) -> dict[Role, tuple[s
         for role in _roles_for(each, ledger=ledger)
         if (score := fit(role, each.name)) >= (_EXACT if role == "account" or (each.empty and some) else 1)
         and not _names_both_directions(role, each.name)
+        and not (role in {"gross", "net"} and score < _EXACT and (fit("debit", each.name) or fit("credit", each.name)))
         and not (role == "currency" and score < _EXACT and _FOREIGN & set(plain(each.name).split()))
     ]
     for _score, _place, role, each in sorted(offers, key=lambda offer: offer[:2], reverse=True):
@@ -115,11 +116,21 @@ def _with_amounts(
     apart = [by_name[roles[role][0]] for role in ("debit", "credit") if role in roles]
     if len(apart) == 2 and (not single or max(each.filled for each in single) + 0.05 < _together(apart)):
         return {role: names for role, names in roles.items() if role != "amount"}
+    if len(single) == 1 == len(apart) and "amount" in roles and _complement(*single, *apart):
+        other: Role = "credit" if "debit" in roles else "debit"
+        return {**{role: names for role, names in roles.items() if role != "amount"}, other: roles["amount"]}
+    says = roles.get("sign") != roles.get("type_code")  # a type of something else may be taken for a direction
+    if len(apart) == 2 and not says and _unsigned(single) and _complement(*apart):
+        return {role: names for role, names in roles.items() if role not in {"amount", "sign"}}
     if single:
         return {role: names for role, names in roles.items() if role not in {"debit", "credit"}}
     if apart:
         return roles
     return roles | _amounts_by_content(free)
+
+
+def _unsigned(columns: Sequence[Traits]) -> bool:
+    return not any(value is not None and value < 0 for each in columns for value in each.values)
 
 
 def _together(apart: Sequence[Traits]) -> float:
@@ -146,7 +157,7 @@ def _amounts_by_content(free: Sequence[Traits]) -> dict[Role, tuple[str, ...]]:
 
 def _proven_by_balance(free: Sequence[Traits]) -> dict[Role, tuple[str, ...]]:
     """The two columns of which one is the running balance of the other, if there are such."""
-    numbers = [each for each in free if each.amounts >= 0.9 and each.dates < 0.5 and each.filled > 0.8]
+    numbers = [each for each in free if each.amounts >= 0.9 and each.dates < 0.5 and each.filled > 0.5]
     telling = [each for each in numbers if len(set(each.values)) > 1]  # rows that are counted add up as well
     for before in (False, True):
         for amount, balance in permutations([each for each in telling if each.decimals >= 0.5] or telling, 2):

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pyarrow.compute as pc
+
+from recon.statements.currencies import exponent, named_in, stated_code
 from recon.statements.directions import amount_column, with_directions
-from recon.statements.mapping import Mapping
+from recon.statements.mapping import Mapping, Role
 from recon.statements.model import Hints, Question, StatementError
 from recon.statements.profiles import profile_for
 from recon.statements.roles import roles_of
@@ -30,6 +33,9 @@ def sniffed(table: Table, partial: Mapping, hints: Hints) -> tuple[Mapping, tupl
         mapping = replace(mapping, decimal=decimal)
         questions.append(question)
     mapping = replace(mapping, currency=mapping.currency or currency_of(table, mapping, hints))
+    if not exponent(mapping.currency):  # then a mark before three digits parts thousands
+        questions = []
+    mapping = _of_own_currency(table, mapping, partial, hints)
     if mapping.date_order is None:
         order, question = date_order_of(table, mapping, hints)
         mapping = replace(mapping, date_order=order)
@@ -41,6 +47,23 @@ def sniffed(table: Table, partial: Mapping, hints: Hints) -> tuple[Mapping, tupl
     mapping, question = with_directions(table, mapping, hints)
     questions.append(question)
     return mapping, tuple(each for each in questions if each)
+
+
+def _of_own_currency(table: Table, mapping: Mapping, partial: Mapping, hints: Hints) -> Mapping:
+    """Without the column of currencies, where the amount's header names its own and the column has others.
+
+    ``Amount (UAH)`` beside ``Currency`` with dollars: that is the currency in which somebody paid.
+    """
+    name, amounts = mapping.column("currency"), amount_column(mapping) or mapping.column("debit")
+    own = named_in(amounts, hints.currency) if amounts else None
+    if not name or not own or "currency" in partial.columns:
+        return mapping
+    codes = {stated_code(text) for text in pc.unique(table.texts(name)).to_pylist() if text}
+    if codes <= {own}:
+        return mapping
+    columns: dict[Role, tuple[str, ...]] = {**mapping.columns}
+    del columns["currency"]
+    return replace(mapping, columns=columns, currency=partial.currency or own)
 
 
 def _columns(table: Table, partial: Mapping, hints: Hints) -> dict:  # type: ignore[type-arg]
@@ -55,7 +78,7 @@ def _columns(table: Table, partial: Mapping, hints: Hints) -> dict:  # type: ign
                 )
     columns = partial.columns
     if not (amount_column(partial) or partial.column("debit") or partial.column("credit")):
-        sample = table.head(_SAMPLE)
+        sample = table.head(_SAMPLE).without_notes()
         traits = [traits_of(name, column) for name, column in zip(table.header, sample.columns, strict=True)]
         found = roles_of(traits, headed=table.header_line is not None, ledger=hints.side == "ledger")
         columns = {**found, **partial.columns}

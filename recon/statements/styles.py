@@ -18,6 +18,7 @@ from recon.statements.tables import Table
 from recon.statements.words import PREAMBLE_WORDS, plain
 
 _SAMPLE: Final = 2_000
+_MUCH_LONGER: Final = 3
 
 
 def decimal_of(table: Table, mapping: Mapping) -> tuple[Decimals, Question | None]:
@@ -53,7 +54,7 @@ def date_order_of(table: Table, mapping: Mapping, hints: Hints) -> tuple[DateOrd
     if any("." in text for text in texts):  # nobody writes month.day.year with points
         return "dmy", None
     american = mapping.currency == "USD" or (mapping.decimal == "." and mapping.currency in {None, "CAD"})
-    suggested: DateOrder = _sorted_order(table, names) or ("mdy" if american else "dmy")
+    suggested: DateOrder = _telling_order(table, names) or ("mdy" if american else "dmy")
     example = next(text for text in texts if text)
     question = Question(
         "date_order",
@@ -106,18 +107,27 @@ def _above(rows: Iterable[Row], expected: str | None) -> str | None:
     return None
 
 
-def _sorted_order(table: Table, names: list[str]) -> DateOrder | None:
-    """Files are sorted by date: the order of day and month under which the rows rise (or fall) throughout."""
+def _telling_order(table: Table, names: list[str]) -> DateOrder | None:
+    """Files are sorted by date, and are of a month rather than of a year: the order under which they are so."""
     triples = [re.findall(r"\d+", text)[:3] for text in table.texts(names[0]).slice(0, _SAMPLE).to_pylist()]
     days = [tuple(map(int, each)) for each in triples if len(each) == 3]
-    if len(set(days)) < 3:
+    if len(set(days)) < 2:
         return None
     as_dmy = [(year, month, day) for day, month, year in days]
     as_mdy = [(year, month, day) for month, day, year in days]
     is_sorted = [each == sorted(each) or each == sorted(each, reverse=True) for each in (as_dmy, as_mdy)]
-    if is_sorted[0] == is_sorted[1]:
+    if is_sorted[0] != is_sorted[1]:
+        return "dmy" if is_sorted[0] else "mdy"
+    spans = [_days_in(max(each)) - _days_in(min(each)) for each in (as_dmy, as_mdy)]
+    if _MUCH_LONGER * min(spans) > max(spans):
         return None
-    return "dmy" if is_sorted[0] else "mdy"
+    return "dmy" if spans[0] < spans[1] else "mdy"
+
+
+def _days_in(moment: tuple[int, int, int]) -> int:
+    """Roughly how many days have passed at a (year, month, day)."""
+    year, month, day = moment
+    return year * 365 + month * 30 + day
 
 
 def _some(table: Table, names: Iterable[str]) -> list[str]:

@@ -6,15 +6,17 @@ CSV, spreadsheets and JSON all become this before anything is given a meaning.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, reduce
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from recon.statements.cells import Row
 from recon.statements.columns import without_placeholders
+from recon.statements.dates import looks_like_date
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,23 @@ class Table:
             self.unlike,
         )
 
+    def without_notes(self) -> Table:
+        """The rows that have more than half as many cells filled as the fullest; all if the table is narrow."""
+        if len(self.columns) <= _NARROW or not self.rows:
+            return self
+        filled = reduce(pc.add, (pc.not_equal(column, "").cast(pa.int32()) for column in self.columns))
+        several = pc.greater(pc.multiply(filled, 2), pc.max(filled))
+        if pc.sum(several).as_py() < _FEWEST:  # one full row does not say how full rows are
+            several = pc.greater(filled, 1)
+        if pc.all(several).as_py() or not pc.any(several).as_py():
+            return self
+        columns = tuple(column.filter(several) for column in self.columns)
+        return replace(self, columns=columns, lines=self.lines.filter(several))
+
+
+_NARROW: Final = 2
+_FEWEST: Final = 2
+
 
 def table_of(rows: Sequence[Row], header: Row | None) -> Table:
     """Rows after their header, or all rows under invented names when there is none. Blank rows are dropped."""
@@ -87,12 +106,41 @@ def table_of(rows: Sequence[Row], header: Row | None) -> Table:
 
 
 def _unlike(rows: Sequence[Row]) -> list[Row]:
-    """The first and the last row, where they have another number of cells than most: an account, a balance."""
-    widths = Counter(len(row.cells) for row in rows)
-    usual, count = max(widths.items(), key=lambda each: each[1], default=(0, 0))
-    if count < 2 or len(widths) == 1:
-        return []
-    return [row for row in (rows[0], rows[-1]) if len(row.cells) != usual]
+    """The first and last rows without a header that are no lines: an account, a balance.
+
+    They have no date where most rows have one, or another number of cells than most.
+    """
+    dated = Counter(place for row in rows for place, cell in enumerate(row.cells) if cell and looks_like_date(cell))
+    place, dates = max(dated.items(), key=lambda each: (each[1], -each[0]), default=(0, 0))
+    lines = [number for number, row in enumerate(rows) if _has_date(row, place)]
+    outside: list[Row] = []
+    if dates >= _FEWEST and 3 * dates >= len(rows) and 3 * dates >= 2 * (lines[-1] - lines[0] + 1):
+        outside = [*rows[: lines[0]], *rows[lines[-1] + 1 :]]
+        rows = rows[lines[0] : lines[-1] + 1]
+    (usual, count), (filled, _) = (_commonest(width(row) for row in rows) for width in (_width, _filled_width))
+    if count < _FEWEST:
+        return outside
+    odd = [row for row in (rows[0], rows[-1]) if _width(row) != usual]
+    if odd[-1:] == [rows[-1]] and _filled_width(rows[-1]) == filled:  # it only lacks a delimiter at its end
+        odd.pop()
+    return [*outside, *odd]
+
+
+def _width(row: Row) -> int:
+    return len(row.cells)
+
+
+def _filled_width(row: Row) -> int:
+    return max((place for place, cell in enumerate(row.cells, start=1) if cell), default=0)
+
+
+def _commonest(values: Iterable[int]) -> tuple[int, int]:
+    """A value and how often it comes."""
+    return max(Counter(values).items(), key=lambda each: each[1], default=(0, 0))
+
+
+def _has_date(row: Row, place: int) -> bool:
+    return place < len(row.cells) and looks_like_date(row.cells[place])
 
 
 def unique_names(header: Sequence[str], width: int) -> tuple[str, ...]:

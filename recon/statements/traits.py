@@ -10,6 +10,7 @@ from typing import Final
 
 import pyarrow as pa
 
+from recon.statements.columns import without_placeholders
 from recon.statements.currencies import currency_code, stated_code
 from recon.statements.dates import DateError, looks_like_date, parse_time
 from recon.statements.numbers import Decimals, NumberError, decimal_votes, looks_like_amount, parse_amount
@@ -56,7 +57,7 @@ class Traits:
 
 def traits_of(name: str, column: pa.Array) -> Traits:
     """Look at the first rows of a column."""
-    texts: list[str] = column.slice(0, _SAMPLE).to_pylist()
+    texts: list[str] = without_placeholders(column.slice(0, _SAMPLE)).to_pylist()
     filled = [text for text in texts if text]
     return Traits(
         name=name,

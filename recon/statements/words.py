@@ -13,6 +13,7 @@ from recon.statements.mapping import ROLES, Role
 
 _WORDS: Final[dict[str, Any]] = tomllib.loads(Path(__file__).with_name("words.toml").read_text(encoding="utf-8"))
 _HUMP: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_SIGNS: Final = {"-": "minus", "+": "plus"}  # headers of columns for money out and in: [-], [+]
 _LETTERS: Final = str.maketrans({"ł": "l", "ø": "o", "đ": "d", "æ": "ae", "œ": "oe", "ı": "i"})
 
 
@@ -22,7 +23,7 @@ def plain(text: str) -> str:
     folded = unicodedata.normalize("NFKD", _HUMP.sub(" ", text)).casefold().translate(_LETTERS)
     bare = "".join(each for each in folded if unicodedata.category(each) != "Mn")
     spaced = "".join(each if each.isalnum() else " " for each in unicodedata.normalize("NFC", bare))
-    return " ".join(spaced.split())
+    return " ".join(spaced.split()) or _SIGNS.get(text.strip("[]() "), "")
 
 
 def _header_words() -> dict[Role, dict[str, int]]:
@@ -48,6 +49,10 @@ VOID_WORDS: Final = frozenset(map(plain, _WORDS["rows"]["void"]))
 TOTAL_WORDS: Final = frozenset(map(plain, _WORDS["rows"]["total"]))
 OPENING_WORDS: Final = frozenset(map(plain, _WORDS["rows"]["opening"]))
 CLOSING_WORDS: Final = frozenset(map(plain, _WORDS["rows"]["closing"]))
+BALANCE_PHRASES: Final = tuple(
+    each for key in ("opening", "closing") for each in _WORDS["rows"][key] if " " in each and len(each) > len("b f wd")
+)
+"""Names of balances that are more than one word, as files write them."""
 REPAYMENT_WORDS: Final = tuple(map(plain, _WORDS["rows"]["repayment"]))
 CARD_WORDS: Final = tuple(map(plain, _WORDS["rows"]["card"]))
 PREAMBLE_WORDS: Final = {key: frozenset(map(plain, words)) for key, words in _WORDS["preamble"].items()}

@@ -1,0 +1,132 @@
+"""Kinds of tables that are easily misread: each test is one kind, whatever bank it comes from."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+
+import pytest
+
+from recon.statements import read
+from recon.statements.dates import parse_date
+from recon.statements.model import Hints
+
+
+def reading_of(text):
+    return read(text.encode(), "file.csv")
+
+
+def amounts(reading):
+    return [units / 100 for units in reading.lines["units"].to_pylist()]
+
+
+@pytest.mark.parametrize(
+    ("text", "day"),
+    [
+        ("31/01/2566", date(2023, 1, 31)),  # Buddhist, Thailand
+        ("25660131", date(2023, 1, 31)),
+        ("112/01/31", date(2023, 1, 31)),  # Minguo, Taiwan
+        ("令和5年1月31日", date(2023, 1, 31)),
+        ("令和元年5月1日", date(2019, 5, 1)),
+        ("H31.4.30", date(2019, 4, 30)),
+        ("٢٠٢٣/٠١/٣١", date(2023, 1, 31)),
+        ("31/01/2023 as of 30/01/2023", date(2023, 1, 31)),
+    ],
+)
+def test_years_of_other_calendars_become_common_ones(text, day):
+    assert parse_date(text, "dmy").day == day
+
+
+def test_a_date_in_three_columns_is_one_date():
+    reading = reading_of("Year,Month,Day,Text,Amount\n2023,1,5,A,-5.00\n2023,12,31,B,7.00\n")
+    assert reading.lines["booking_date"].to_pylist() == [date(2023, 1, 5), date(2023, 12, 31)]
+    assert reading.mapping.column("booking_date") == "Year, Month, Day"
+
+
+def test_a_mapping_with_a_joined_date_reads_the_next_file():
+    text = "Year,Month,Day,Text,Amount\n2023,1,5,A,-5.00\n2023,12,31,B,7.00\n"
+    from_first = reading_of(text).mapping
+    again = read(text.encode(), "next.csv", Hints(mapping=from_first))
+    assert again.lines["booking_date"].to_pylist() == [date(2023, 1, 5), date(2023, 12, 31)]
+
+
+def test_dates_of_a_datev_export_get_the_year_of_its_business_year():
+    fields = ['"EXTF"', "700", "21", '"Buchungsstapel"', "13", *[""] * 7, "20230701"]
+    reading = reading_of(
+        ";".join(fields)
+        + "\nUmsatz (ohne Soll/Haben-Kz);Soll/Haben-Kennzeichen;Konto;Belegdatum;Buchungstext\n"
+        + '119,00;"H";1200;0507;A\n59,50;"S";1200;1701;B\n'
+    )
+    assert reading.lines["booking_date"].to_pylist() == [date(2023, 7, 5), date(2024, 1, 17)]
+
+
+def test_one_step_of_a_balance_does_not_prove_where_unsigned_amounts_go():
+    reading = reading_of("Date,Text,Amount,Balance\n2023-01-05,A,100.00,900.00\n2023-01-25,B,250.00,1150.00\n")
+    assert [question.about for question in reading.questions] == ["sign", "currency"]
+
+
+def test_a_credit_column_of_negative_amounts_is_asked_about():
+    reading = reading_of("Date,Text,Debit,Credit\n2023-01-05,A,100.00,\n2023-01-25,B,,-250.00\n")
+    assert amounts(reading) == [-100.0, 250.0]
+    assert "sign" in [question.about for question in reading.questions]
+
+
+def test_a_card_whose_charges_are_mostly_plus_is_asked_about():
+    rows = "".join(f"2023-01-0{day},Shop,Purchase,10.00\n" for day in range(1, 5))
+    reading = reading_of(f"Date,Merchant,Type,Amount\n{rows}2023-01-09,Bank,Payment,-40.00\n")
+    asked = {question.about: question.suggested for question in reading.questions}
+    assert asked["sign"] == "inverted"
+
+
+def test_the_currency_in_the_amounts_header_goes_before_a_column_of_paid_currencies():
+    reading = reading_of("Date,Text,Amount (UAH),Currency\n2023-01-05,A,-369.00,USD\n2023-01-06,B,20.00,UAH\n")
+    assert set(reading.lines["currency"].to_pylist()) == {"UAH"}
+
+
+def test_what_is_booked_in_the_accounts_currency_goes_before_what_was_paid():
+    reading = reading_of("Date,Text,Transaction amount,Billing amount\n2023-01-05,A,-12.50,-98.00\n")
+    assert amounts(reading) == [-98.0]
+
+
+def test_a_dated_row_called_total_is_a_line_unless_it_is_the_sum():
+    text = "Date,Description,Amount\n2023-01-03,TOTAL,-45.00\n2023-01-04,Salary,1000.00\n2023-01-05,Shop,-5.00\n"
+    assert amounts(reading_of(text)) == [-45.0, 1000.0, -5.0]
+    summed = text + "2023-01-31,TOTAL,950.00\n"
+    assert amounts(reading_of(summed)) == [-45.0, 1000.0, -5.0]
+
+
+def test_sums_below_both_columns_are_no_line_and_no_error():
+    reading = reading_of("Date,Text,Debit,Credit\n2023-01-05,A,100.00,\n2023-01-25,B,,250.00\n,,100.00,250.00\n")
+    assert amounts(reading) == [-100.0, 250.0]
+    assert not reading.errors
+    assert [each.reason for each in reading.statements[0].left_out] == ["total"]
+
+
+def test_a_dated_row_with_both_amounts_stays_an_error():
+    reading = reading_of("Date,Text,Debit,Credit\n2023-01-05,A,100.00,\n2023-01-25,B,5.00,250.00\n")
+    assert [error.line for error in reading.errors] == [3]
+
+
+def test_balances_between_pages_are_no_lines():
+    rows = "".join(f"2023-01-{day:02},Shop,-1.00\n" for day in range(1, 11))
+    page = "2023-01-11,Balance carried forward,90.00\n2023-01-11,BALANCE BROUGHT FORWARD,90.00\n"
+    reading = reading_of(f"Date,Description,Amount\n2023-01-01,Opening balance,100.00\n{rows}{page}{rows}")
+    assert reading.lines.num_rows == 20
+    assert {balance.amount for balance in reading.statements[0].balances} == {Decimal(100), Decimal(90)}
+
+
+def test_text_below_a_column_of_directions_is_no_error():
+    reading = reading_of("Date,Text,Amount,Debit/Credit\n2023-01-05,A,1.00,DR\n2023-01-06,B,2.00,CR\nLegal notes\n")
+    assert not reading.errors
+
+
+def test_rows_without_a_date_before_and_after_a_table_without_a_header_are_no_lines():
+    reading = reading_of("Account,123,,\n03Jan2023,SHOP,-45.00,955.00\n25Jan2023,PAY,9000.00,9955.00\nEnd,,,\n")
+    assert amounts(reading) == [-45.0, 9000.0]
+    assert len(reading.statements[0].left_out) == 2
+
+
+def test_rows_of_one_month_suggest_which_number_is_the_month():
+    reading = reading_of("Date,Text,Amount\n02/01/2023,A,-1.00\n05/01/2023,B,2.00\n07/01/2023,C,3.00\n")
+    asked = {question.about: question.suggested for question in reading.questions}
+    assert asked["date_order"] == "dmy"
