@@ -14,14 +14,15 @@ class Place(NamedTuple):
     name: str
     label: str
     icon: str
+    also: tuple[str, ...] = ()  # addresses of its pages that do not begin like its first one
 
 
 NAVIGATION = (
     ("Work", (
         Place("overview", "Overview", "layout-dashboard"),
-        Place("statements", "Statements", "file-text"),
-        Place("runs", "Runs", "player-play"),
-        Place("review", "Review", "checklist"),
+        Place("statements", "Statements", "file-text", ("/reconcile/",)),
+        Place("runs", "Runs", "player-play", ("/matches/",)),
+        Place("review", "Review", "checklist", ("/open-items/",)),
     )),
     ("Books", (
         Place("rules", "Rules", "adjustments"),
@@ -30,7 +31,7 @@ NAVIGATION = (
     ("Records", (
         Place("reports", "Reports", "chart-bar"),
         Place("audit", "Audit", "history"),
-        Place("settings", "Settings", "settings"),
+        Place("settings", "Settings", "settings", ("/accounts/",)),
     )),
 )  # fmt: skip
 
@@ -49,9 +50,9 @@ def navigation(request: HttpRequest) -> dict[str, Any]:
     for title, places in NAVIGATION:
         links = [(place, url) for place in places if (url := address(place.name))]
         if links:
-            groups.append((title, [(place, url, is_inside(request.path, url)) for place, url in links]))
+            groups.append((title, [(place, url, is_inside(request.path, url, *place.also)) for place, url in links]))
     return {"navigation": groups}
 
 
-def is_inside(path: str, url: str) -> bool:
-    return path == url or (url != "/" and path.startswith(url))
+def is_inside(path: str, *urls: str) -> bool:
+    return any(path == url or (url != "/" and path.startswith(url)) for url in urls)

@@ -137,6 +137,7 @@ urlpatterns = [
     path("rules/sets/<int:account_id>/", rule_sets.rule_set, name="rule_set"),
     path("rules/sets/<int:account_id>/overlaps/", rule_sets.rule_overlaps, name="rule_overlaps"),
     path("rules/preview/", rule_preview.rule_preview, name="rule_preview"),
+    path("rules/preview/ahead/", rule_preview.rule_read_ahead, name="rule_read_ahead"),
     path("rules/suggest/", rule_suggest.rule_suggest, name="rule_suggest"),
     path("rules/try/", rule_preview.rule_try, name="rule_try"),
     path("rules/<str:rule_id>/uses/", rule_sets.rule_uses, name="rule_uses"),

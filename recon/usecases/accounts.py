@@ -188,9 +188,9 @@ def claimed_values(
     return read_rows(sql, params, arrow_schema(rows.model, columns))
 
 
-def all_rows(account: Account, side: Side, rows: QuerySet[Any]) -> pa.Table:
+def all_rows(account: Account, side: Side, rows: QuerySet[Any], columns: tuple[str, ...] | None = None) -> pa.Table:
     """`rows` in the shape of `open_rows`, as if nothing of them were matched or split."""
-    return _read(account, side, rows, ROW_COLUMNS[side])
+    return _read(account, side, rows, ROW_COLUMNS[side] if columns is None else columns)
 
 
 def _read(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -37,15 +37,28 @@ class ShownRow:
 
 @dataclass(frozen=True)
 class Pair:
-    """A line beside an entry: a match, or a near miss with the criterion that failed it (0: currency or direction)."""
+    """Lines beside entries, mostly one of each: a match, or a near miss with the criterion that failed it (0: currency
+    or direction)."""
 
-    line: ShownRow
-    entry: ShownRow
+    lines: tuple[ShownRow, ...]
+    entries: tuple[ShownRow, ...]
     state: str = ""
     decided_by: str = ""
     reason: str = ""
     criterion: int | None = None
     verdicts: tuple[Verdict, ...] = ()
+
+    @property
+    def line(self) -> ShownRow:
+        return self.lines[0]
+
+    @property
+    def entry(self) -> ShownRow:
+        return self.entries[0]
+
+    @property
+    def is_group(self) -> bool:
+        return len(self.lines) + len(self.entries) > 2
 
     @property
     def failed(self) -> list[Verdict]:
@@ -60,13 +73,15 @@ def examples(outcome: Outcome, lines: pa.Table, entries: pa.Table) -> list[Pair]
     shown = [*open_ones.slice(0, 2).to_pylist(), *decided.slice(0, EXAMPLES).to_pylist()][:EXAMPLES]
     numbers = pa.array([each["match_no"] for each in shown], pa.int64())
     rows = outcome.match_rows.filter(pc.is_in(pc.field("match_no"), numbers)).to_pylist()
-    sides = {(row["match_no"], row["side"]): row["id"] for row in rows}
-    line_of = _rows_by_id(lines, [sides[each["match_no"], 0] for each in shown])
-    entry_of = _rows_by_id(entries, [sides[each["match_no"], 1] for each in shown])
+    of_side = [{row["id"] for row in rows if row["side"] == side} for side in (0, 1)]
+    row_of = [_rows_by_id(table, sorted(ids)) for table, ids in zip((lines, entries), of_side, strict=True)]
+    members: dict[tuple[int, int], list[ShownRow]] = {}
+    for row in rows:
+        members.setdefault((row["match_no"], row["side"]), []).append(row_of[row["side"]][row["id"]])
     return [
         Pair(
-            line_of[sides[each["match_no"], 0]],
-            entry_of[sides[each["match_no"], 1]],
+            tuple(members[each["match_no"], 0]),
+            tuple(members[each["match_no"], 1]),
             state=each["state"],
             decided_by=each["decided_by"],
         )
@@ -86,7 +101,9 @@ def near_misses(outcome: Outcome, lines: pa.Table, entries: pa.Table) -> list[Pa
     line_of = _rows_by_id(lines, [each["id"] for each in mixed])
     entry_of = _rows_by_id(entries, [each["nearest_id"] for each in mixed])
     return [
-        Pair(line_of[each["id"]], entry_of[each["nearest_id"]], reason=each["reason"], criterion=each["criterion"])
+        Pair(
+            (line_of[each["id"]],), (entry_of[each["nearest_id"]],), reason=each["reason"], criterion=each["criterion"]
+        )
         for each in mixed
     ]
 
@@ -100,17 +117,18 @@ def explained(rule: Rule, pairs: Sequence[Pair], options: Options) -> list[Pair]
     """The pairs with what each criterion says about them, by the SQL that matched them."""
     if not pairs:
         return []
-    lines = pa.Table.from_pylist([pair.line.values for pair in _once(pairs, "line")], schema=pairs[0].line.schema)
-    entries = pa.Table.from_pylist([pair.entry.values for pair in _once(pairs, "entry")], schema=pairs[0].entry.schema)
-    keys = [([_key(pair.line)], [_key(pair.entry)]) for pair in pairs]
+    lines = _table(row for pair in pairs for row in pair.lines)
+    entries = _table(row for pair in pairs for row in pair.entries)
+    keys = [([_key(row) for row in pair.lines], [_key(row) for row in pair.entries]) for pair in pairs]
     told = explain_pairs([rule], lines, entries, keys, options)
     verdicts = {explanation.pair: explanation.verdicts for explanation in told}
     return [replace(pair, verdicts=verdicts[number]) for number, pair in enumerate(pairs)]
 
 
-def _once(pairs: Sequence[Pair], side: str) -> list[Pair]:
+def _table(rows: Iterable[ShownRow]) -> pa.Table:
     """Each row once: two lines may come nearest to the same entry."""
-    return list({_key(getattr(pair, side)): pair for pair in pairs}.values())
+    found = list({_key(row): row for row in rows}.values())
+    return pa.Table.from_pylist([row.values for row in found], schema=found[0].schema)
 
 
 def _key(row: ShownRow) -> tuple[int, int]:

@@ -23,10 +23,12 @@ from django.db.models import F, Q, QuerySet
 
 from recon.engine import Cancelled, EngineError, Options, Outcome, match
 from recon.engine.options import Sign
-from recon.models import Account, LedgerEntry, Side, Statement, StatementLine
+from recon.engine.options import Strategy as EngineStrategy
+from recon.models import Account, LedgerEntry, Side, Statement, StatementLine, Strategy
 from recon.usecases.accounts import all_rows, entries_in_scope, lines_in_scope
+from recon.usecases.engine_options import grouping_fields
 from recon.usecases.preview_pairs import Pair, examples, explained, near_misses
-from recon.usecases.run_input import next_entry_id
+from recon.usecases.run_input import compared, next_entry_id, with_transaction_id
 from rules.criteria import Rule
 from rules.criteria.scope import whole_days
 
@@ -38,6 +40,7 @@ LEDGER_LIMIT = 200_000
 """Entries a preview reads without narrowing them to the dates around the statement."""
 DAYS_AROUND = 45
 """How far around the statement's dates entries are read then, if the rule itself has no date window."""
+GROUPED = (Strategy.ONE_TO_MANY, Strategy.MANY_TO_ONE, Strategy.MANY_TO_MANY)
 CANDIDATE_BUDGET = 2_000_000
 SECONDS = 10.0
 
@@ -120,7 +123,7 @@ def preview_rule(rule: Rule, statement: Statement, watch: Watch | None = None) -
     lines, every = _lines(statement)
     entries, days = _entries(statement, [rule], lines)
     preview = Preview(statement, lines.num_rows, entries.num_rows, every, days)
-    options = preview_options(statement.account, watch)
+    options = replace(settling_options(statement.account, watch), told=("statement",))
     try:
         outcome = match([rule], lines, entries, options)
     except Cancelled:
@@ -164,6 +167,32 @@ def preview_options(account: Account, watch: Watch) -> Options:
     )
 
 
+def settling_options(account: Account, watch: Watch) -> Options:
+    """As the account's runs start: one line with one entry, or groups of them."""
+    options = preview_options(account, watch)
+    if account.strategy not in GROUPED:
+        return options
+    return replace(
+        options, strategy=cast("EngineStrategy", account.strategy), grouping=grouping_fields(account.grouping)
+    )
+
+
+def read_ahead(statement: Statement) -> None:
+    """Read what a preview of any rule will need, if that is the same for all of them; it then waits for less."""
+    _lines(statement)
+    if not _is_large(statement):
+        _entries(statement, [], pa.table({}))
+
+
+class _Kept:
+    """A thing that one reads and others wait for."""
+
+    def __init__(self, until: float) -> None:
+        self.until = until
+        self.lock = threading.Lock()
+        self.things: list[Any] = []
+
+
 class Recent:
     """The last few things read, for some minutes: while somebody types, the same rows are tried again and again."""
 
@@ -171,22 +200,21 @@ class Recent:
     seconds = 300.0
 
     def __init__(self) -> None:
-        self._things: dict[Hashable, tuple[float, Any]] = {}
+        self._things: dict[Hashable, _Kept] = {}
         self._lock = threading.Lock()
 
     def get(self, key: Hashable, read: Callable[[], Thing]) -> Thing:
-        """What `read` gave for the key a moment ago, or gives now."""
+        """What `read` gave for the key a moment ago, or gives now; who asks meanwhile waits for the same answer."""
         now = time.monotonic()
         with self._lock:
-            self._things = {other: kept for other, kept in self._things.items() if kept[0] > now}
-            if key in self._things:
-                return cast("Thing", self._things[key][1])
-        thing = read()
-        with self._lock:
-            self._things[key] = (now + self.seconds, thing)
+            self._things = {other: kept for other, kept in self._things.items() if kept.until > now}
+            kept = self._things.setdefault(key, _Kept(now + self.seconds))
             for oldest in list(self._things)[: -self.kept]:
                 del self._things[oldest]
-        return thing
+        with kept.lock:
+            if not kept.things:
+                kept.things.append(read())
+            return cast("Thing", kept.things[0])
 
 
 _recent = Recent()
@@ -197,8 +225,11 @@ def _lines(statement: Statement) -> tuple[pa.Table, int]:
     lines: QuerySet[StatementLine] = lines_in_scope(statement.account, statement)
     if every > 1:
         lines = lines.annotate(place=F("position") % every).filter(place=0)
-    key = (statement.pk, every)
-    return _recent.get(key, lambda: all_rows(statement.account, Side.STATEMENT, lines)), every
+    columns = compared(statement.account.strategy, Side.STATEMENT)
+    table = _recent.get(
+        (statement.pk, every, columns), lambda: all_rows(statement.account, Side.STATEMENT, lines, columns)
+    )
+    return table, every
 
 
 def _entries(
@@ -206,12 +237,20 @@ def _entries(
 ) -> tuple[pa.Table, tuple[date, date] | None]:
     account = statement.account
     entries: QuerySet[LedgerEntry] = entries_in_scope(account)
-    known = (statement.pk, next_entry_id())  # an entry that arrives makes another key
-    count = _recent.get((*known, "count"), lambda: entries.order_by()[: LEDGER_LIMIT + 1].count())
-    days = _days(rules, lines) if count > LEDGER_LIMIT else None
+    days = _days(rules, lines) if _is_large(statement) else None
     wanted = entries if days is None else entries.filter(Q(booking_date__range=days) | Q(booking_date__isnull=True))
-    table = _recent.get((*known, days), lambda: all_rows(account, Side.LEDGER, wanted))
-    return table.append_column("transaction_id", table["external_id"]), days
+    columns = compared(account.strategy, Side.LEDGER)
+    table = _recent.get(
+        (statement.pk, next_entry_id(), days, columns), lambda: all_rows(account, Side.LEDGER, wanted, columns)
+    )
+    return with_transaction_id(table), days
+
+
+def _is_large(statement: Statement) -> bool:
+    """Whether the ledger is narrowed to the days around the statement."""
+    entries = entries_in_scope(statement.account)
+    key = (statement.pk, next_entry_id(), "large")  # an entry that arrives makes another key
+    return _recent.get(key, lambda: entries.order_by()[: LEDGER_LIMIT + 1].count() > LEDGER_LIMIT)
 
 
 def _days(rules: Sequence[Rule], lines: pa.Table) -> tuple[date, date] | None:

@@ -15,7 +15,7 @@ from recon.engine import Outcome, match
 from recon.models import Account, AccountRule, RunRule, RunState, Statement
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor, record
-from recon.usecases.previews import Watch, preview_options, preview_rows
+from recon.usecases.previews import Watch, preview_rows, settling_options
 from rules.authoring import current_versions, parsed
 from rules.differences import sentences_of
 from rules.models import MatchingRule, RuleVersion
@@ -166,7 +166,7 @@ def find_overlaps(account: Account, statement: Statement, watch: Watch | None = 
     if not rules:
         return []
     lines, entries = preview_rows(statement, rules)
-    options = replace(preview_options(account, watch or Watch()), reasons=False)
+    options = replace(settling_options(account, watch or Watch()), reasons=False)
     taken_by = _rule_of_line(match(rules, lines, entries, options))
     overlaps = []
     for place, rule in enumerate(rules):

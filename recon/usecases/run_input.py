@@ -83,7 +83,7 @@ def _claimed(
         if side == "statement":
             found[side] = claimed_members(run, Side.STATEMENT, lines)
         else:
-            found[side] = _with_transaction_id(claimed_members(run, Side.LEDGER, entries))
+            found[side] = with_transaction_id(claimed_members(run, Side.LEDGER, entries))
     return found
 
 
@@ -99,7 +99,7 @@ def open_lines(
     run: MatchingRun, lines: QuerySet[StatementLine], progress: Progress | None = None, *, few: bool = False
 ) -> pa.Table:
     """The open ones among `lines`."""
-    columns = compared(run, Side.STATEMENT)
+    columns = compared(run.strategy, Side.STATEMENT)
     return open_rows(run.account, Side.STATEMENT, lines, columns=columns, progress=progress, few=few)
 
 
@@ -107,12 +107,12 @@ def open_entries(
     run: MatchingRun, entries: QuerySet[LedgerEntry], progress: Progress | None = None, *, few: bool = False
 ) -> pa.Table:
     """The open ones among `entries`; a ledger's transaction id is the entry's own id."""
-    columns = compared(run, Side.LEDGER)
+    columns = compared(run.strategy, Side.LEDGER)
     table = open_rows(run.account, Side.LEDGER, entries, columns=columns, progress=progress, few=few)
-    return _with_transaction_id(table)
+    return with_transaction_id(table)
 
 
-def _with_transaction_id(table: pa.Table) -> pa.Table:
+def with_transaction_id(table: pa.Table) -> pa.Table:
     own_id = "external_id"
     return table.append_column("transaction_id", table[own_id]) if own_id in table.column_names else table
 
@@ -121,12 +121,12 @@ NOT_COMPARED: Final = {"external_id", "amount_text", "position", "statement_numb
 """What only a group may have in common. Pairs of rows differ in it and are twins all the same."""
 
 
-def compared(run: MatchingRun, side: Side) -> tuple[str, ...]:
-    """The columns of a side that a run may look at.
+def compared(strategy: str, side: Side) -> tuple[str, ...]:
+    """The columns of a side that a run with this strategy may look at.
 
     Not the keys of texts: the engine makes those that a rule needs quicker than they are read.
     """
-    left_out = NOT_COMPARED if run.strategy == Strategy.ONE_TO_ONE else set()
+    left_out = NOT_COMPARED if strategy == Strategy.ONE_TO_ONE else set()
     return tuple(name for name in ROW_COLUMNS[side] if name not in left_out and not name.endswith("_key"))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from recon.models import LedgerEntry, Statement, StatementLine
 from recon.partials import Request, page_or_fragment
@@ -38,6 +38,14 @@ def rule_preview(request: Request) -> HttpResponse:
     if statement is not None:
         context["patterns"] = _pattern_samples(request, statement)
     return page_or_fragment(request, "rules/rule_preview.html", {"rule-preview": "rules/_rule_preview.html"}, context)
+
+
+@require_safe
+def rule_read_ahead(request: Request) -> HttpResponse:
+    """Asked for by the pages that lead to the editor, so that its first preview waits for less."""
+    if statement := previews.latest_statement():
+        previews.read_ahead(statement)
+    return HttpResponse(status=204)
 
 
 @require_POST

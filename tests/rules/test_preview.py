@@ -6,7 +6,7 @@ import pytest
 from django.conf import settings
 from django.urls import reverse
 
-from recon.models import Match, OpenItem, UnmatchedItem
+from recon.models import LedgerEntry, Match, OpenItem, StatementLine, UnmatchedItem
 from recon.usecases import previews
 from recon.usecases.previews import Superseded, Watch, latest_statement, preview_rule
 from rules.criteria import parse_rule
@@ -60,6 +60,28 @@ def test_doubtful_matches_are_shown_first(statement):
     preview = preview_rule(parse_rule({"name": "N", "criteria": [SAME_AMOUNT, WITHIN_TWO_DAYS]}), statement)
     assert (preview.matched, preview.suggested) == (2, 2)
     assert [pair.state for pair in preview.examples] == ["suggested", "suggested", "confirmed", "confirmed"]
+
+
+def test_a_preview_settles_groups_where_the_accounts_runs_do(client):
+    account = make_account("Payouts", strategy="one_to_many", grouping="reference")
+    parts = [row(n, "10.00", "2026-03-01", "P-1", source=f"till {n}") for n in range(1, 7)]
+    make_entries(account, [*parts, row(7, "9.00", "2026-03-01", "P-2")])
+    statement = make_statement(account, [row(1, "60.00", "2026-03-02", "P-1"), row(2, "8.00", "2026-03-02", "P-2")])
+    preview = preview_rule(parse_rule(EXACT), statement)
+    assert (preview.matched, preview.left) == (1, 1)
+    (pair,) = preview.examples
+    assert (pair.line.reference, len(pair.entries)) == ("P-1", 6)
+    assert all(verdict.passed for verdict in pair.verdicts)
+    page = preview_page(client, EXACT).content.decode()
+    assert "and 2 more entries" in page
+    assert "one line to many entries by reference" in page
+
+
+def test_rows_read_ahead_are_not_read_again(client, statement):
+    assert client.get(reverse("rule_read_ahead")).status_code == 204
+    StatementLine.objects.all().delete()
+    LedgerEntry.objects.all().delete()
+    assert preview_rule(parse_rule(EXACT), statement).matched == 2
 
 
 def test_a_preview_stores_nothing_and_claims_nothing(statement):

@@ -76,6 +76,7 @@ COUNTERPARTS: dict[str, str] = {
     "rule_set": "get_account_rules set_account_rules",
     "rule_overlaps": "find_rule_overlaps",
     "rule_preview": "preview_rule",
+    "rule_read_ahead": "(only makes the first preview of a page quicker)",
     "rule_suggest": "suggest_rules",
     "rule_try": "try_rule",
     "rules": "list_rules",
