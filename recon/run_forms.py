@@ -87,6 +87,16 @@ class ReviewFilterForm(forms.Form):
         return self.cleaned_data.get("owner") == "me"
 
 
+class SplitForm(forms.Form):
+    """The part that an item is to be, and why."""
+
+    amount = forms.DecimalField(
+        label="Amount of the part", max_digits=18, decimal_places=9, widget=text_input(inputmode="decimal"),
+        error_messages={"required": "Say how much the part is.", "invalid": "Write the amount with a decimal point."},
+    )  # fmt: skip
+    comment = forms.CharField(label="Why", required=False, max_length=2000, widget=text_input("What the parts are"))
+
+
 class ItemForm(forms.Form):
     """What is said when an open item is worked."""
 

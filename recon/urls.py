@@ -118,11 +118,15 @@ urlpatterns = [
     path("matches/<int:match_id>/", matches.match, name="match"),
     path("matches/<int:match_id>/confirm/", matches.match_confirm, name="match_confirm"),
     path("matches/<int:match_id>/reject/", matches.match_reject, name="match_reject"),
+    path("matches/differences/<int:difference_id>/", matches.difference_retype, name="difference_retype"),
     path("matches/<int:match_id>/unmatch/", matches.match_unmatch, name="match_unmatch"),
     # review
     path("review/", review.review, name="review"),
+    path("review/undo/", review.review_undo, name="review_undo"),
     path("review/items/", review.items_act, name="items_act"),
     path("review/items/<int:item_id>/", review.item, name="item"),
+    path("review/items/<int:item_id>/split/", review.item_split, name="item_split"),
+    path("review/items/<int:item_id>/join/", review.item_join, name="item_join"),
     path("review/items/<int:item_id>/act/", review.item_act, name="item_act"),
     # reports
     path("reports/", reports.reports, name="reports"),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation, localcontext
 from typing import Any, Final
 
+import pyarrow as pa
 import simplejson
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -17,13 +19,20 @@ from django.utils.dateparse import parse_datetime
 
 from recon.models import LedgerEntry, reserve_ids
 from recon.rows import MAX_SCALE, MAX_UNITS
+from recon.usecases.bulk import arrow_schema, load_rows
 from recon.usecases.events import Actor, record
+from recon.usecases.import_rows import keyed
 from rules.criteria.text import text_key
 
 STATUSES: Final = ("APPLIED", "QUEUED", "SCHEDULED", "INFLIGHT", "REJECTED", "VOID", "COMMIT")
 """Blnk's words; only APPLIED (or none) takes part in matching."""
 
 TEXTS: Final = ("reference", "description", "source", "destination", "parent_transaction")
+
+_COLUMNS: Final = (
+    "id", "units", "scale", "currency", "booking_date", "booked_at", "status", "created_at", "api_reference",
+    "amount_text", "extra", "counterparty", *TEXTS,
+)  # fmt: skip
 
 
 class TransactionRefused(Exception):  # noqa: N818 - it is an answer, not a fault
@@ -66,26 +75,28 @@ def entry_id(public: str) -> int | None:
 @transaction.atomic
 def create_transaction(by: Actor, given: Mapping[str, Any]) -> LedgerEntry:
     """Add one unowned ledger entry. Raises TransactionRefused."""
-    entry = _entry(given)
-    entry.id = reserve_ids(LedgerEntry, 1)
-    _insert([entry])
+    entry = LedgerEntry(id=reserve_ids(LedgerEntry, 1), **_with_keys(_values(given)))
+    with _unique([entry.api_reference]):
+        entry.save(force_insert=True)
     record(by, "ledger entry created", "entry", entry.id, after={"reference": entry.reference})
     return entry
 
 
 def create_transactions(
     by: Actor, items: Sequence[Mapping[str, Any]], *, atomic: bool
-) -> tuple[list[LedgerEntry], list[Failure]]:
-    """Add many. Atomic: all of them or, raising TransactionRefused that names the first bad one, none."""
-    entries, failures = _checked(items, stop_at_first=atomic)
-    first = reserve_ids(LedgerEntry, max(1, len(entries)))
-    for number, (_, entry) in enumerate(entries):
-        entry.id = first + number
+) -> tuple[list[int], list[Failure]]:
+    """Add many; the ids of the entries. Atomic: all of them or, raising TransactionRefused that names the first bad
+    one, none."""
+    checked, failures = _checked(items, stop_at_first=atomic)
+    first = reserve_ids(LedgerEntry, max(1, len(checked)))
+    entries = [(index, {"id": first + place, **values}) for place, (index, values) in enumerate(checked)]
+    if not entries:
+        return [], failures
     try:
         with transaction.atomic():
-            _insert([entry for _, entry in entries])
+            _load([values for _, values in entries])
             _record_bulk(by, first, len(entries))
-        return [entry for _, entry in entries], failures
+        return [values["id"] for _, values in entries], failures
     except TransactionRefused:
         if atomic:
             raise
@@ -93,20 +104,20 @@ def create_transactions(
 
 
 def _one_by_one(
-    by: Actor, entries: Sequence[tuple[int, LedgerEntry]], failures: list[Failure]
-) -> tuple[list[LedgerEntry], list[Failure]]:
+    by: Actor, entries: Sequence[tuple[int, dict[str, Any]]], failures: list[Failure]
+) -> tuple[list[int], list[Failure]]:
     """Some reference was taken already: find out which, keeping the others."""
-    kept = []
+    kept: list[int] = []
     with transaction.atomic():
-        for index, entry in entries:
+        for index, values in entries:
             try:
-                with transaction.atomic():
-                    _insert([entry])
-                kept.append(entry)
+                with _unique([values["api_reference"]]):
+                    LedgerEntry(**_with_keys(values)).save(force_insert=True)
+                kept.append(values["id"])
             except TransactionRefused as refused:
-                failures.append(Failure(index, entry.reference or "", refused))
+                failures.append(Failure(index, values["reference"], refused))
         if kept:
-            _record_bulk(by, kept[0].id, len(kept))
+            _record_bulk(by, kept[0], len(kept))
     return kept, sorted(failures, key=lambda failure: failure.index)
 
 
@@ -117,12 +128,12 @@ def _record_bulk(by: Actor, first: int, count: int) -> None:
 
 def _checked(
     items: Sequence[Mapping[str, Any]], *, stop_at_first: bool
-) -> tuple[list[tuple[int, LedgerEntry]], list[Failure]]:
-    entries: list[tuple[int, LedgerEntry]] = []
+) -> tuple[list[tuple[int, dict[str, Any]]], list[Failure]]:
+    entries: list[tuple[int, dict[str, Any]]] = []
     failures: list[Failure] = []
     for index, given in enumerate(items):
         try:
-            entries.append((index, _entry(given)))
+            entries.append((index, _values(given)))
         except TransactionRefused as refused:
             if stop_at_first:
                 raise TransactionRefused(f"transactions[{index}]: {refused.message}", refused.code) from refused
@@ -131,31 +142,40 @@ def _checked(
     return entries, failures
 
 
-def _insert(entries: Sequence[LedgerEntry]) -> None:
+def _load(entries: Sequence[dict[str, Any]]) -> None:
+    """Many at once, as files are loaded: a thousandth of a second for a hundred."""
+    table = keyed(pa.Table.from_pylist(list(entries), schema=arrow_schema(LedgerEntry, _COLUMNS)))
+    with _unique([values["api_reference"] for values in entries]):
+        load_rows(LedgerEntry, table)
+
+
+@contextmanager
+def _unique(references: Sequence[str | None]) -> Iterator[None]:
+    """Turn the database's word that a reference was there already into a refusal that names it."""
     try:
         with transaction.atomic():
-            LedgerEntry.objects.bulk_create(entries, batch_size=500)
+            yield
     except IntegrityError as error:
-        taken = set(
-            LedgerEntry.objects.filter(api_reference__in=[entry.api_reference for entry in entries]).values_list(
-                "api_reference", flat=True
-            )[:1]
-        )
-        reference = taken.pop() if taken else _repeated(entries)
-        message = f"reference {reference} has already been used"
+        taken = LedgerEntry.objects.filter(api_reference__in=references).values_list("api_reference", flat=True)
+        message = f"reference {taken.first() or _repeated(references)} has already been used"
         raise TransactionRefused(message, "TXN_DUPLICATE_REFERENCE") from error
 
 
-def _repeated(entries: Sequence[LedgerEntry]) -> str:
+def _repeated(references: Sequence[str | None]) -> str:
     seen: set[str | None] = set()
-    for entry in entries:
-        if entry.api_reference in seen:
-            return str(entry.api_reference)
-        seen.add(entry.api_reference)
+    for reference in references:
+        if reference in seen:
+            return str(reference)
+        seen.add(reference)
     return ""
 
 
-def _entry(given: Mapping[str, Any]) -> LedgerEntry:
+def _with_keys(values: dict[str, Any]) -> dict[str, Any]:
+    return {**values, **{f"{name}_key": text_key(values[name]) for name in ("reference", "description")}}
+
+
+def _values(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of an entry, but its id and the comparable form of its texts."""
     if not isinstance(given, Mapping):
         raise TransactionRefused("expected a transaction as a JSON object")
     texts = {name: _text(given, name) for name in TEXTS}
@@ -171,21 +191,19 @@ def _entry(given: Mapping[str, Any]) -> LedgerEntry:
     if not isinstance(meta, Mapping):
         raise TransactionRefused("meta_data must be an object")
     at = _instant(given.get("effective_date"))
-    return LedgerEntry(
-        units=units,
-        scale=scale,
-        currency=_currency(given),
-        booking_date=at.date(),
-        booked_at=at,
-        status=status,
-        created_at=timezone.now(),
-        api_reference=texts["reference"],
-        reference_key=text_key(texts["reference"]),
-        description_key=text_key(texts["description"]),
-        amount_text=str(given.get("amount", given.get("precise_amount"))),
-        extra=simplejson.dumps({"meta_data": meta}, use_decimal=True, separators=(",", ":")) if meta else None,
+    return {
+        "units": units,
+        "scale": scale,
+        "currency": _currency(given),
+        "booking_date": at.date(),
+        "booked_at": at,
+        "status": status,
+        "created_at": timezone.now(),
+        "api_reference": texts["reference"],
+        "amount_text": str(given.get("amount", given.get("precise_amount"))),
+        "extra": simplejson.dumps({"meta_data": meta}, use_decimal=True, separators=(",", ":")) if meta else None,
         **texts,
-    )
+    }
 
 
 def _text(given: Mapping[str, Any], name: str) -> str | None:

@@ -20,6 +20,11 @@ RELEASE = """
     )
 """
 
+DECIDED = ("matched by hand", "match confirmed")
+"""Events of matches that a person made or confirmed."""
+
+LOOKED_BACK = 50
+
 BY_PEOPLE = Q(origin=Origin.MANUAL) | Q(state_changed_at__isnull=False)
 """Confirmed matches that a person made or confirmed: a run's own confirmed matches never changed their state."""
 
@@ -38,6 +43,16 @@ def unmatch(by: Actor, match: Match, why: str = "") -> Match:
         record(by, "match undone", "match", match.pk, account_id=account.pk, before=before, after=after, why=why)
     match.refresh_from_db()
     return match
+
+
+def undo_latest(by: Actor, account: Account, why: str = "") -> Match:
+    """Undo the latest match of this person's in the account that still stands. Raises `Refused` if there is none."""
+    decided = Event.objects.filter(actor=by.user, account_id=account.pk, kind="match", verb__in=DECIDED)
+    for match_id in decided.order_by("-id").values_list("object_id", flat=True)[:LOOKED_BACK]:
+        match = Match.objects.filter(pk=int(match_id), state=MatchState.CONFIRMED).first()
+        if match is not None:
+            return unmatch(by, match, why)
+    raise Refused("None of your latest matches in this account stands; there is nothing to undo.")
 
 
 def reverse_run(by: Actor, run: MatchingRun, include_manual: bool = False, why: str = "") -> MatchingRun:

@@ -11,10 +11,11 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
-from recon.models import Account, Match, MatchingRun
+from recon.models import Account, Match, MatchDifference, MatchingRun
 from recon.partials import page_or_fragment
 from recon.run_forms import DifferenceForm
 from recon.usecases import reading
+from recon.usecases.differences import retype_difference
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor
 from recon.usecases.manual import add_up, chosen_rows, match_by_hand
@@ -32,6 +33,7 @@ def match(request: HttpRequest, match_id: int) -> HttpResponse:
     found = get_object_or_404(Match, pk=match_id)
     run = MatchingRun.objects.select_related("account").filter(number=found.run_number or 0).first()
     (view,) = reading.match_views([found])
+    known = {"difference_type": view.differences[0].type if view.differences else ""}
     context = {
         "view": view,
         "run": run,
@@ -39,7 +41,8 @@ def match(request: HttpRequest, match_id: int) -> HttpResponse:
         "reasons": match_reasons(view),
         "runners_up": reading.runners_up(found),
         "can_decide": view.is_suggestion and run is not None and not run.is_dry_run and run.state == "completed",
-        "form": DifferenceForm(initial={"difference_type": view.differences[0].type if view.differences else ""}),
+        "form": DifferenceForm(initial=known),
+        "retype_form": DifferenceForm(initial=known, auto_id="retype_%s"),
     }
     return page_or_fragment(request, "runs/match.html", {"panel-body": "runs/_match.html"}, context)
 
@@ -61,6 +64,20 @@ def match_reject(request: HttpRequest, match_id: int) -> HttpResponse:
 def match_unmatch(request: HttpRequest, match_id: int) -> HttpResponse:
     """Undo a confirmed match."""
     return decide(request, [match_id], partial(unmatch, why=request.POST.get("comment", "")[:500]), "unmatched")
+
+
+@require_POST
+def difference_retype(request: HttpRequest, difference_id: int) -> HttpResponse:
+    """Say that what a match leaves unsettled is something else."""
+    found = get_object_or_404(MatchDifference, pk=difference_id)
+    answers = DifferenceForm(request.POST).answers()
+    try:
+        changed = retype_difference(on_screen(request), found, answers["difference_type"], answers["comment"])
+    except Refused as refused:
+        messages.error(request, refused.message)
+    else:
+        messages.success(request, f"The difference is called {changed.get_type_display().lower()} now.")
+    return redirect(where_from(request))
 
 
 @require_POST

@@ -14,13 +14,15 @@ from django.views.decorators.http import require_POST, require_safe
 
 from recon.models import Account, ItemState, OpenItem, Side
 from recon.partials import page_or_fragment
-from recon.run_forms import DifferenceForm, ItemForm, ReviewFilterForm
+from recon.run_forms import DifferenceForm, ItemForm, ReviewFilterForm, SplitForm
 from recon.usecases import review as decisions
 from recon.usecases.discrepancies import discrepancies
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor
 from recon.usecases.open_item_lists import chosen_items, item_page, item_views, notes_of, open_items, suggestions
 from recon.usecases.review import for_each
+from recon.usecases.splitting import join_item, split_item
+from recon.usecases.undo import undo_latest
 from recon.views.matches import keys, where_from
 from recon.views.people import on_screen
 
@@ -64,6 +66,7 @@ def item(request: HttpRequest, item_id: int) -> HttpResponse:
         "row": view.row,
         "account": Account.objects.get(pk=found.account_id),
         "notes": notes_of(found),
+        "split_form": SplitForm(auto_id="split_%s"),
         "form": ItemForm(initial={"owner": found.owner_id, "hold_until": found.hold_until}),
         "is_open": found.state != ItemState.RESOLVED,
     }
@@ -74,6 +77,49 @@ def item(request: HttpRequest, item_id: int) -> HttpResponse:
 def item_act(request: HttpRequest, item_id: int) -> HttpResponse:
     """Do something with one open item."""
     return act_on(request, [get_object_or_404(OpenItem, pk=item_id)])
+
+
+@require_POST
+def review_undo(request: HttpRequest) -> HttpResponse:
+    """Undo the latest match of the person who asks."""
+    account_id = request.POST.get("account", "")
+    account = get_object_or_404(Account, pk=int(account_id) if account_id.isdecimal() else 0)
+    try:
+        undone = undo_latest(on_screen(request), account)
+    except Refused as refused:
+        messages.error(request, refused.message)
+    else:
+        messages.success(request, f"Match {undone.pk} is undone; its rows are open again.")
+    return redirect(where_from(request))
+
+
+@require_POST
+def item_split(request: HttpRequest, item_id: int) -> HttpResponse:
+    """Split an open item into a part and what remains."""
+    found = get_object_or_404(OpenItem, pk=item_id)
+    form = SplitForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, " ".join(str(error) for errors in form.errors.values() for error in errors))
+        return redirect(where_from(request))
+    try:
+        rest = split_item(on_screen(request), found, form.cleaned_data["amount"], form.cleaned_data["comment"])
+    except Refused as refused:
+        messages.error(request, refused.message)
+    else:
+        messages.success(request, f"The item is split; {rest.amount:,} {rest.currency} remain as its next part.")
+    return redirect(where_from(request))
+
+
+@require_POST
+def item_join(request: HttpRequest, item_id: int) -> HttpResponse:
+    """Put the open parts of a split row together again."""
+    try:
+        whole = join_item(on_screen(request), get_object_or_404(OpenItem, pk=item_id))
+    except Refused as refused:
+        messages.error(request, refused.message)
+    else:
+        messages.success(request, f"The open parts are one item again, of {whole.amount:,} {whole.currency}.")
+    return redirect(where_from(request))
 
 
 @require_POST

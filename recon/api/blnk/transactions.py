@@ -62,7 +62,7 @@ class BulkTransactions(BlnkView):
             "batch_id": f"bulk_{uuid.uuid4()}",
             "status": "inflight" if flag_of(body, "inflight") else "applied",
             "transaction_count": len(entries),
-            "transactions": [transaction_id(entry.pk) for entry in entries],
+            "transactions": [transaction_id(entry) for entry in entries],
         }
         if failures:
             answer["errors"] = [

@@ -14,9 +14,9 @@ from recon.api.json import loads_storable
 from recon.api.problems import Fault, Problem
 from recon.api.v1.fields import AmountField, InstantField, PlainField, Shape
 from recon.api.v1.ledger_imports import ImportShape
-from recon.api.v1.matches import MatchShape, matches_of
 from recon.api.v1.paging import Paged, paged
 from recon.api.v1.rows import AccountFilter, CurrencyField, EntryShape, RowQuery, Shown, row_filter, shown_entries
+from recon.api.v1.shown_matches import MatchShape, matches_of
 from recon.api.v1.spec import Call, operation
 from recon.models import Account, LedgerEntry, LedgerImport, Side
 from recon.usecases import ledger_bulk

@@ -14,11 +14,13 @@ from recon.api.v1.matches import DoneShape
 from recon.api.v1.paging import Paged, number
 from recon.api.v1.rows import AccountFilter
 from recon.api.v1.spec import Call, found, operation
+from recon.api.v1.uploads import Why
 from recon.models import ItemNote, ItemState, OpenItem, Side
 from recon.usecases import review
 from recon.usecases.open_item_lists import ItemView, item_page, item_views, narrowed, notes_of
 from recon.usecases.overview import AGES
 from recon.usecases.review import for_each
+from recon.usecases.splitting import join_item, split_item
 from recon.usecases.transactions import transaction_id
 
 TAG = "Exceptions"
@@ -156,6 +158,24 @@ class ActionInput(Shape):
         return attrs
 
 
+class SplitInput(Shape):
+    """A part of an item, and why it is one."""
+
+    amount = AmountField(help_text="Of the part; the item's sign, and nearer to zero. What remains is the next part.")
+    why = serializers.CharField(max_length=2000, allow_blank=True, default="")
+
+    example = {"amount": "-5.00", "why": "two invoices were paid at once"}
+
+
+class SplitShape(Shape):
+    """The two items that one became."""
+
+    item = ItemShape()
+    remainder = ItemShape()
+
+    example = {"item": ItemShape.example, "remainder": {**ItemShape.example, "id": 6, "part": 2}}
+
+
 class ManyActions(ActionInput):
     """What is to become of many items."""
 
@@ -212,6 +232,25 @@ def act_on_open_items(call: Call) -> dict[str, Any]:
     missing = set(call.given["items"]) - {item.pk for item in items}
     done, refusals = for_each(items, action(call))
     return {"done": done, "refusals": [*(f"There is no open item {each}." for each in sorted(missing)), *refusals]}
+
+
+@operation(TAG, scope="review", takes=SplitInput, gives=SplitShape, repeatable=True)
+def split_open_item(call: Call, item_id: int) -> dict[str, ItemView]:
+    """Split an open item into a part and what remains.
+
+    Both take part in matching instead of the row. Suggestions for the whole are withdrawn; refused while a run of the
+    account is at work."""
+    remainder = split_item(call.by, item_of(item_id), call.given["amount"], call.given["why"])
+    return {"item": view_of(item_id), "remainder": view_of(remainder.pk)}
+
+
+@operation(TAG, scope="review", takes=Why, gives=ItemShape, repeatable=True)
+def join_open_item(call: Call, item_id: int) -> ItemView:
+    """Put the open parts of a split row together again.
+
+    Into this item; it is the whole row if no part is matched."""
+    join_item(call.by, item_of(item_id), call.given["why"])
+    return view_of(item_id)
 
 
 @operation(TAG, gives=NoteShape, paged=True)

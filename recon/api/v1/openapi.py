@@ -15,7 +15,9 @@ from recon.api.v1.spec import FIELDS, Spec
 
 PATH: Final[dict[str, tuple[str, Any]]] = {
     "account_id": ("Id of an account.", 1),
+    "adjustment_id": ("Id of an adjustment.", 1),
     "closing_id": ("Id of a closing.", 1),
+    "connector_id": ("Id of a connector.", 1),
     "delivery_id": ("Id of a delivery.", 1),
     "discrepancy_id": ("Id of a discrepancy.", 1),
     "entry_id": ("Id of a ledger entry.", "txn_b1d8c2f0-4a55-8e01-8000-00000000002a"),
@@ -31,6 +33,7 @@ PATH: Final[dict[str, tuple[str, Any]]] = {
     "profile_id": ("Id of an import profile.", 1),
     "rule_id": ("Id of a matching rule.", "rule_0c9d1f8e-6a0b-4f5e-9d5c-2f6f3c1b7a10"),
     "run_id": ("Id of a run.", "recon_5f3c1b7a-10c9-4d1f-8e6a-0b4f5e9d5c2f"),
+    "sync_id": ("Id of a reading of a connector.", 1),
     "webhook_id": ("Id of a webhook.", 1),
     "upload_id": ("Id of a statement.", "upload_9d5c2f6f-3c1b-4a10-8c9d-1f8e6a0b4f5e"),
 }

@@ -13,10 +13,11 @@ from recon.api.v1.fields import AmountField, Shape
 from recon.api.v1.paging import Paged, number
 from recon.api.v1.rows import AccountFilter
 from recon.api.v1.run_results import ids
-from recon.api.v1.spec import Call, operation
-from recon.models import Account, DifferenceType, MatchingRun, MatchState, Side
+from recon.api.v1.spec import Call, found, operation
+from recon.models import Account, DifferenceType, MatchDifference, MatchingRun, MatchState, Side
 from recon.usecases import reports
 from recon.usecases.as_at import RowsAsAt, row_page
+from recon.usecases.differences import retype_difference
 from recon.usecases.finding import Page, page_of
 from recon.usecases.overview import days_of, overview_of
 
@@ -193,6 +194,15 @@ class AdjustmentShape(Shape):
     }
 
 
+class RetypeInput(Shape):
+    """What a difference is."""
+
+    type = serializers.ChoiceField(DifferenceType.choices)
+    comment = serializers.CharField(max_length=500, allow_blank=True, default="")
+
+    example = {"type": "fee", "comment": "the bank's fee"}
+
+
 class AdjustmentSumShape(Shape):
     """What matches left as difference, by type and currency."""
 
@@ -334,6 +344,18 @@ def list_adjustments(call: Call) -> Paged:
     numbers = {row.run_number for row in page.rows if row.run_number}
     runs = dict(MatchingRun.objects.filter(number__in=numbers).values_list("number", "run_id"))
     return Paged([{"row": row, "run_id": runs.get(row.run_number)} for row in page.rows], str(page.next_after or ""))
+
+
+@operation(TAG, scope="review", takes=RetypeInput, gives=AdjustmentShape, repeatable=True)
+def retype_adjustment(call: Call, adjustment_id: int) -> dict[str, Any]:
+    """Say that an adjustment is something else.
+
+    Its amount never changes; what its run came to stays as it was told."""
+    known = found(MatchDifference.objects.all(), "adjustment", adjustment_id)
+    retype_difference(call.by, known, call.given["type"], call.given["comment"])
+    row: Any = reports.adjustments().get(pk=adjustment_id)
+    run = MatchingRun.objects.filter(number=row.run_number or 0).first()
+    return {"row": row, "run_id": run and run.run_id}
 
 
 @operation(TAG, query=PeriodQuery, gives=AdjustmentSumShape, paged=True)

@@ -10,7 +10,7 @@ from rest_framework import serializers
 from recon.api.problems import Problem
 from recon.api.v1.accounts import account_of
 from recon.api.v1.fields import InstantField, Shape
-from recon.api.v1.matches import RuleVersionShape
+from recon.api.v1.shown_matches import RuleVersionShape
 from recon.api.v1.spec import Call, found, operation
 from recon.engine import EngineError
 from recon.models import Account, Statement

@@ -10,10 +10,10 @@ from rest_framework import serializers
 
 from recon.api.problems import Fault, Problem
 from recon.api.v1.fields import AmountField, Shape
-from recon.api.v1.matches import MatchShape, RuleVersionShape, shown_matches
 from recon.api.v1.paging import Paged
 from recon.api.v1.rule_trials import TrialShape, TriedVerdictShape
 from recon.api.v1.runs import with_results
+from recon.api.v1.shown_matches import MatchShape, RuleVersionShape, shown_matches
 from recon.api.v1.spec import Call, operation
 from recon.models import MatchingRun, MatchState, Side
 from recon.usecases import reading

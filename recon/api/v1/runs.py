@@ -10,9 +10,9 @@ from rest_framework import serializers
 from recon.api.idempotency import done_earlier
 from recon.api.problems import Fault, Problem
 from recon.api.v1.fields import AmountField, InstantField, Shape
-from recon.api.v1.matches import MatchShape, RuleVersionShape, shown_matches
 from recon.api.v1.paging import Paged, number, paged
 from recon.api.v1.rows import AccountFilter
+from recon.api.v1.shown_matches import MatchShape, RuleVersionShape, shown_matches
 from recon.api.v1.spec import Call, found, operation
 from recon.models import Account, MatchingRun, RunKind, RunStage, RunState, Sign, Statement, Strategy
 from recon.usecases import reading, runs, undo

@@ -41,6 +41,7 @@ TAGS: Final = (
     ("Reports", "What ties out and what does not, today or as at a past day."),
     ("Audit", "Who did what, when, through what and why."),
     ("Webhooks", "Who is told of what, and how telling them went."),
+    ("Connectors", "Ledgers that run elsewhere and are read from, and how reading them went."),
     ("Keys", "API keys: made, shown once, revoked."),
     ("About", "The caller, the people, kinds of problems."),
 )

@@ -11,9 +11,9 @@ from rest_framework import serializers
 from recon.api.idempotency import done_earlier
 from recon.api.problems import Problem
 from recon.api.v1.fields import AmountField, InstantField, PlainField, Shape
-from recon.api.v1.matches import MatchShape, matches_of
 from recon.api.v1.paging import Paged, in_one_page, number, paged
 from recon.api.v1.rows import STATES, AccountFilter, LineShape, Shown, shown_lines
+from recon.api.v1.shown_matches import MatchShape, matches_of
 from recon.api.v1.spec import Call, found, operation
 from recon.api.v1.uploads import FileInput, PreviewShape, ProofShape, Why, shown_preview, source_of
 from recon.models import Account, LoadState, Side, Statement, StatementLine
