@@ -143,6 +143,7 @@ urlpatterns = [
     path("rules/preview/", rule_preview.rule_preview, name="rule_preview"),
     path("rules/preview/ahead/", rule_preview.rule_read_ahead, name="rule_read_ahead"),
     path("rules/suggest/", rule_suggest.rule_suggest, name="rule_suggest"),
+    path("rules/suggest/save/", rule_suggest.rule_suggest_save, name="rule_suggest_save"),
     path("rules/try/", rule_preview.rule_try, name="rule_try"),
     path("rules/<str:rule_id>/uses/", rule_sets.rule_uses, name="rule_uses"),
     path("rules/", include("rules.urls")),

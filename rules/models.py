@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from uuid import uuid4
 
@@ -11,6 +12,11 @@ from django.db import models
 
 def new_rule_id() -> str:
     return f"rule_{uuid4()}"
+
+
+def drawn_id(text: str) -> str:
+    """An id that a form drew for a new rule, if it looks like one of ours."""
+    return text if re.fullmatch("rule_[0-9a-f-]{36}", text) else ""
 
 
 class RuleStatus(models.TextChoices):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 from uuid import uuid4
 
@@ -20,7 +19,7 @@ from rules.differences import changes
 from rules.drafts import Draft, DraftCriterion, draft_from_form, draft_of
 from rules.forms import rule_form
 from rules.gallery import GALLERY
-from rules.models import MatchingRule, RuleStatus, RuleVersion, new_rule_id
+from rules.models import MatchingRule, RuleStatus, RuleVersion, drawn_id, new_rule_id
 
 MAX_IMPORT = 2_000_000
 """Bytes of an import file; a thousand rules take about half of it."""
@@ -198,9 +197,7 @@ def _save_as_new(request: Request, found: MatchingRule, draft: Draft) -> HttpRes
 
 
 def _drawn_id(request: Request) -> str:
-    """The id that the form drew for a new rule, if it looks like one of ours."""
-    drawn = request.POST.get("new_id", "")
-    return drawn if re.fullmatch("rule_[0-9a-f-]{36}", drawn) else ""
+    return drawn_id(request.POST.get("new_id", ""))
 
 
 def _conflict(started_from: RuleVersion, current: RuleVersion, mine: dict[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,8 @@ from recon.models import Account, AccountRule, RunRule, RunState, Statement
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor, record
 from recon.usecases.previews import Watch, preview_rows, settling_options
-from rules.authoring import current_versions, parsed
+from rules.authoring import create_rule, current_versions, parsed
+from rules.criteria import Rule
 from rules.differences import sentences_of
 from rules.models import MatchingRule, RuleVersion
 
@@ -105,6 +106,40 @@ def change_rules(by: Actor, account: Account, step: str) -> None:
         Account.objects.select_for_update().get(pk=account.pk)
         places = list(account.rule_places.order_by("position", "pk").values_list("rule_id", "enabled"))
         arrange_rules(by, account, _after(places, step))
+
+
+def place_for(account: Account, rule: Rule) -> MatchingRule | None:
+    """The account's rule that a new one should follow, so that precise rules come first: the last that is at least as
+    precise. None: no rule is."""
+    before = None
+    places = account.rule_places.select_related("rule").order_by("position", "pk")
+    for version in current_versions([place.rule for place in places]):
+        if _looseness(parsed(version)) <= _looseness(rule):
+            before = version.rule
+    return before
+
+
+def _looseness(rule: Rule) -> tuple[bool, bool]:
+    """Rules without a text in common come last; among equals, those that tolerate an amount."""
+    shares_text = any(each.field.kind == "text" and not each.is_constant for each in rule.criteria)
+    amounts = [each.window for each in rule.criteria if each.field.kind == "amount" and not each.is_constant]
+    return not shares_text, not amounts or not all(window and window.exact for window in amounts)
+
+
+def add_new_rule(by: Actor, account: Account, text: str, rule_id: str, after: str) -> MatchingRule:
+    """Create a rule and give it its place in the account: behind the rule `after`, or first if that is not there.
+
+    `rule_id` is drawn beforehand, so that a form sent twice makes one rule. Raises RuleError.
+    """
+    with transaction.atomic():
+        rule = create_rule(by, text, rule_id)
+        Account.objects.select_for_update().get(pk=account.pk)
+        places = list(account.rule_places.order_by("position", "pk").values_list("rule_id", "enabled"))
+        if rule.pk not in dict(places):
+            place = next((number for number, each in enumerate(places, 1) if each[0] == after), 0)
+            places.insert(place, (rule.pk, True))
+            arrange_rules(by, account, places)
+    return rule
 
 
 def _after(places: list[tuple[str, bool]], step: str) -> list[tuple[str, bool]]:

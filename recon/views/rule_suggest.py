@@ -5,18 +5,24 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlencode
 
+from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_POST
 
 from recon.engine import Cancelled
+from recon.forms import after_key
 from recon.models import Account, Match, MatchingRun, RunState, Side
 from recon.partials import Request, page_or_fragment
 from recon.usecases import reading
 from recon.usecases.previews import Watch
 from recon.usecases.rule_evidence import matched_by_hand
 from recon.usecases.rule_proposals import Search, propose_for_leftovers, propose_from_matches
+from recon.usecases.rule_sets import add_new_rule, place_for
+from recon.views.people import on_screen
+from rules.criteria import RuleError, parse_rule
+from rules.models import drawn_id, new_rule_id
 
 OFFERED = 50
 CHOSEN = 500
@@ -47,6 +53,20 @@ def rule_suggest(request: Request) -> HttpResponse:
     return page_or_fragment(request, "rules/rule_suggest.html", fragments, context)
 
 
+@require_POST
+def rule_suggest_save(request: Request) -> HttpResponse:
+    """Save a proposal and give it its place among the account's rules."""
+    account = get_object_or_404(Account, pk=after_key(request.POST.get("account_id")) or 0)
+    body, after, drawn = (request.POST.get(name, "") for name in ("body", "after", "new_id"))
+    try:
+        rule = add_new_rule(on_screen(request), account, body, drawn_id(drawn), after)
+    except RuleError as error:
+        messages.error(request, str(error))
+        return redirect("rule_suggest")
+    messages.success(request, f"Rule “{rule.name}” is saved. Runs of {account} use it from now on.")
+    return redirect("rule_set", account.pk)
+
+
 def _searched(account: Account, run: MatchingRun | None, chosen: list[int]) -> dict[str, Any]:
     own = list(Match.objects.filter(pk__in=chosen, account_id=account.pk).values_list("pk", flat=True))
     watch = Watch(seconds=SECONDS)
@@ -64,6 +84,7 @@ def _searched(account: Account, run: MatchingRun | None, chosen: list[int]) -> d
             (
                 each,
                 reverse("rule_new") + "?" + urlencode({"body": each.text}),
+                (new_rule_id(), place_for(account, parse_rule(each.body))),
                 [
                     (
                         rows.get((Side.STATEMENT, taken[0])),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import html
+import re
 from decimal import Decimal
 
 import pytest
 from django.urls import reverse
 
 from recon.engine import Cancelled
-from recon.models import LedgerEntry, Match, MatchingRun, Origin, RunKind
+from recon.models import AccountRule, LedgerEntry, Match, MatchingRun, Origin, RunKind
 from recon.usecases.manual import match_by_hand
 from recon.usecases.previews import Watch, preview_options
 from recon.usecases.rule_evidence import gather
@@ -183,6 +185,31 @@ def test_a_proposal_is_one_click_from_the_editor(client, alice, run):
     page = client.get("/rules/new/?" + address).content.decode()
     assert "0 to 3% below ledger <strong>amount</strong>" in page
     assert 'value="Reference in description and amount within 3%"' in page
+
+
+def test_a_proposal_is_saved_into_its_place_among_the_accounts_rules(client, alice, run):
+    loose = make_rule("Loose", SAME_AMOUNT).rule
+    for position, rule in enumerate([run.run_rules.get().version.rule, loose], 1):
+        AccountRule.objects.create(account=run.account, rule=rule, position=position)
+    made = matched(alice, run, 3)
+    page = get(client, "?" + "&".join(f"match={each.pk}" for each in made), fragment=True)
+    assert "Save and use after “Exact”" in page
+    form = dict(
+        re.findall(r'<input type="hidden" name="([a-z_]+)" value="([^"]*)">', page)[:5]
+    )  # the token of the form is the first
+    form = {name: html.unescape(value) for name, value in form.items()}
+    for _ in range(2):  # a second click makes no second rule
+        answer = client.post(reverse("rule_suggest_save"), form, follow=True)
+    assert [each.rule.name for each in run.account.rule_places.order_by("position")] == [
+        "Exact", "Reference in description and amount within 3%", "Loose",
+    ]  # fmt: skip
+    assert "Runs of Bank use it from now on" in answer.content.decode()
+
+
+def test_what_is_no_rule_is_not_saved(client, run):
+    answer = client.post(reverse("rule_suggest_save"), {"account_id": run.account_id, "body": "{}"}, follow=True)
+    assert "expected a name" in answer.content.decode()
+    assert not run.account.rule_places.exists()
 
 
 def test_ticked_matches_of_a_run_are_learnt_from(client, run):

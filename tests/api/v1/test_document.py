@@ -78,6 +78,7 @@ COUNTERPARTS: dict[str, str] = {
     "rule_preview": "preview_rule",
     "rule_read_ahead": "(only makes the first preview of a page quicker)",
     "rule_suggest": "suggest_rules",
+    "rule_suggest_save": "create_rule set_account_rules",
     "rule_try": "try_rule",
     "rules": "list_rules",
     "rule_new": "create_rule",
