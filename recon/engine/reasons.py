@@ -277,12 +277,14 @@ def _ids(sides: Sides, side: int, rows: pa.ChunkedArray, which: pa.ChunkedArray)
 
 def _values(session: Session, sides: Sides, side: int) -> tuple[pa.Array, pa.Array]:
     """Amount and day of every unit of a side, by its ``u``."""
-    units = make_units(session, sides, SIDES[side], None)
+    units, rows = make_units(session, sides, SIDES[side], None), sides.rows[SIDES[side]]
+    if not (units.grouped or sides.wide):
+        return rows["amt"], rows["day"]
     # Sums beyond 64 bits have no place in a difference either.
     found = session.arrow(
         f"SELECT u, CASE WHEN abs(amt) < {2**62} THEN amt::BIGINT END AS amt, day FROM {units.table}"
     )
-    place = np.full(sides.rows[SIDES[side]].num_rows, -1, np.int64)
+    place = np.full(rows.num_rows, -1, np.int64)
     place[found["u"].to_numpy()] = np.arange(found.num_rows)
     at = pa.array(place, mask=place < 0)
     return found["amt"].take(at), found["day"].take(at)

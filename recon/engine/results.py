@@ -49,6 +49,8 @@ def _priced(
 ) -> pa.Table:
     """For each match its currency, the scale it is told in, both amounts in it, and the latest day of its lines."""
     cross = any(rule.cross_currency for rule in rules)
+    if not (cross or sides.wide or lines.grouped or entries.grouped):
+        return _priced_as_read(sides, kept)
     plain = sides.one_scale or cross
     scale = f"{sides.scope.scale}::SMALLINT"
     if not plain:
@@ -85,6 +87,20 @@ def _priced(
         place[number] = np.arange(found.num_rows)
         found = found.take(pa.array(place))
     return found.set_column(5, "cleared", found["cleared"].cast(pa.date32()))
+
+
+def _priced_as_read(sides: Sides, kept: Standing) -> pa.Table:
+    """The same where every match is of one line and one entry, and nothing is converted."""
+    line, entry = sides.rows["statement"], sides.rows["ledger"]
+    at = pa.array(kept.line), pa.array(kept.entry)
+    scale: pa.Array | pa.ChunkedArray = pa.repeat(pa.scalar(sides.scope.scale, pa.int16()), len(kept.line))
+    units = [line["amt"].take(at[0]), entry["amt"].take(at[1])]
+    if not sides.one_scale:
+        scale = pc.max_element_wise(line["scale"].take(at[0]), entry["scale"].take(at[1]))
+        powers = pa.array([10 ** (sides.scope.scale - each) for each in range(sides.scope.scale + 1)])
+        units = [pc.divide(amounts, powers.take(scale)) for amounts in units]  # the digits this drops are all zero
+    columns = [entry["currency"].take(at[1]), scale, *units, line["day"].take(at[0]).cast(pa.date32())]
+    return pa.table(columns, names=["ccy", "scale", "line_units", "entry_units", "cleared"])
 
 
 def _rows(session: Session, sides: Sides, units: Units, side: int, kept: Standing, priced: pa.Table) -> pa.Table:

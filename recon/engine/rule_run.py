@@ -20,8 +20,9 @@ from recon.engine.candidates import (
     within_budget,
 )
 from recon.engine.cells import fits_cells, settle_cells
-from recon.engine.contest import Contest, Flags, Pairs
+from recon.engine.contest import Contest, Flags
 from recon.engine.conversion import in_every_currency
+from recon.engine.ordering import in_order, pairs_of
 from recon.engine.plan import Plan
 from recon.engine.session import Session
 from recon.engine.sides import Sides
@@ -184,34 +185,20 @@ def _narrowed(work: Work, join: Join) -> tuple[Join, int]:
 def _settle(work: Work, joins: list[Join], what: str) -> None:
     session, plan = work.session, work.plan
     repeated = any(units.several for units in work.units) or plan.rule.cross_currency
-    pairs = session.create("pairs", " UNION ALL ".join(f"({pair_query(plan, join, once=repeated)})" for join in joins))
+    found = session.arrow(" UNION ALL ".join(f"({pair_query(plan, join, once=repeated)})" for join in joins))
     before = work.contest.pairs
-    _feed(session, pairs, [name for name, _ in plan.order], work.contest)
-    session.drop(pairs)
+    _feed(session, found, [name for name, _ in plan.order], work.contest)
     work.steps.append(f"{what}: {work.contest.pairs - before} pairs by {joins[0].on()}")
 
 
-def _feed(session: Session, pairs: str, order: list[str], contest: Contest) -> None:
+def _feed(session: Session, found: pa.Table, order: list[str], contest: Contest) -> None:
     """Give the pairs to the contest: those that nobody contests as they come, the others in order."""
-    found = _pairs(session.arrow(f"SELECT s, l, gap, apart FROM {pairs}"))
-    several = [np.bincount(rows, minlength=1) > 1 for rows in (found.line, found.entry)]
-    contested = several[0][found.line] | several[1][found.entry]
-    contest.add_alone(found.only(~contested))
-    count = int(contested.sum())
-    if count:
-        where = ""
-        if count < len(contested):
-            session.connection.register("contested", pa.table({"r": np.flatnonzero(contested)}))
-            where = " SEMI JOIN contested c ON p.rowid = c.r"
-        del found
-        contest.add(
-            _pairs(
-                session.arrow(
-                    f"SELECT s, l, gap, apart FROM {pairs} p{where} ORDER BY {', '.join([*order, 's', 'l'])}"
-                )
-            )
-        )
-
-
-def _pairs(table: pa.Table) -> Pairs:
-    return Pairs(*(table[name].to_numpy() for name in ("s", "l", "gap", "apart")))
+    pairs = pairs_of(found)
+    several = [np.bincount(rows, minlength=1) > 1 for rows in (pairs.line, pairs.entry)]
+    contested = several[0][pairs.line] | several[1][pairs.entry]
+    if not contested.any():
+        contest.add_alone(pairs)
+        return
+    contest.add_alone(pairs.only(~contested))
+    del pairs
+    contest.add(in_order(session, found if contested.all() else found.filter(pa.array(contested)), order))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -57,8 +58,9 @@ def load(session: Session, rules: Sequence[Rule], statement: pa.Table, ledger: p
     reach = max(_reach(table, scale) for table in rows.values())
     rows_in_group = max(table.num_rows for table in rows.values()) if grouped_sides(options.strategy) else 1
     wide = reach * rows_in_group > _INT64_SAFE * 1000
+    rows = {side: _with_amounts(table, side, scale, wide, options) for side, table in rows.items()}
     for side, table in rows.items():
-        _create(session, side, table, _columns(rules, side, options), scale, wide, options)
+        _create(session, side, table, _columns(rules, side, options), wide, options)
     for side in grouped_sides(options.strategy):
         _create_taken(session, side, options)
     times = [_any(table["instant"]) for table in rows.values()]
@@ -145,7 +147,6 @@ def _create(
     side: Side,
     table: pa.Table,
     columns: Sequence[TextColumn],
-    scale: int,
     wide: bool,
     options: Options,
 ) -> None:
@@ -153,8 +154,7 @@ def _create(
     names = {
         (column.field, column.pattern, column.must_match): f"key_{number}" for number, column in enumerate(columns)
     }
-    fixed = ["u", "ord", "units", "scale", "currency", "day", "instant"]
-    source = table.select(fixed)
+    source = table.select(["u", "ord", "amt", "scale", "currency", "day", "instant"])
     for column, array in keys.items():
         name = names[column.field, column.pattern, column.must_match]
         if name not in source.column_names:
@@ -168,8 +168,7 @@ def _create(
         source = source.append_column(f"group_{number}", _grouping_column(table, name))
         texts.append(f"group_{number}")
     session.connection.register(f"{side}_in", source)
-    amount = _amount_sql(scale, wide, side, options)
-    fixed = ["u", f"{amount} AS amt", "currency AS ccy", "day", "instant"]
+    fixed = ["u", "amt::HUGEINT AS amt" if wide else "amt", "currency AS ccy", "day", "instant"]
     if grouped_sides(options.strategy):
         fixed += ["ord", "scale"]  # of groups; those of rows are known without
     chosen = ", ".join([*fixed, *texts])
@@ -216,13 +215,20 @@ def _grouping_column(table: pa.Table, name: str) -> pa.Array:
     return table[f"{name}_key"] if f"{name}_key" in table.column_names else text_keys(column)
 
 
-def _amount_sql(scale: int, wide: bool, side: Side, options: Options) -> str:
-    kind = "HUGEINT" if wide else "BIGINT"
-    powers = " ".join(f"WHEN {each} THEN {10 ** (scale - each)}" for each in range(scale))
-    units = f"units::{kind} * CASE scale {powers} ELSE 1 END::{kind}" if powers else f"units::{kind}"
+def _with_amounts(table: pa.Table, side: Side, scale: int, wide: bool, options: Options) -> pa.Table:
+    """Add ``amt``: amounts as they are compared, in units of the run's scale; decimals where these need more than 64
+    bits."""
+    if wide:
+        powers = pa.array([10 ** max(scale - each, 0) for each in range(MAX_SCALE + 1)], pa.decimal128(10, 0))
+        amounts = pc.multiply(table["units"].cast(pa.decimal128(19, 0)), powers.take(table["scale"].combine_chunks()))
+    else:
+        powers = np.array([10 ** max(scale - each, 0) for each in range(MAX_SCALE + 1)], np.int64)
+        amounts = pa.array(table["units"].to_numpy() * powers[table["scale"].to_numpy()])
     if options.sign == "unsigned" and side not in grouped_sides(options.strategy):
-        return f"abs({units})"  # of a group the sum loses its sign, not its rows
-    return f"-({units})" if options.sign == "inverted" and side == "ledger" else units
+        amounts = pc.abs(amounts)  # of a group the sum loses its sign, not its rows
+    elif options.sign == "inverted" and side == "ledger":
+        amounts = pc.negate(amounts)
+    return table.append_column("amt", amounts)
 
 
 def _form_sql(column: TextColumn, key: str) -> str:

@@ -70,6 +70,8 @@ def standing(made: Sequence[Standing], rows: tuple[int, int]) -> Standing:
 
     A suggestion claims nothing: what any rule confirms withdraws it, and an earlier suggestion stands before a later.
     """
+    if len(made) == 1:
+        return made[0]  # one rule takes every row once, in the order of the lines
     used = tuple(np.zeros(count, np.bool_) for count in rows)
     kept = [each.only(each.confirmed) for each in made]
     for each in kept:

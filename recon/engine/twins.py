@@ -6,6 +6,7 @@ What a row is called (ids, position, part, when it was accepted) and how its amo
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 
 from recon.engine.contest import Rows
 from recon.engine.session import Session
@@ -14,6 +15,11 @@ from recon.engine.units import Units
 from rules.criteria.scope import ALIAS, Side
 
 _BUSINESS = (
+    "amt",
+    "currency",
+    "day",
+    "instant",
+    "booking_date",
     "value_date",
     "reference",
     "description",
@@ -68,19 +74,24 @@ def _row_twins(session: Session, sides: Sides, side: Side) -> str:
     if session.exists(name):
         return name
     rows = sides.rows[side]
-    columns = [column for column in _BUSINESS if column in rows.column_names and rows[column].null_count < len(rows)]
-    session.connection.register("rows_in", rows.select(["u", "booking_date", *columns]))
-    fields = ", ".join(["t.amt", "t.ccy", "t.day", "t.instant", "r.booking_date", *(f"r.{each}" for each in columns)])
-    alike = session.create(
-        "alike",
-        f"SELECT u FROM (SELECT t.u, hash({fields}) AS h FROM {ALIAS[side]} t JOIN rows_in r USING (u))"
-        " QUALIFY count(*) OVER (PARTITION BY h) > 1",
-    )
-    session.run(
-        f"CREATE TABLE {name} AS SELECT u, kin FROM (SELECT t.u, min(t.u) OVER kind AS kin, count(*) OVER kind AS n"
-        f" FROM {ALIAS[side]} t JOIN rows_in r USING (u) SEMI JOIN {alike} USING (u)"
-        f" WINDOW kind AS (PARTITION BY {fields})) WHERE n > 1"
-    )
+    given = [column for column in _BUSINESS if column in rows.column_names and rows[column].null_count < len(rows)]
+    fields = ", ".join(given)
+    rows = rows.select(["u", *given])
+    session.connection.register("rows_in", rows)
+    hashed = session.arrow(f"SELECT u, hash({fields}) AS h FROM rows_in")
     session.connection.unregister("rows_in")
-    session.drop(alike)
-    return name
+    alike = rows.take(pa.array(_repeated(hashed["u"].to_numpy(), hashed["h"].to_numpy())))
+    return session.create_from(
+        "twins",
+        alike,
+        f"SELECT u, kin FROM (SELECT u, min(u) OVER kind AS kin, count(*) OVER kind AS n FROM given"
+        f" WINDOW kind AS (PARTITION BY {fields})) WHERE n > 1",
+        name=name,
+    )
+
+
+def _repeated(rows: Rows, hashes: np.ndarray) -> Rows:
+    """The rows whose hash some other row has too."""
+    ordered = np.sort(hashes)
+    twice = ordered[1:][ordered[1:] == ordered[:-1]]
+    return np.sort(rows[np.isin(hashes, twice)]) if len(twice) else np.zeros(0, np.int32)
