@@ -14,11 +14,11 @@ import numpy as np
 
 from recon.engine.candidates import Join, pair_query
 from recon.engine.contest import NOBODY, Contest, Ints, Pairs, Rows
+from recon.engine.ordering import in_order
 from recon.engine.plan import Plan
 from recon.engine.session import Session
 from recon.engine.sides import Sides
-
-_AT_ONCE = 200_000
+from recon.engine.taking import Takes, from_the_top
 
 
 def fits_cells(plan: Plan, sides: Sides) -> bool:
@@ -38,7 +38,7 @@ class Cells:
 
     table: str
     rows: Rows
-    sizes: Ints
+    sizes: Rows
     starts: Ints
     other: Rows
 
@@ -51,15 +51,14 @@ def settle_cells(
         _cells(session, tables[0], "s", plan, contest.kin(0)),
         _cells(session, tables[1], "l", plan, contest.kin(1)),
     )
-    names = ", ".join(name for name, _ in plan.order if name != "gap")
-    pairs = session.arrow(
-        f"SELECT s, l, apart FROM ({pair_query(plan, join_of(sides[0].table, sides[1].table))}) ORDER BY {names}, s, l"
-    )
-    lines, entries, apart = (pairs[name].to_numpy() for name in ("s", "l", "apart"))
+    found = session.arrow(pair_query(plan, join_of(sides[0].table, sides[1].table)))
+    pairs = in_order(session, found, [name for name, _ in plan.order])
+    lines, entries, apart = pairs.line, pairs.entry, pairs.apart
     session.drop(sides[0].table, sides[1].table)
     _remember(contest, 0, sides, lines, entries, apart)
     _remember(contest, 1, sides, entries, lines, apart)
-    contest.give(_rows_of(sides, _take(session, sides, lines, entries), lines, entries, apart))
+    takes = from_the_top(lines, entries, (sides[0].sizes, sides[1].sizes), session.check)
+    contest.give(_rows_of(sides, takes, lines, entries, apart))
     contest.pairs += len(lines)
     return len(lines)
 
@@ -73,7 +72,7 @@ def _cells(session: Session, table: str, alias: str, plan: Plan, kin: Rows | Non
     found = session.arrow(f"SELECT (c.u::BIGINT << 32) | r.u AS placed FROM {table} r JOIN {cells} c ON {same}")
     placed = np.sort(found["placed"].to_numpy())
     rows, cell = (placed & 0xFFFF_FFFF).astype(np.int32), placed >> 32
-    sizes = np.bincount(cell, minlength=session.count(cells)).astype(np.int64)
+    sizes = np.bincount(cell, minlength=session.count(cells)).astype(np.int32)
     starts = np.cumsum(sizes) - sizes
     session.drop(kinds)
     return Cells(cells, rows, sizes, starts, _others(rows, cell, sizes, starts, kin))
@@ -107,32 +106,11 @@ def _remember(contest: Contest, side: int, sides: tuple[Cells, Cells], own: Rows
         contest.seen[side].several[row] |= (theirs.sizes[other[chosen]] > 1) | (second[cell[has]] != NOBODY)
 
 
-Counts = tuple[Ints, Ints, Ints, Ints]
-"""The pairs of cells that took something, how many rows each took, and how many of either cell went before."""
-
-
-def _take(session: Session, sides: tuple[Cells, Cells], line_cells: Rows, entry_cells: Rows) -> Counts:
-    """Take pairs of cells in order, each with as many rows as both have left."""
-    left_s, left_l = sides[0].sizes.tolist(), sides[1].sizes.tolist()
-    kept: list[tuple[int, int, int, int]] = []
-    for start in range(0, len(line_cells), _AT_ONCE):
-        session.check()
-        some = slice(start, start + _AT_ONCE)
-        cells = zip(line_cells[some].tolist(), entry_cells[some].tolist(), strict=True)
-        for pair, (one, other) in enumerate(cells, start):
-            lines, entries = left_s[one], left_l[other]
-            if lines and entries:
-                count = lines if lines < entries else entries
-                kept.append((pair, count, lines, entries))
-                left_s[one] = lines - count
-                left_l[other] = entries - count
-    at, taken, before_s, before_l = np.array(kept, np.int64).reshape(-1, 4).T
-    return at, taken, sides[0].sizes[line_cells[at]] - before_s, sides[1].sizes[entry_cells[at]] - before_l
-
-
-def _rows_of(sides: tuple[Cells, Cells], counts: Counts, line_cells: Rows, entry_cells: Rows, apart: Ints) -> Pairs:
-    at, count, used_s, used_l = counts
-    place = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
-    lines = sides[0].rows[np.repeat(sides[0].starts[line_cells[at]] + used_s, count) + place]
-    entries = sides[1].rows[np.repeat(sides[1].starts[entry_cells[at]] + used_l, count) + place]
-    return Pairs(lines, entries, np.zeros(len(place), np.int64), np.repeat(apart[at], count))
+def _rows_of(sides: tuple[Cells, Cells], takes: Takes, line_cells: Rows, entry_cells: Rows, apart: Ints) -> Pairs:
+    """The pairs of rows that pairs of cells took: in both cells the next in order."""
+    place = np.arange(takes.count.sum()) - np.repeat(np.cumsum(takes.count) - takes.count, takes.count)
+    lines, entries = (
+        side.rows[np.repeat((side.starts + side.sizes)[cells[takes.at]] - before, takes.count) + place]
+        for side, cells, before in zip(sides, (line_cells, entry_cells), takes.before, strict=True)
+    )
+    return Pairs(lines, entries, np.zeros(len(place), np.int64), np.repeat(apart[takes.at], takes.count))

@@ -14,18 +14,14 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-Ints = npt.NDArray[np.int64]
-Rows = npt.NDArray[np.int32]
+from recon.engine.taking import Ints, Rows, from_the_top
+
 Flags = npt.NDArray[np.bool_]
 Codes = npt.NDArray[np.int8]
 Kin = Callable[[], tuple["Rows | None", "Rows | None"]]
 NOBODY = -1
 DECIDED_BY = ("ambiguous", "sole", "twins", "date", "best", "limit")
 AMBIGUOUS, SOLE, TWINS, DATE, BEST, LIMIT = range(6)
-_AT_ONCE = 200_000
-_FEW = 20_000
-_SLOW = 0.9
-"""A round that leaves more than this share of the pairs is not worth another."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +132,8 @@ class Contest:
     def add(self, pairs: Pairs) -> None:
         """Pairs in order: remember who could have whom, and take from the top what is free."""
         self._remember(pairs)
-        self.give(pairs.only(self._from_the_top(pairs)))
+        free = self.free(0).astype(np.int32), self.free(1).astype(np.int32)
+        self.give(pairs.only(from_the_top(pairs.line, pairs.entry, free, self._check).at))
 
     def give(self, pairs: Pairs) -> None:
         """Pairs of free rows that belong together from now on."""
@@ -163,45 +160,6 @@ class Contest:
         made = Candidates(len(self._partner[side]), partial(self.kin, 1 - side))
         made.add(row[order], who[order], apart[order], apart[order])
         return made
-
-    def _from_the_top(self, pairs: Pairs) -> Ints:
-        """The places of the pairs that are taken from the top, each row once, among those whose rows were both free.
-
-        In rounds: whatever is the first pair left of both its rows is taken. A round costs a few passes over arrays;
-        when rounds bring little (long chains of rivals), the rest is taken by the definition itself.
-        """
-        at = np.flatnonzero(self.free(0)[pairs.line] & self.free(1)[pairs.entry])
-        line, entry = pairs.line[at], pairs.entry[at]
-        first = tuple(np.empty(len(partner), np.int32) for partner in self._partner)
-        kept = []
-        while len(at) > _FEW:
-            self._check()
-            place = np.arange(len(at), dtype=np.int32)
-            first[0][line[::-1]] = first[1][entry[::-1]] = place[::-1]
-            mutual = (first[0][line] == place) & (first[1][entry] == place)
-            kept.append(at[mutual])
-            first[0][line[mutual]] = first[1][entry[mutual]] = NOBODY
-            # A pair is out of the game once either of its rows belongs to somebody.
-            rest = np.flatnonzero((first[0][line] != NOBODY) & (first[1][entry] != NOBODY))
-            slow = len(rest) > len(at) * _SLOW
-            at, line, entry = at[rest], line[rest], entry[rest]
-            if slow:
-                break
-        kept.append(at[self._one_by_one(line, entry)])
-        return np.concatenate(kept)
-
-    def _one_by_one(self, line: Rows, entry: Rows) -> Ints:
-        """The definition itself."""
-        used_s, used_l = bytearray(len(self._partner[0])), bytearray(len(self._partner[1]))
-        kept: list[int] = []
-        for start in range(0, len(line), _AT_ONCE):
-            self._check()
-            some = slice(start, start + _AT_ONCE)
-            for at, (one, other) in enumerate(zip(line[some].tolist(), entry[some].tolist(), strict=True), start):
-                if not (used_s[one] or used_l[other]):
-                    used_s[one] = used_l[other] = 1
-                    kept.append(at)
-        return np.array(kept, np.int64)
 
     def result(self) -> Taken:
         """What was taken, and what else there was."""

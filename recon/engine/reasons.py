@@ -22,7 +22,7 @@ from recon.engine.sides import Sides, grouped_sides
 from recon.engine.standing import Standing, limit_of
 from recon.engine.units import Units, make_units, open_units, partly_claimed, with_every_text
 from rules.criteria import Criterion, Rule
-from rules.criteria.scope import ALIAS, Side
+from rules.criteria.scope import Side
 
 SIDES: tuple[Side, Side] = ("statement", "ledger")
 
@@ -48,15 +48,14 @@ def unmatched_table(session: Session, sides: Sides, rules: Sequence[Rule], kept:
         "CREATE TABLE near (side TINYINT, u INTEGER, rank INTEGER, reason VARCHAR, rule INTEGER, criterion INTEGER,"
         " other_side TINYINT, other INTEGER)"
     )
-    session.create_from("kept", kept.table(), "FROM given", name="kept")
     searched = bool(grouped_sides(session.options.strategy)) and not session.options.grouping
     for index, rule in enumerate(() if searched else rules):
-        leftovers = _leftovers(session, sides, rule)
+        leftovers = _leftovers(session, sides, rule, kept)
         if any(session.count(leftovers.open[SIDES.index(side)]) for side in session.options.told):
             _near_misses(session, sides, index, rule, leftovers)
             _claimed_by_another(session, sides, index, rule, leftovers)
         session.drop(*leftovers.open)
-    _duplicates(session)
+    _duplicates(session, kept)
     _partly_claimed(session)
     return _told(session, sides, kept)
 
@@ -67,12 +66,14 @@ def _has_open_rows(session: Session, sides: Sides, side: Side, kept: Standing) -
     return side in grouped_sides(session.options.strategy) or matched < sides.rows[side].num_rows
 
 
-def _leftovers(session: Session, sides: Sides, rule: Rule) -> Leftovers:
+def _leftovers(session: Session, sides: Sides, rule: Rule, kept: Standing) -> Leftovers:
     units = (make_units(session, sides, "statement", rule), make_units(session, sides, "ledger", rule))
-    open_ = [
-        session.create("left", f"SELECT t.* FROM {each.table} t ANTI JOIN kept k ON t.u = k.{ALIAS[each.side]}")
-        for each in units
-    ]
+    open_ = []
+    for each, own, count in zip(units, (kept.line, kept.entry), sides.sizes, strict=True):
+        taken = np.zeros(count, np.bool_)
+        taken[own] = True
+        rest = pa.table({"u": np.flatnonzero(~taken).astype(np.int32)})
+        open_.append(session.create_from("left", rest, f"SELECT t.* FROM {each.table} t SEMI JOIN given USING (u)"))
     return Leftovers(units, (open_[0], open_[1]))
 
 
@@ -175,19 +176,21 @@ def _reason(criterion: Criterion, left: Leftovers) -> str:
     return f"{criterion.field.name}_differs"
 
 
-def _duplicates(session: Session) -> None:
+def _duplicates(session: Session, kept: Standing) -> None:
     """Rows whose interchangeable twin has been matched: the file has one more of them than the other side."""
-    for side, alias in enumerate(("s", "l")):
+    for side, (alias, own) in enumerate((("s", kept.line), ("l", kept.entry))):
         twins = f"twins_{alias}"
-        if session.exists(twins):
+        if session.exists(twins) and session.count(twins):
             # By kind, never twin with twin: of a hundred thousand equal rows that would be ten thousand million pairs.
-            matched = (
-                f"SELECT t.kin, min(t.u) AS u FROM {twins} t"
-                f" SEMI JOIN (SELECT {alias} AS u FROM kept WHERE confirmed) k ON t.u = k.u GROUP BY t.kin"
+            confirmed = pa.table({"u": own[kept.confirmed]})
+            matched = session.create_from(
+                "matched",
+                confirmed,
+                f"SELECT t.kin, min(t.u) AS u FROM {twins} t SEMI JOIN given USING (u) GROUP BY t.kin",
             )
             session.run(
                 f"INSERT INTO near SELECT {side}, t.u, {_DUPLICATE}, 'possible_duplicate', NULL, NULL, {side}, m.u"
-                f" FROM {twins} t JOIN ({matched}) m USING (kin)"
+                f" FROM {twins} t JOIN {matched} m USING (kin)"
             )
 
 

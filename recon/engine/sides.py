@@ -24,6 +24,7 @@ from rules.criteria.scope import ALIAS, Scope, Side, TextColumn, quoted
 from rules.criteria.text import loose_tokens_sql, text_keys, tokens_sql
 
 _INT64_SAFE = 10**15  # a thousand of these still fit 64 bits, with room for windows around them
+_LIKE = 4  # times as many rows: sides of about one size
 _KEYED = ("reference", "description", "counterparty")
 
 
@@ -59,8 +60,10 @@ def load(session: Session, rules: Sequence[Rule], statement: pa.Table, ledger: p
     rows_in_group = max(table.num_rows for table in rows.values()) if grouped_sides(options.strategy) else 1
     wide = reach * rows_in_group > _INT64_SAFE * 1000
     rows = {side: _with_amounts(table, side, scale, wide, options) for side, table in rows.items()}
+    sizes = [table.num_rows for table in rows.values()]
+    in_place = len(rules) == 1 and not grouped_sides(options.strategy) and max(sizes) <= _LIKE * min(sizes)
     for side, table in rows.items():
-        _create(session, side, table, _columns(rules, side, options), wide, options)
+        _create(session, side, table, _columns(rules, side, options), wide, options, in_place=in_place)
     for side in grouped_sides(options.strategy):
         _create_taken(session, side, options)
     times = [_any(table["instant"]) for table in rows.values()]
@@ -149,7 +152,13 @@ def _create(
     columns: Sequence[TextColumn],
     wide: bool,
     options: Options,
+    *,
+    in_place: bool,
 ) -> None:
+    """Table ``s`` or ``l``, or ``in_place`` a view: what is read once or twice is not worth copying.
+
+    A view has no statistics, by which the smaller side of a join is found, and would make its texts anew each time.
+    """
     keys = {column: _key_column(session, table, column) for column in columns}
     names = {
         (column.field, column.pattern, column.must_match): f"key_{number}" for number, column in enumerate(columns)
@@ -172,8 +181,10 @@ def _create(
     if grouped_sides(options.strategy):
         fixed += ["ord", "scale"]  # of groups; those of rows are known without
     chosen = ", ".join([*fixed, *texts])
-    session.run(f"CREATE TABLE {ALIAS[side]} AS SELECT {chosen} FROM {side}_in")
-    session.connection.unregister(f"{side}_in")
+    in_place = in_place and all(column.form == "key" for column in columns)
+    session.run(f"CREATE {'VIEW' if in_place else 'TABLE'} {ALIAS[side]} AS SELECT {chosen} FROM {side}_in")
+    if not in_place:
+        session.connection.unregister(f"{side}_in")
 
 
 def _create_taken(session: Session, side: Side, options: Options) -> None:

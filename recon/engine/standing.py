@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 
 from recon.engine.contest import AMBIGUOUS, BEST, LIMIT, Codes, Flags, Ints, Rows, Taken
 from recon.engine.options import Options
@@ -35,10 +34,6 @@ class Standing:
             self.decided_by[which], (self.rival[0][which], self.rival[1][which]),
             (self.rival_gap[0][which], self.rival_gap[1][which]), self.line_first[which],
         )  # fmt: skip
-
-    def table(self) -> pa.Table:
-        """The pairs for use in SQL."""
-        return pa.table({"s": self.line, "l": self.entry, "confirmed": self.confirmed, "rule": self.rule})
 
 
 def judged(index: int, rule: Rule, taken: Taken, limit: int | None) -> Standing:

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from recon.engine import rule_run
+from recon.engine import ordering, rule_run, taking
 from tests.engine.tables import row, rule, run
 
 AMOUNT = {"field": "amount", "operator": "eq"}
@@ -43,3 +43,23 @@ def test_searching_narrowly_and_widely_agree(monkeypatch, criteria, on_ambiguity
         columns = ["match_no", "state", "line_units", "entry_units"]
         told.append((outcome.matches.select(columns).to_pylist(), sorted(map(str, outcome.match_rows.to_pylist()))))
     assert told[0] == told[1]
+
+
+@pytest.mark.parametrize("criteria", [[AMOUNT], [AMOUNT, DATE], [DRIFT, DATE], [CONTAINS, DRIFT]], ids=str)
+@pytest.mark.parametrize("dense", [0, 10**9])
+@pytest.mark.parametrize(("few", "slow"), [(0, 1.0), (0, 0.5), (10**9, 1.0)], ids=["rounds", "some", "one by one"])
+@pytest.mark.parametrize("bits", [0, 63])
+def test_pairs_are_taken_alike_in_rounds_and_one_by_one_however_they_were_ordered(
+    monkeypatch, criteria, dense, few, slow, bits
+):
+    draw = random.Random(f"{criteria}")
+    lines, entries = rows(draw, "line"), rows(draw, "entry")
+    monkeypatch.setattr(rule_run, "_DENSE", dense)
+    told = []
+    for settings in ((10**9, 1.0, 0), (few, slow, bits)):
+        for module, name, value in zip((taking, taking, ordering), ("_FEW", "_SLOW", "_BITS"), settings, strict=True):
+            monkeypatch.setattr(module, name, value)
+        outcome = run(rule(*criteria), lines, entries)
+        told.append((outcome.matches.to_pylist(), sorted(map(str, outcome.match_rows.to_pylist()))))
+    assert told[0] == told[1]
+    assert told[0][0]
