@@ -71,8 +71,7 @@ def run_rule(work: Work) -> None:
         _settle_in_cells(work)
         return
     if dense and plan.texts:
-        join = text_join(session, plan, join, (left_rows, right_rows))
-        estimated = estimate(session, join)
+        join, estimated = text_join(session, plan, join, (left_rows, right_rows))
     work.estimated = estimated
     within_budget(session, plan, estimated, left_rows, right_rows)
     _settle(work, [join], "all differences")

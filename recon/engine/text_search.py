@@ -13,21 +13,17 @@ from recon.engine.session import Session
 _GRAM = 4  # what is contained has at least four letters or digits
 
 
-def text_join(session: Session, plan: Plan, join: Join, rows: tuple[int, int]) -> Join:
-    """The join narrowed to pairs whose texts share a telling part. Raises TooBroad where even these are too many."""
+def text_join(session: Session, plan: Plan, join: Join, rows: tuple[int, int]) -> tuple[Join, int]:
+    """The join narrowed to pairs whose texts share a telling part, and how many those are.
+
+    Raises TooBroad where even these are too many.
+    """
     criterion, kind = plan.texts[0]
     form = criterion.forms[0]
     texts = criterion.column("statement", form).name, criterion.column("ledger", form).name
     sources = (_texts(session, join.left, texts[0]), _texts(session, join.right, texts[1]))
-    parts = [_parts(session, sources[side], sources[1 - side], kind) for side in (0, 1)]
-    keys = [_keys(session, sources[side], parts[side], parts[1 - side], kind) for side in (0, 1)]
-    estimated = sum(
-        session.number(
-            f"SELECT sum(a.n * b.n) FROM (SELECT part, count(*) AS n FROM {keys[side]} GROUP BY part) a"
-            f" JOIN (SELECT part, count(*) AS n FROM {parts[1 - side]} GROUP BY part) b USING (part)"
-        )
-        for side in (0, 1)
-    )
+    parts, keys = (_shared if kind in ("tokens", "substring") else _whole)(session, sources, kind)
+    estimated = sum(session.number(f"SELECT sum(n) FROM {each}") for each in keys)
     within_budget(session, plan, estimated, *rows)
     found = session.create(
         "found",
@@ -36,43 +32,76 @@ def text_join(session: Session, plan: Plan, join: Join, rows: tuple[int, int]) -
     )
     session.drop(*sources, *parts, *keys)
     left = f"SELECT s.*, f.l AS found FROM {_from(join.left)} s JOIN {found} f ON s.u = f.s"
-    return join.keyed(left, join.right, [("s.found", "l.u")])
+    return join.keyed(left, join.right, [("s.found", "l.u")]), session.count(found)
 
 
 def _texts(session: Session, source: str, column: str) -> str:
     return session.create("texts", f"SELECT u, {column} AS text FROM {_from(source)} t WHERE {column} IS NOT NULL")
 
 
-def _parts(session: Session, texts: str, others: str, kind: str) -> str:
-    """Table ``(u, part)``: what a text could contain of the texts of the other side."""
-    tokens = "string_split(text, ' ')"
-    lengths = f"SELECT DISTINCT length(text) AS n FROM {others}"
-    starts = f"range(1, length(text) - {_GRAM - 2})"
-    query = {
-        "tokens": f"SELECT DISTINCT u, unnest({tokens}) AS part FROM {texts}",
-        "substring": f"SELECT DISTINCT u, substring(text, unnest({starts}), {_GRAM}) AS part FROM {texts}",
-        "prefix": f"SELECT u, left(text, n) AS part FROM {texts} JOIN ({lengths}) ON n <= length(text)",
-        "suffix": f"SELECT u, right(text, n) AS part FROM {texts} JOIN ({lengths}) ON n <= length(text)",
-        "loose_tokens": f"SELECT DISTINCT u, array_to_string(list_slice(tokens, i, j), '') AS part FROM"
-        f" (SELECT u, tokens, i, unnest(range(i, len(tokens) + 1)) AS j FROM (SELECT u, {tokens} AS tokens,"
-        f" unnest(range(1, len({tokens}) + 1)) AS i FROM {texts}))",
-    }[kind]
-    return session.create("parts", query)
+Tables = tuple[str, str]
+"""Of the statement, of the ledger."""
 
 
-def _keys(session: Session, texts: str, own: str, parts: str, kind: str) -> str:
-    """Table ``(u, part)``: the part by which each text is looked up among the parts of the other side."""
-    if kind in ("prefix", "suffix"):
-        return session.create("keys", f"SELECT u, text AS part FROM {texts}")
-    if kind == "loose_tokens":
-        return session.create("keys", f"SELECT u, replace(text, ' ', '') AS part FROM {texts}")
-    # A text whose parts are not all known on the other side stands in none of its texts.
-    return session.create(
-        "keys",
-        f"SELECT o.u, arg_min(o.part, f.n) AS part FROM {own} o"
-        f" LEFT JOIN (SELECT part, count(*) AS n FROM {parts} GROUP BY part) f USING (part)"
-        " GROUP BY o.u HAVING count(*) = count(f.n)",
-    )
+def _shared(session: Session, sources: Tables, kind: str) -> tuple[Tables, Tables]:
+    """Tables ``(u, part)`` of the parts that both sides have, and ``(u, part, n)`` of the one by which each text is
+    looked up: the one that fewest texts of the other side have, ``n``.
+
+    A text some of whose parts the other side does not have stands in none of its texts.
+    """
+    if kind == "tokens":
+        cut = "string_split(text, ' ')"
+    else:
+        cut = f"list_transform(range(1, length(text) - {_GRAM - 2}), lambda i: substring(text, i, {_GRAM}))"
+    pieces = [
+        f"SELECT u, unnest(parts) AS part, len(parts) AS size FROM (SELECT u, {cut} AS parts FROM {source})"
+        for source in sources
+    ]
+    right = session.create("parts", pieces[1])
+    # The left side's pieces are never stored whole: most are words that the right side does not have.
+    both = [session.create("shared", f"SELECT p.*, n FROM ({pieces[0]}) p JOIN ({_counted(right)}) USING (part)")]
+    both.append(session.create("shared", f"SELECT p.*, n FROM {right} p JOIN ({_counted(both[0])}) USING (part)"))
+    session.drop(right)
+    keys = [
+        session.create(
+            "keys",
+            f"SELECT u, arg_min(part, n) AS part, min(n) AS n FROM {parts} GROUP BY u HAVING count(*) = any_value(size)",
+        )
+        for parts in both
+    ]
+    return (both[0], both[1]), (keys[0], keys[1])
+
+
+def _whole(session: Session, sources: Tables, kind: str) -> tuple[Tables, Tables]:
+    """The same where a text is looked up as a whole: all parts of a text that could be some whole text."""
+    whole = "replace(text, ' ', '')" if kind == "loose_tokens" else "text"
+    parts = []
+    for source, others in zip(sources, reversed(sources), strict=True):
+        tokens = "string_split(text, ' ')"
+        lengths = f"SELECT DISTINCT length(text) AS n FROM {others}"
+        spans = (
+            f"SELECT u, tokens, i, unnest(range(i, len(tokens) + 1)) AS j FROM (SELECT u, {tokens} AS tokens,"
+            f" unnest(range(1, len({tokens}) + 1)) AS i FROM {source})"
+        )
+        query = {
+            "prefix": f"SELECT u, left(text, n) AS part FROM {source} JOIN ({lengths}) ON n <= length(text)",
+            "suffix": f"SELECT u, right(text, n) AS part FROM {source} JOIN ({lengths}) ON n <= length(text)",
+            "loose_tokens": f"SELECT DISTINCT u, array_to_string(list_slice(tokens, i, j), '') AS part FROM ({spans})",
+        }[kind]
+        parts.append(session.create("parts", query))
+    keys = [
+        session.create(
+            "keys",
+            f"SELECT u, part, n FROM (SELECT u, {whole} AS part FROM {source}) JOIN ({_counted(others)}) USING (part)",
+        )
+        for source, others in zip(sources, reversed(parts), strict=True)
+    ]
+    return (parts[0], parts[1]), (keys[0], keys[1])
+
+
+def _counted(parts: str) -> str:
+    """Query ``(part, n)``: how many texts have a part."""
+    return f"SELECT part, count(*) AS n FROM {parts} GROUP BY part"
 
 
 def _from(source: str) -> str:
