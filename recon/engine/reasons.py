@@ -161,7 +161,8 @@ def _affordable(session: Session, plan: Plan, left: str, right: str, sides: Side
     if estimate(session, join) <= limit:
         return join
     if plan.amount is not None and not plan.exact_amount:
-        join = amount_cells(join, Band(0, widest_gap(plan, sides)), sides, spread="s")
+        fewer = session.number(f"SELECT count(*) FROM ({_query(left)})") <= count / 2
+        join = amount_cells(join, Band(0, widest_gap(plan, sides)), sides, spread="s" if fewer else "l")
     narrower = date_cells(join, plan) or join
     return narrower if estimate(session, narrower) <= limit else None
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -38,7 +39,10 @@ _FEW_PAIRS = 50_000
 
 @dataclass
 class Work:
-    """What one rule has to work with and what is known so far. ``left`` and ``right`` name tables of open units."""
+    """What one rule has to work with and what is known so far. ``left`` and ``right`` name tables of open units.
+
+    ``by_days``: cells of dates have paid before under this rule.
+    """
 
     session: Session
     sides: Sides
@@ -48,6 +52,7 @@ class Work:
     right: str
     contest: Contest
     estimated: int = 0
+    by_days: bool = False
     steps: list[str] = field(default_factory=list)
 
 
@@ -74,7 +79,7 @@ def run_rule(work: Work) -> None:
         join, estimated = text_join(session, plan, join, (left_rows, right_rows))
     work.estimated = estimated
     within_budget(session, plan, estimated, left_rows, right_rows)
-    _settle(work, [join], "all differences")
+    _settle(work, _found(work, join), f"all differences: {{}} pairs by {join.on()}")
 
 
 def _in_cells(work: Work) -> bool:
@@ -105,43 +110,60 @@ def _run_bands(work: Work) -> None:
 
     Each is searched only for rows that are still free, and for those whose pair another candidate would contest.
     """
-    session, plan = work.session, work.plan
+    plan = work.plan
     widest = widest_gap(plan, work.sides)
     low = high = 0
     while low <= widest:
         band = Band(low, min(high, widest))
-        searched = [(work.left, work.right)] if low == 0 else list(_still_searched(work))
-        joins = [_band_join(work, band, *tables) for tables in searched]
-        if not joins:
-            return
-        narrowed = [_narrowed(work, join) for join in joins]
-        estimated = sum(each for _, each in narrowed)
-        rows = session.count(work.left), session.count(work.right)
-        if low == 0 and estimated > _DENSE * sum(rows) and _in_cells(work):
-            _settle_in_cells(work)
+        if low == 0:
+            join, estimated = _narrowed(work, _band_join(work, band, work.left, work.right))
+            if estimated > _DENSE * sum(work.session.count(table) for table in (work.left, work.right)) and _in_cells(
+                work
+            ):
+                _settle_in_cells(work)
+            else:
+                _settle_band(work, band, [(join, estimated, None)])
         else:
-            work.estimated += estimated
-            within_budget(session, plan, estimated, *rows)
-            _settle(work, [join for join, _ in narrowed], f"difference {band.low} to {band.high}")
-        session.drop(*{table for tables in searched for table in tables} - {work.left, work.right})
+            searched = list(_still_searched(work))
+            if not searched:
+                return
+            joins = [(*_narrowed(work, _band_join(work, band, *search.tables)), search.known) for search in searched]
+            _settle_band(work, band, joins)
+            work.session.drop(*{table for search in searched for table in search.tables} - {work.left, work.right})
         low, high = high + 1, max(1, high * 4)
 
 
-def _still_searched(work: Work) -> Iterator[tuple[str, str]]:
-    """Which rows must meet which in the next band: disjoint pairs of tables that miss nothing that matters."""
+def _settle_band(work: Work, band: Band, joins: Sequence[tuple[Join, int, Flags | None]]) -> None:
+    estimated = sum(each for _, each, _ in joins)
+    work.estimated += estimated
+    within_budget(work.session, work.plan, estimated, work.session.count(work.left), work.session.count(work.right))
+    tables = []
+    for join, _, known in joins:
+        found = _found(work, join)
+        tables.append(found if known is None else found.filter(pa.array(~known[found["s"].to_numpy()])))
+    _settle(work, pa.concat_tables(tables), f"difference {band.low} to {band.high}: {{}} pairs by {joins[0][0].on()}")
+
+
+class _Search(NamedTuple):
+    """Two tables whose rows must meet. ``known``: lines whose pairs another search finds."""
+
+    tables: tuple[str, str]
+    known: Flags | None = None
+
+
+def _still_searched(work: Work) -> Iterator[_Search]:
+    """Which rows must meet in the next band, so that nothing is missed that matters."""
     look, free = [], []
     for side, table in enumerate((work.left, work.right)):
         looking = work.contest.looking(side)
         look.append(_part(work, table, looking))
         free.append(_part(work, table, work.contest.free(side) & ~looking))
     if look[0]:
-        yield look[0], work.right
+        yield _Search((look[0], work.right))
     if look[1]:
-        rest = _part(work, work.left, ~work.contest.looking(0))
-        if rest:
-            yield rest, look[1]
+        yield _Search((work.left, look[1]), work.contest.looking(0))
     if free[0] and free[1]:
-        yield free[0], free[1]
+        yield _Search((free[0], free[1]))
 
 
 def _part(work: Work, table: str, which: Flags) -> str | None:
@@ -173,21 +195,26 @@ def _sources(work: Work, left: str, right: str) -> tuple[str, str]:
 
 def _narrowed(work: Work, join: Join) -> tuple[Join, int]:
     """The join, by cells of dates where that leaves half as many candidates; and how many there are then."""
-    estimated = estimate(work.session, join)
     cells = date_cells(join, work.plan)
+    if cells is not None and work.by_days:
+        return cells, estimate(work.session, cells)
+    estimated = estimate(work.session, join)
     if cells is None or estimated <= 2 * work.session.count(work.left):
         return join, estimated
     fewer = estimate(work.session, cells)
-    return (cells, fewer) if fewer * 2 < estimated else (join, estimated)
+    work.by_days = fewer * 2 < estimated
+    return (cells, fewer) if work.by_days else (join, estimated)
 
 
-def _settle(work: Work, joins: list[Join], what: str) -> None:
-    session, plan = work.session, work.plan
-    repeated = any(units.several for units in work.units) or plan.rule.cross_currency
-    found = session.arrow(" UNION ALL ".join(f"({pair_query(plan, join, once=repeated)})" for join in joins))
+def _found(work: Work, join: Join) -> pa.Table:
+    repeated = any(units.several for units in work.units) or work.plan.rule.cross_currency
+    return work.session.arrow(pair_query(work.plan, join, once=repeated))
+
+
+def _settle(work: Work, found: pa.Table, step: str) -> None:
     before = work.contest.pairs
-    _feed(session, found, [name for name, _ in plan.order], work.contest)
-    work.steps.append(f"{what}: {work.contest.pairs - before} pairs by {joins[0].on()}")
+    _feed(work.session, found, [name for name, _ in work.plan.order], work.contest)
+    work.steps.append(step.format(work.contest.pairs - before))
 
 
 def _feed(session: Session, found: pa.Table, order: list[str], contest: Contest) -> None:
@@ -198,6 +225,8 @@ def _feed(session: Session, found: pa.Table, order: list[str], contest: Contest)
     if not contested.any():
         contest.add_alone(pairs)
         return
-    contest.add_alone(pairs.only(~contested))
+    if 2 * np.count_nonzero(contested) < len(contested):
+        contest.add_alone(pairs.only(~contested))
+        found = found.filter(pa.array(contested))
     del pairs
-    contest.add(in_order(session, found if contested.all() else found.filter(pa.array(contested)), order))
+    contest.add(in_order(session, found, order))

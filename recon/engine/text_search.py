@@ -65,7 +65,8 @@ def _shared(session: Session, sources: Tables, kind: str) -> tuple[Tables, Table
     keys = [
         session.create(
             "keys",
-            f"SELECT u, arg_min(part, n) AS part, min(n) AS n FROM {parts} GROUP BY u HAVING count(*) = any_value(size)",
+            f"SELECT u, arg_min(part, n) AS part, min(n) AS n FROM {parts} GROUP BY u"
+            " HAVING count(*) = any_value(size)",
         )
         for parts in both
     ]
