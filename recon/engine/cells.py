@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from recon.engine.candidates import Join, pair_query
-from recon.engine.contest import NOBODY, Contest, Ints, Pairs, Rows
+from recon.engine.contest import NOBODY, Contest, Pairs
 from recon.engine.ordering import in_order
 from recon.engine.plan import Plan
 from recon.engine.session import Session
 from recon.engine.sides import Sides
-from recon.engine.taking import Takes, from_the_top
+from recon.engine.taking import Ints, Rows, Takes, from_the_top
 
 
 def fits_cells(plan: Plan, sides: Sides) -> bool:
@@ -78,7 +78,7 @@ def _cells(session: Session, table: str, alias: str, plan: Plan, kin: Rows | Non
     return Cells(cells, rows, sizes, starts, _others(rows, cell, sizes, starts, kin))
 
 
-def _others(rows: Rows, cell: Ints, sizes: Ints, starts: Ints, kin: Rows | None) -> Rows:
+def _others(rows: Rows, cell: Ints, sizes: Rows, starts: Ints, kin: Rows | None) -> Rows:
     other = np.full(len(sizes), NOBODY, np.int32)
     kind = rows if kin is None else kin[rows]
     differs = np.flatnonzero(kind != kind[starts[cell]])[::-1]  # backwards: the first of a cell is what stays
@@ -108,9 +108,9 @@ def _remember(contest: Contest, side: int, sides: tuple[Cells, Cells], own: Rows
 
 def _rows_of(sides: tuple[Cells, Cells], takes: Takes, line_cells: Rows, entry_cells: Rows, apart: Ints) -> Pairs:
     """The pairs of rows that pairs of cells took: in both cells the next in order."""
-    place = np.arange(takes.count.sum()) - np.repeat(np.cumsum(takes.count) - takes.count, takes.count)
+    place = np.arange(takes.taken.sum()) - np.repeat(np.cumsum(takes.taken) - takes.taken, takes.taken)
     lines, entries = (
-        side.rows[np.repeat((side.starts + side.sizes)[cells[takes.at]] - before, takes.count) + place]
+        side.rows[np.repeat((side.starts + side.sizes)[cells[takes.at]] - before, takes.taken) + place]
         for side, cells, before in zip(sides, (line_cells, entry_cells), takes.before, strict=True)
     )
-    return Pairs(lines, entries, np.zeros(len(place), np.int64), np.repeat(apart[takes.at], takes.count))
+    return Pairs(lines, entries, np.zeros(len(place), np.int64), np.repeat(apart[takes.at], takes.taken))

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from recon.engine.contest import Ints, Pairs
+from recon.engine.contest import Pairs
 from recon.engine.session import Session
+from recon.engine.taking import Ints
 
 _BITS = 63
 

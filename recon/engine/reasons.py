@@ -14,12 +14,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from recon.engine.candidates import Band, Join, amount_cells, date_cells, estimate, pair_query, plain_join, widest_gap
-from recon.engine.contest import Rows
 from recon.engine.outcome import UNMATCHED
 from recon.engine.plan import CURRENCY, SIGN, Part, Plan, make_plan
 from recon.engine.session import Session
 from recon.engine.sides import Sides, grouped_sides
 from recon.engine.standing import Standing, limit_of
+from recon.engine.taking import Rows
 from recon.engine.units import Units, make_units, open_units, partly_claimed, with_every_text
 from rules.criteria import Criterion, Rule
 from rules.criteria.scope import Side

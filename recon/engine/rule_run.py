@@ -65,7 +65,7 @@ def run_rule(work: Work) -> None:
     join = plain_join(plan, *_sources(work, work.left, work.right))
     if left_rows * right_rows <= _FEW_PAIRS:
         work.estimated = left_rows * right_rows
-        _settle(work, [join], "all differences")
+        _settle(work, _found(work, join), "all differences", join)
         return
     join, estimated = _narrowed(work, join)
     dense = estimated > _DENSE * (left_rows + right_rows)
@@ -79,7 +79,7 @@ def run_rule(work: Work) -> None:
         join, estimated = text_join(session, plan, join, (left_rows, right_rows))
     work.estimated = estimated
     within_budget(session, plan, estimated, left_rows, right_rows)
-    _settle(work, _found(work, join), f"all differences: {{}} pairs by {join.on()}")
+    _settle(work, _found(work, join), "all differences", join)
 
 
 def _in_cells(work: Work) -> bool:
@@ -117,9 +117,8 @@ def _run_bands(work: Work) -> None:
         band = Band(low, min(high, widest))
         if low == 0:
             join, estimated = _narrowed(work, _band_join(work, band, work.left, work.right))
-            if estimated > _DENSE * sum(work.session.count(table) for table in (work.left, work.right)) and _in_cells(
-                work
-            ):
+            rows = sum(work.session.count(table) for table in (work.left, work.right))
+            if estimated > _DENSE * rows and _in_cells(work):
                 _settle_in_cells(work)
             else:
                 _settle_band(work, band, [(join, estimated, None)])
@@ -141,7 +140,7 @@ def _settle_band(work: Work, band: Band, joins: Sequence[tuple[Join, int, Flags 
     for join, _, known in joins:
         found = _found(work, join)
         tables.append(found if known is None else found.filter(pa.array(~known[found["s"].to_numpy()])))
-    _settle(work, pa.concat_tables(tables), f"difference {band.low} to {band.high}: {{}} pairs by {joins[0][0].on()}")
+    _settle(work, pa.concat_tables(tables), f"difference {band.low} to {band.high}", joins[0][0])
 
 
 class _Search(NamedTuple):
@@ -211,10 +210,10 @@ def _found(work: Work, join: Join) -> pa.Table:
     return work.session.arrow(pair_query(work.plan, join, once=repeated))
 
 
-def _settle(work: Work, found: pa.Table, step: str) -> None:
+def _settle(work: Work, found: pa.Table, what: str, join: Join) -> None:
     before = work.contest.pairs
     _feed(work.session, found, [name for name, _ in work.plan.order], work.contest)
-    work.steps.append(step.format(work.contest.pairs - before))
+    work.steps.append(f"{what}: {work.contest.pairs - before} pairs by {join.on()}")
 
 
 def _feed(session: Session, found: pa.Table, order: list[str], contest: Contest) -> None:

@@ -23,7 +23,7 @@ class Takes(NamedTuple):
     """The pairs that took something (by place, in no order), how much, and how much either side had left before."""
 
     at: Ints
-    count: Rows
+    taken: Rows
     before: tuple[Rows, Rows]
 
 
@@ -52,7 +52,7 @@ def from_the_top(one: Rows, other: Rows, sizes: tuple[Rows, Rows], check: Callab
     rounds.append(_one_by_one(at, one, other, left, check))
     return Takes(
         np.concatenate([each.at for each in rounds]),
-        np.concatenate([each.count for each in rounds]),
+        np.concatenate([each.taken for each in rounds]),
         (
             np.concatenate([each.before[0] for each in rounds]),
             np.concatenate([each.before[1] for each in rounds]),
