@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -57,18 +57,26 @@ class Evidence:
 
 def gather(account: Account, run: MatchingRun | None, wanted: Sequence[Pair] = ()) -> Evidence:
     """The newest history, the open rows, and the rows of the wanted pairs."""
-    known = pairs_of(_newest(account, MatchState.CONFIRMED))
+    known = pairs_of(newest_confirmed(account))
     refused = pairs_of(_newest(account, MatchState.REJECTED, MatchState.UNDONE)) - known
+    settled = known | set(wanted)
+    evidence = evidence_of(account, settled, refused, run)
+    return replace(evidence, known=frozenset(known))
+
+
+def evidence_of(
+    account: Account, settled: set[Pair], refused: Iterable[Pair] = (), run: MatchingRun | None = None
+) -> Evidence:
+    """The rows of settled and refused pairs, and beside them the open ones."""
+    pairs = settled | set(refused)
     open_lines, open_entries = open_sides(account, run)
-    pairs = known | refused | set(wanted)
     lines = _table(account, Side.STATEMENT, {line for line, _ in pairs}, open_lines)
     entries = _table(account, Side.LEDGER, {entry for _, entry in pairs}, open_entries)
-    settled = known | set(wanted)
     return Evidence(
         account,
         lines,
         entries.append_column("transaction_id", entries["external_id"]),
-        frozenset(known),
+        frozenset(settled),
         frozenset(refused),
         frozenset(line for line, _ in settled),
         frozenset(entry for _, entry in settled),
@@ -117,6 +125,11 @@ def open_sides(account: Account, run: MatchingRun | None) -> tuple[pa.Table, pa.
 def _some(ids: Iterable[int]) -> list[int]:
     """The ids; the id of no row if there are none, because no query can be written for an empty list."""
     return list(ids) or [0]
+
+
+def newest_confirmed(account: Account) -> list[int]:
+    """Ids of the newest matches that stand."""
+    return _newest(account, MatchState.CONFIRMED)
 
 
 def _newest(account: Account, *states: MatchState) -> list[int]:

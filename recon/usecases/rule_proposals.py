@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from recon.engine import Cancelled, EngineError, Options, Outcome, explain_pairs, match
 from recon.models import Account, DifferenceType, MatchDifference, MatchingRun
 from recon.rows import amount
+from recon.usecases.group_evidence import Group, grouped_by_what_names_them, groups_of
 from recon.usecases.previews import Watch, preview_options
 from recon.usecases.rule_evidence import Evidence, Pair, gather, pairs_of
 from rules.bodies import write_json
@@ -94,14 +95,18 @@ class Search:
     history: int = 0
     passed_over: int = 0  # chosen matches that are not one line with one entry
     problem: str = ""
+    grouping: str = ""  # what the entries of each line have in common, if it settles many
 
 
 def propose_from_matches(account: Account, match_ids: Sequence[int], watch: Watch) -> Search:
     """Rules that would have made these matches. Raises Cancelled if the watch says so."""
     wanted = sorted(pairs_of(match_ids))
     passed_over = len(set(match_ids)) - len(wanted)
+    groups = {group for group in groups_of(match_ids) if len(group[1]) > 1}
+    if len(groups) > max(len(wanted), 1):
+        return _propose_for_groups(account, match_ids, groups, watch)
     if len(wanted) < 2:
-        problem = "Choose at least two matches of one line with one entry: a single one says nothing about the next."
+        problem = "Choose at least two matches of one line each: a single one says nothing about the next."
         return Search(pairs=len(wanted), passed_over=passed_over, problem=problem)
     evidence = gather(account, None, wanted)
     options = replace(preview_options(account, watch), reasons=False)
@@ -111,6 +116,19 @@ def propose_from_matches(account: Account, match_ids: Sequence[int], watch: Watc
         "" if proposals else "These matches have too little in common: no amount, date or text links all of them."
     )
     return Search(proposals, len(wanted), len(evidence.known - set(wanted)), passed_over, problem)
+
+
+def _propose_for_groups(account: Account, match_ids: Sequence[int], groups: set[Group], watch: Watch) -> Search:
+    """Rules for lines that settle many entries, by the first key that names these groups and leads to a rule."""
+    options = replace(preview_options(account, watch), reasons=False)
+    passed_over = len(set(match_ids)) - len(groups)
+    for found in grouped_by_what_names_them(account, groups):
+        named = _difference_type(match_ids)
+        if proposals := _best(_proposals(found.evidence, found.wanted, options, named)):
+            history = len(found.evidence.known - set(found.wanted))
+            return Search(proposals, len(groups), history, passed_over, grouping=", ".join(found.key))
+    problem = "Nothing names these groups: their entries share no reference, text, source or date that others lack."
+    return Search(pairs=len(groups), passed_over=passed_over, problem=problem)
 
 
 def propose_for_leftovers(run: MatchingRun, watch: Watch) -> Search:

@@ -127,6 +127,37 @@ def test_one_match_teaches_nothing_and_groups_are_passed_over(alice, run):
     assert "at least two" in search.problem
 
 
+def test_matches_of_one_line_with_many_entries_teach_what_names_the_group(client, alice):
+    account = make_account("Payouts")
+    entries = make_entries(account, [
+        row(10 * batch + n, f"{batch}{n}.00", f"2026-03-{batch:02}", f"B-{batch}", source=f"till {n}")
+        for batch in range(1, 6) for n in range(1, 5)
+    ])  # fmt: skip
+    sums = [sum(entry.units for entry in entries if entry.reference == f"B-{batch}") for batch in range(1, 6)]
+    statement = make_statement(
+        account,
+        [row(n, str(Decimal(units) / 100), f"2026-03-{n + 1:02}", f"B-{n}") for n, units in enumerate(sums, 1)],
+    )
+    made = [
+        match_by_hand(
+            actor(alice), account, [line.pk], [each.pk for each in entries if each.reference == line.reference]
+        )
+        for line in lines(statement)[:3]
+    ]
+    search = propose_from_matches(account, [each.pk for each in made], Watch())
+    assert (search.grouping, search.pairs, search.passed_over) == ("reference", 3, 0)
+    best = search.proposals[0]
+    assert {"field": "amount", "operator": "eq"} in best.body["criteria"]
+    assert (best.judged.found, best.judged.differ) == (3, 0)
+    found = get(client, "?" + "&".join(f"match={each.pk}" for each in made), fragment=True)
+    assert "A run has to settle one line to many entries, grouped by <code>reference</code>" in found
+    run = start_run(
+        actor(alice), account, statement, [make_rule("Learnt", *best.body["criteria"])], kind=RunKind.INSTANT,
+        is_dry_run=True, strategy="one_to_many", grouping=search.grouping,
+    )  # fmt: skip
+    assert run.lines_matched == 2
+
+
 def test_pairs_without_anything_in_common_give_no_rule(alice):
     account = make_account()
     entries = make_entries(account, [row(1, "10.00", "2026-01-01", "A"), row(2, "900.00", "2026-05-01", "B")])

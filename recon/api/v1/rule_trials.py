@@ -234,6 +234,9 @@ class SuggestionsShape(Shape):
     history = serializers.IntegerField()
     passed_over = serializers.IntegerField()
     problem = serializers.CharField()
+    grouping = serializers.CharField(
+        help_text="What the entries that one line settles have in common, if it settles many."
+    )
 
     example = {
         "proposals": [{"body": BODY_EXAMPLE, "found": 3, "agree": 40, "differ": 0, "fresh": 2, "precision": "100.0"}],
@@ -241,6 +244,7 @@ class SuggestionsShape(Shape):
         "history": 40,
         "passed_over": 0,
         "problem": "",
+        "grouping": "",
     }
 
 
