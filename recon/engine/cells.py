@@ -75,10 +75,11 @@ def _cells(session: Session, table: str, alias: str, plan: Plan, kin: Rows | Non
     sizes = np.bincount(cell, minlength=session.count(cells)).astype(np.int32)
     starts = np.cumsum(sizes) - sizes
     session.drop(kinds)
-    return Cells(cells, rows, sizes, starts, _others(rows, cell, sizes, starts, kin))
+    return Cells(cells, rows, sizes, starts, others(rows, cell, sizes, starts, kin))
 
 
-def _others(rows: Rows, cell: Ints, sizes: Rows, starts: Ints, kin: Rows | None) -> Rows:
+def others(rows: Rows, cell: Ints, sizes: Rows, starts: Ints, kin: Rows | None) -> Rows:
+    """The first row of each cell that is no twin of its very first, or NOBODY."""
     other = np.full(len(sizes), NOBODY, np.int32)
     kind = rows if kin is None else kin[rows]
     differs = np.flatnonzero(kind != kind[starts[cell]])[::-1]  # backwards: the first of a cell is what stays

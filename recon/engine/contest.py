@@ -105,8 +105,11 @@ class Contest:
         self._kin = kin
         self._partner = tuple(np.full(count, NOBODY, np.int32) for count in rows)
         self._gap, self._apart = np.zeros(rows[0], np.int64), np.zeros(rows[0], np.int64)
-        self.seen = tuple(Candidates(count, partial(self.kin, 1 - side)) for side, count in enumerate(rows))
-        self._nearest = self.seen
+        self.seen = self._nobody()
+        self._nearest = self._nobody() if by_date else self.seen
+
+    def _nobody(self) -> list[Candidates]:
+        return [Candidates(len(rows), partial(self.kin, 1 - side)) for side, rows in enumerate(self._partner)]
 
     def kin(self, side: int) -> Rows | None:
         """The first twin of each row of a side."""
@@ -140,24 +143,29 @@ class Contest:
         self._partner[0][pairs.line], self._partner[1][pairs.entry] = pairs.entry, pairs.line
         self._gap[pairs.line], self._apart[pairs.line] = pairs.gap, pairs.apart
 
+    def note(self, side: int, row: Rows, who: Rows, gap: Ints, apart: Ints, *, by_date: bool = False) -> None:
+        """Candidates of rows of a side, in order; or whichever of them are the nearest by date."""
+        if by_date:
+            self._nearest[side] = self._by_date(side, row, who, apart)
+        else:
+            self.seen[side].add(row, who, gap, apart)
+
     def _remember(self, pairs: Pairs) -> None:
         self.pairs += len(pairs.line)
         for side, (row, who) in enumerate(((pairs.line, pairs.entry), (pairs.entry, pairs.line))):
-            self.seen[side].add(row, who, pairs.gap, pairs.apart)
-        if self.by_date:
-            self._nearest = tuple(self._by_date(side, pairs) for side in range(2))
+            self.note(side, row, who, pairs.gap, pairs.apart)
+            if self.by_date:
+                self.note(side, row, who, pairs.gap, pairs.apart, by_date=True)
 
-    def _by_date(self, side: int, pairs: Pairs) -> Candidates:
+    def _by_date(self, side: int, row: Rows, who: Rows, apart: Ints) -> Candidates:
         """Candidates by how far apart the dates are: the best of the old ones and the new."""
-        old = self._nearest[side] if self._nearest is not self.seen else Candidates(0, partial(self.kin, 1 - side))
-        row, who = (pairs.line, pairs.entry) if side == 0 else (pairs.entry, pairs.line)
-        apart = pairs.apart
+        old = self._nearest[side]
         for place in (1, 0):
             known = np.flatnonzero(old.who[place] != NOBODY).astype(np.int32)
             row, who = np.concatenate((known, row)), np.concatenate((old.who[place][known], who))
             apart = np.concatenate((old.apart[place][known], apart))
         order = np.argsort(apart, kind="stable")
-        made = Candidates(len(self._partner[side]), partial(self.kin, 1 - side))
+        made = self._nobody()[side]
         made.add(row[order], who[order], apart[order], apart[order])
         return made
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from recon.engine.alike import alike, settle_alike
 from recon.engine.candidates import (
     Band,
     Join,
@@ -53,6 +54,7 @@ class Work:
     contest: Contest
     estimated: int = 0
     by_days: bool = False
+    alike: bool | None = None  # whether there are many more rows than kinds of them; not known until somebody asks
     steps: list[str] = field(default_factory=list)
 
 
@@ -74,6 +76,9 @@ def run_rule(work: Work) -> None:
         return
     if dense and plan.exact_amount and _in_cells(work):
         _settle_in_cells(work)
+        return
+    if dense and _alike(work):
+        _settle_alike(work, None)
         return
     if dense and plan.texts:
         join, estimated = text_join(session, plan, join, (left_rows, right_rows))
@@ -100,6 +105,35 @@ def _settle_in_cells(work: Work) -> None:
     work.steps.append(f"equal amounts: {pairs} pairs of cells")
 
 
+def _alike(work: Work) -> bool:
+    """Whether rows that the rule cannot tell apart are so many that pairs of their kinds are far fewer."""
+    if any(units.grouped for units in work.units) or work.plan.rule.cross_currency:
+        return False
+    if work.alike is None:
+        work.alike = alike(work.session, work.plan, (work.left, work.right))
+    return work.alike
+
+
+def _settle_alike(work: Work, band: Band | None) -> None:
+    """The same as `_settle`, where many rows are alike."""
+    session, plan = work.session, work.plan
+
+    def join_of(left: str, right: str) -> Join:
+        rows = session.count(left), session.count(right)
+        join, estimated = _narrowed(
+            work, _band_join(work, band, left, right) if band else plain_join(plan, left, right)
+        )
+        if plan.texts and estimated > _DENSE * sum(rows):
+            join, estimated = text_join(session, plan, join, rows)
+        work.estimated += estimated
+        within_budget(session, plan, estimated, *rows)
+        return join
+
+    pairs = settle_alike(session, plan, (work.left, work.right), work.contest, join_of)
+    what = f"difference {band.low} to {band.high}" if band else "all differences"
+    work.steps.append(f"{what}: {pairs} pairs of kinds of rows")
+
+
 def _of_equal_amounts(plan: Plan) -> Plan:
     """The plan for the pairs whose amounts do not differ at all."""
     return plan if plan.exact_amount else replace(plan, exact_amount=True, equal=(*plan.equal, ("s.amt", "l.amt")))
@@ -120,6 +154,8 @@ def _run_bands(work: Work) -> None:
             rows = sum(work.session.count(table) for table in (work.left, work.right))
             if estimated > _DENSE * rows and _in_cells(work):
                 _settle_in_cells(work)
+            elif estimated > _DENSE * rows and _alike(work):
+                _settle_alike(work, band)
             else:
                 _settle_band(work, band, [(join, estimated, None)])
         else:
@@ -134,6 +170,9 @@ def _run_bands(work: Work) -> None:
 
 def _settle_band(work: Work, band: Band, joins: Sequence[tuple[Join, int, Flags | None]]) -> None:
     estimated = sum(each for _, each, _ in joins)
+    if estimated > _DENSE * sum(work.session.count(table) for table in (work.left, work.right)) and _alike(work):
+        _settle_alike(work, band)
+        return
     work.estimated += estimated
     within_budget(work.session, work.plan, estimated, work.session.count(work.left), work.session.count(work.right))
     tables = []

@@ -3,23 +3,42 @@
 import random
 
 import pytest
+from hypothesis import HealthCheck, given, settings
 
-from recon.engine import ordering, rule_run, taking
-from tests.engine.tables import row, rule, run
+from recon.engine import alike, ordering, rule_run, taking
+from tests.engine.judging import Body, outcome
+from tests.engine.reference_rows import Books
+from tests.engine.rulebook import rules
+from tests.engine.tables import pairs, row, rule, run
+from tests.engine.worlds import ZONE, World, worlds
 
 AMOUNT = {"field": "amount", "operator": "eq"}
 DRIFT = {"field": "amount", "operator": "eq", "allowable_drift": "0.03"}
 PERCENT = {"field": "amount", "operator": "equals", "allowable_drift": 0.005}
 LOPSIDED = {"field": "amount", "operator": "within_range", "value": "-0.05..0.01"}
 DATE = {"field": "date", "operator": "within_range", "value": "-1d..2d"}
+LATE = {"field": "date", "operator": "within_range", "value": "-1d..2d", "expected": "1d"}
 CONTAINS = {"field": "reference", "operator": "contains"}
+SIMILAR = {"field": "reference", "operator": "similar", "value": "70"}
+DAYS = [f"2026-01-0{day}" for day in range(1, 6)]
+KINDS_OF_DATES = {"days": DAYS, "times": [*DAYS, None, "2026-01-02T09:00", "2026-01-02T10:00", "2026-01-03T09:00"]}
+NEVER = 10**9
+SEARCHES = {"all": (NEVER, NEVER), "narrowly": (0, NEVER), "in cells": (0, 0)}
+"""From how many candidates per row on the search is narrowed, and from how many rows per cell on cells are made."""
 
 
-def rows(draw, side):
+def search(monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    dense, rows_per_kind = SEARCHES[how]
+    monkeypatch.setattr(rule_run, "_FEW_PAIRS", 0)
+    monkeypatch.setattr(rule_run, "_DENSE", dense)
+    monkeypatch.setattr(alike, "_ALIKE", rows_per_kind)
+
+
+def rows(draw, side, days):
     return [
         row(
             f"{draw.choice((-1, 1, 1))}0.{draw.randint(10, 16)}" if draw.random() < 0.8 else "5.00",
-            f"2026-01-0{draw.randint(1, 5)}",
+            draw.choice(days),
             draw.choice(["ab-1234", "AB 1234 x", "ab-12345", side]),
             description=draw.choice([None, None, "a"]),
         )
@@ -27,22 +46,49 @@ def rows(draw, side):
     ]
 
 
+@pytest.mark.parametrize("days", KINDS_OF_DATES)
 @pytest.mark.parametrize(
     "criteria",
-    [[AMOUNT], [AMOUNT, DATE], [DRIFT, DATE], [PERCENT], [LOPSIDED, DATE], [CONTAINS], [CONTAINS, DRIFT]],
+    [
+        [AMOUNT], [AMOUNT, DATE], [AMOUNT, LATE], [DRIFT, DATE], [PERCENT], [LOPSIDED, DATE],
+        [CONTAINS], [CONTAINS, DRIFT], [SIMILAR, AMOUNT],
+    ],
     ids=lambda criteria: "+".join(f"{each['field']}_{each['operator']}" for each in criteria),
-)
-@pytest.mark.parametrize("on_ambiguity", ["review", "best", "date"])
-def test_searching_narrowly_and_widely_agree(monkeypatch, criteria, on_ambiguity):
+)  # fmt: skip
+@pytest.mark.parametrize("on_ambiguity", ["review", "date"])
+def test_however_it_is_searched_the_same_rows_match(monkeypatch, criteria, on_ambiguity, days):
     draw = random.Random(f"{criteria}{on_ambiguity}")
-    lines, entries = rows(draw, "line"), rows(draw, "entry")
-    told = []
-    for dense in (0, 10**9):  # candidates per row from which on the search is narrowed
-        monkeypatch.setattr(rule_run, "_DENSE", dense)
-        outcome = run(rule(*criteria, on_ambiguity=on_ambiguity), lines, entries)
-        columns = ["match_no", "state", "line_units", "entry_units"]
-        told.append((outcome.matches.select(columns).to_pylist(), sorted(map(str, outcome.match_rows.to_pylist()))))
-    assert told[0] == told[1]
+    lines, entries = rows(draw, "line", KINDS_OF_DATES[days]), rows(draw, "entry", KINDS_OF_DATES[days])
+    told = {}
+    for how in SEARCHES:
+        search(monkeypatch, how)
+        found = run(rule(*criteria, on_ambiguity=on_ambiguity), lines, entries)
+        told[how] = [getattr(found, name).to_pylist() for name in ("matches", "match_rows", "runners_up")]
+    assert told["narrowly"] == told["all"]
+    assert told["in cells"] == told["all"]
+
+
+@pytest.mark.random
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])  # what is patched is patched again each time
+@given(rules(), worlds())
+def test_whatever_the_rule_is_cells_match_the_same_rows(monkeypatch, given_rule: Body, some: list[World]):
+    lines = [line for world, _ in some for line in world]
+    entries = [entry for _, world in some for entry in world]
+    told = {}
+    for how in ("all", "in cells"):
+        search(monkeypatch, how)
+        found = outcome([given_rule], lines, entries, Books(ZONE))
+        told[how] = [getattr(found, name).to_pylist() for name in ("matches", "match_rows", "runners_up")]
+    assert told["in cells"] == told["all"]
+
+
+@pytest.mark.parametrize("on_ambiguity", ["review", "date"])
+@pytest.mark.parametrize("day", [None, "2026-01-05", "2026-01-05T10:00"])
+def test_thousands_of_rows_that_nobody_can_tell_apart_are_confirmed_in_their_order(on_ambiguity, day):
+    lines, entries = [row(day=day)] * 2000, [row(day=day)] * 1900
+    found = run(rule(AMOUNT, on_ambiguity=on_ambiguity), lines, entries, candidate_budget=10_000)
+    assert pairs(found, "confirmed") == [([number], [number]) for number in range(1, 1901)]
+    assert set(found.unmatched["reason"].to_pylist()) == {"possible_duplicate"}
 
 
 @pytest.mark.parametrize("criteria", [[AMOUNT], [AMOUNT, DATE], [DRIFT, DATE], [CONTAINS, DRIFT]], ids=str)
@@ -53,13 +99,13 @@ def test_pairs_are_taken_alike_in_rounds_and_one_by_one_however_they_were_ordere
     monkeypatch, criteria, dense, few, slow, bits
 ):
     draw = random.Random(f"{criteria}")
-    lines, entries = rows(draw, "line"), rows(draw, "entry")
+    lines, entries = rows(draw, "line", DAYS), rows(draw, "entry", DAYS)
     monkeypatch.setattr(rule_run, "_DENSE", dense)
     told = []
-    for settings in ((10**9, 1.0, 0), (few, slow, bits)):
-        for module, name, value in zip((taking, taking, ordering), ("_FEW", "_SLOW", "_BITS"), settings, strict=True):
+    for values in ((10**9, 1.0, 0), (few, slow, bits)):
+        for module, name, value in zip((taking, taking, ordering), ("_FEW", "_SLOW", "_BITS"), values, strict=True):
             monkeypatch.setattr(module, name, value)
-        outcome = run(rule(*criteria), lines, entries)
-        told.append((outcome.matches.to_pylist(), sorted(map(str, outcome.match_rows.to_pylist()))))
+        found = run(rule(*criteria), lines, entries)
+        told.append((found.matches.to_pylist(), sorted(map(str, found.match_rows.to_pylist()))))
     assert told[0] == told[1]
     assert told[0][0]
