@@ -69,11 +69,11 @@ def _stated(table: Table, mapping: Mapping, currency: str, verdicts: Verdicts) -
 def _balance_columns(table: Table) -> Iterator[tuple[BalanceKind, str]]:
     """Columns named after a balance that have one cell filled in all the table: Beginning Balance, Ending Balance."""
     for name in table.header:
-        kind = cast("BalanceKind | None", balance_word((name,)))
-        texts = table.texts(name)
-        filled = texts.filter(pc.not_equal(texts, ""))
-        if kind and len(filled) == 1 < table.rows:
-            yield kind, filled[0].as_py()
+        if kind := cast("BalanceKind | None", balance_word((name,))):
+            texts = table.texts(name)
+            filled = texts.filter(pc.not_equal(texts, ""))
+            if len(filled) == 1 < table.rows:
+                yield kind, filled[0].as_py()
 
 
 def _balance_in(cells: tuple[str, ...], kind: BalanceKind, mapping: Mapping, currency: str) -> Balance | None:

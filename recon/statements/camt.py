@@ -103,7 +103,8 @@ def _read(data: bytes, hints: Hints, quick: Taken | None) -> Reading:
     except etree.XMLSyntaxError as problem:
         if quick:
             return _read(data, hints, None)  # which says where in the whole file the damage is
-        message = f"The file is damaged or cut off at line {problem.lineno}: {problem.msg}"
+        reason = " ".join((problem.msg or "").split())  # libxml parts what and where by a line end
+        message = f"The file is damaged or cut off at line {problem.lineno}: {reason}"
         errors.append(RowError(problem.lineno, None, None, "well-formed XML", message))
         if not drafts:
             raise StatementError(message, *errors) from None

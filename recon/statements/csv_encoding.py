@@ -25,6 +25,9 @@ _CANDIDATES: Final = (
 """Encodings in which banks write, the likelier first among equals."""
 
 _SAMPLE_BYTES: Final = 64 * 1024
+_NEVER: Final = frozenset({"Co", "Cn"})
+"""Characters for private use and those that are none: bytes that read as such are in another encoding."""
+
 _TELLING_BYTES: Final = 6
 """With fewer bytes than these beyond ASCII, and no header word among them, western European is the best bet."""
 
@@ -105,6 +108,8 @@ def _sense(sample: bytes, encoding: str) -> float | None:
     except UnicodeDecodeError:
         return None
     odd = [each for each in text if not each.isascii()]
+    if any(unicodedata.category(each) in _NEVER for each in odd):
+        return None
     good = sum(_plausible(before, each, after) for before, each, after in _neighbours(text) if not each.isascii())
     cells = {plain(cell) for line in text.splitlines()[:60] for cell in _cells(line)}
     known = sum(1 for cell in cells if cell in ANY_HEADER_WORD and any(not letter.isascii() for letter in cell))
@@ -119,7 +124,8 @@ def _cells(line: str) -> list[str]:
 
 
 def _is_accented_word(cell: str) -> bool:
-    return not cell.isascii() and plain(cell).isascii() and plain(cell) in ANY_HEADER_WORD
+    letters = all(unicodedata.category(each) in {"Ll", "Lu"} for each in cell if not each.isascii())
+    return not cell.isascii() and letters and plain(cell).isascii() and plain(cell) in ANY_HEADER_WORD
 
 
 def _neighbours(text: str) -> list[tuple[str, str, str]]:

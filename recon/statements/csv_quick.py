@@ -15,6 +15,7 @@ from pyarrow import csv
 
 from recon.statements.tables import Table
 
+_BLOCK: Final = 1 << 24
 WORTHWHILE: Final = 256 * 1024
 """Bytes from which on the quick way is taken; below, the careful one is instant."""
 
@@ -28,16 +29,14 @@ def quick_table(data: bytes, names: tuple[str, ...], delimiter: str, skip_lines:
     quoted = b'"' in data
     if _needs_care(data, delimiter, quoted=quoted):
         return None
-    try:
-        read = csv.read_csv(
-            pa.py_buffer(data.rstrip(b"\r\n") if data.endswith((b"\n\n", b"\r\n\r\n")) else data),
-            csv.ReadOptions(column_names=names, skip_rows=skip_lines, block_size=1 << 24),
-            csv.ParseOptions(delimiter=delimiter, newlines_in_values=quoted, ignore_empty_lines=False),
-            csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False),
-        )
-    except pa.ArrowInvalid:
+    data = data.rstrip(b"\r\n") if data.endswith((b"\n\n", b"\r\n\r\n")) else data
+    read = _rows(data, names, delimiter, skip_lines, whole_cells=False)
+    one_line_each = read is not None and read.num_rows == data.count(b"\n") + (data[-1:] != b"\n") - skip_lines
+    if quoted and not one_line_each:
+        read = _rows(data, names, delimiter, skip_lines, whole_cells=True)
+    if read is None:
         return None
-    lines = _lines(read, skip_lines, quoted=quoted)
+    lines = _lines(read, skip_lines, quoted=quoted and not one_line_each)
     with ThreadPoolExecutor() as threads:  # Arrow lets go of the interpreter: as many columns at a time as cores
         columns = tuple(threads.map(_trimmed, read.columns))
     blank = _blank(columns)
@@ -45,6 +44,25 @@ def quick_table(data: bytes, names: tuple[str, ...], delimiter: str, skip_lines:
         return Table(names, columns, lines)
     filled = pc.invert(blank)
     return Table(names, tuple(column.filter(filled) for column in columns), lines.filter(filled))
+
+
+def _rows(
+    data: bytes, names: tuple[str, ...], delimiter: str, skip_lines: int, *, whole_cells: bool
+) -> pa.Table | None:
+    """The rows as Arrow reads them, None if it does not.
+
+    Only with ``whole_cells`` is a line end inside quotes surely taken as such; without, blocks are read side by
+    side, which is right if there are as many rows as lines.
+    """
+    try:
+        return csv.read_csv(
+            pa.py_buffer(data),
+            csv.ReadOptions(column_names=names, skip_rows=skip_lines, block_size=_BLOCK),
+            csv.ParseOptions(delimiter=delimiter, newlines_in_values=whole_cells, ignore_empty_lines=False),
+            csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False),
+        )
+    except pa.ArrowInvalid:
+        return None
 
 
 def _needs_care(data: bytes, delimiter: str, *, quoted: bool) -> bool:

@@ -26,7 +26,7 @@ def inspect_file(path: Path, name: str, hints: Hints | None = None) -> tuple[dic
         return {**_nothing(name), "errors": [_error(each) for each in refusal.errors]}, False
     except OSError as problem:
         message = f"The file cannot be opened: {problem.strerror or problem}."
-        return {**_nothing(name), "errors": [_error(RowError(None, None, None, "a readable file", message))]}, False
+        return not_read(name, message), False
     return describe(name, reading), True
 
 
@@ -42,6 +42,11 @@ def describe(name: str, reading: Reading) -> dict[str, Any]:
         "left_out": sum(len(statement.left_out) for statement in reading.statements),
         "questions": [question.text for question in reading.questions],
     }
+
+
+def not_read(name: str, message: str) -> dict[str, Any]:
+    """What is said of a file that cannot be read as a whole."""
+    return {**_nothing(name), "errors": [_error(RowError(None, None, None, "a readable file", message))]}
 
 
 def _nothing(name: str) -> dict[str, Any]:

@@ -80,7 +80,8 @@ def _sheets(data: bytes) -> Iterator[list[Row]]:
                 rows.append(row)
             element.clear(keep_tail=True)
     except etree.XMLSyntaxError as problem:
-        message = f"The spreadsheet is damaged or cut off at line {problem.lineno}: {problem.msg}"
+        reason = " ".join((problem.msg or "").split())  # libxml parts what and where by a line end
+        message = f"The spreadsheet is damaged or cut off at line {problem.lineno}: {reason}"
         raise StatementError.at(message, line=problem.lineno, expected="well-formed XML") from None
 
 

@@ -90,4 +90,10 @@ def _columns(table: Table, partial: Mapping, hints: Hints) -> dict:  # type: ign
             found=", ".join(table.header),
             expected="a column of amounts, or columns of debits and credits; name it in the mapping",
         )
+    if table.header_line is None and not partial.columns and not {"booking_date", "value_date"} & columns.keys():
+        raise StatementError.at(
+            "The file has neither a header nor a column of dates, so that nothing says what its numbers are.",
+            found=table.raw(0)[:80],
+            expected="a table with a header, or with a column of dates",
+        )
     return columns

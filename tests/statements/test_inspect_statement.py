@@ -62,3 +62,37 @@ def test_conformance_lists_each_disagreement_with_its_reason_and_fails_below_the
     assert "We are: the file says 1000." in done.stdout
     assert "mt940: 1 of 2 files agree" in done.stdout
     assert done.returncode == 1
+
+
+def test_names_come_back_as_given_and_folders_are_errors_beside_the_others(tmp_path):
+    done = inspect("--json", str(tmp_path), f"./{SAMPLE}")
+    folder, good = map(json.loads, done.stdout.splitlines())
+    assert (folder["file"], folder["errors"][0]["message"]) == (
+        str(tmp_path),
+        "The file cannot be opened: Is a directory.",
+    )
+    assert good["file"] == f"./{SAMPLE}"
+    assert done.returncode == 1
+
+
+def test_a_reader_that_has_enough_gets_no_traceback():
+    command = [sys.executable, "manage.py", "inspect_statement", "--json", *[SAMPLE] * 50]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stderr
+        assert json.loads(process.stdout.readline())["file"] == SAMPLE
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 1
+
+
+def test_files_are_inspected_without_django():
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "manage.py", "inspect_statement", SAMPLE],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "recon.statements.inspection" in done.stderr
+    assert "django" not in done.stderr
