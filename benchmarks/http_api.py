@@ -63,7 +63,8 @@ def measure(say: Callable[[str], None], bulk_rows: int = 1_000_000) -> None:
         if bulk_rows:
             body, path = lines_of(bulk_rows), "/api/v1/ledger/entries/bulk"
             kind = {"Content-Type": "application/x-ndjson", "Idempotency-Key": "bulk"}
-            seconds, _ = timed(lambda: call("POST", path, body, **kind))
+            late = Caller(port, key)  # the other connection was idle for longer than the server keeps it
+            seconds, _ = timed(lambda: late("POST", path, body, **kind))
             say(f"{bulk_rows:,} entries ({len(body) / 1e6:.0f} MB) over POST {path}: {seconds:.1f} s")
 
 

@@ -43,8 +43,12 @@ def execute_run(run_id: str) -> None:
     Never raises for what is wrong with the run: that is its outcome, kept in its state and error.
     """
     run = take_lease(run_id)
-    if run is None:
-        return
+    if run is not None:
+        execute_taken(run)
+
+
+def execute_taken(run: MatchingRun) -> None:
+    """Execute a run whose lease is ours."""
     if run.attempts > ATTEMPTS:
         _end(run, RunState.FAILED, f"Given up after {ATTEMPTS} attempts: each time the worker died.")
         return

@@ -17,15 +17,16 @@ from uuid import uuid4
 
 from django.conf import settings
 from django.db import DatabaseError, connection
-from django.db.models import F, Prefetch, Q, QuerySet
+from django.db.models import F, Prefetch, Q
 from django.utils import timezone
 
-from recon.models import MatchingRun, RunRule, RunStage, RunState
+from recon.models import MatchingRun, RunKind, RunRule, RunStage, RunState
 
 logger = logging.getLogger(__name__)
 
-LOOK_EVERY = 0.5
-"""Seconds between two looks at the run's row: a cancellation is noticed within this time."""
+LOOK_EVERY, LOOK_AT_INSTANT = 0.5, 1.5
+"""Seconds between two looks at the run's row: a cancellation is noticed within this time. Each looks through a
+connection of its own, which many instant runs at once must not open at the same time."""
 
 shutting_down = threading.Event()
 """Set when this process was told to stop: its runs are given back instead of finished."""
@@ -48,28 +49,31 @@ def lease_end() -> datetime:
 
 def take_lease(run_id: str) -> MatchingRun | None:
     """The run, now ours to execute; None if it is over or in somebody else's hands."""
-    now = timezone.now()
-    free = Q(state=RunState.QUEUED) | Q(state=RunState.RUNNING, lease_until__lt=now)
+    free = Q(state=RunState.QUEUED) | Q(state=RunState.RUNNING, lease_until__lt=timezone.now())
     taken = MatchingRun.objects.filter(free, run_id=run_id).update(
-        state=RunState.RUNNING,
-        stage=RunStage.READING,
-        attempts=F("attempts") + 1,
-        lease_holder=uuid4().hex,
-        lease_until=lease_end(),
-        heartbeat_at=now,
-        started_at=now,
-        rows_done=0,
-        rows_total=0,
-        rows_per_second=0,
-        **NOTHING_COUNTED,
+        attempts=F("attempts") + 1, rows_done=0, rows_total=0, rows_per_second=0, **taken_now(), **NOTHING_COUNTED
     )
-    return _whole().get(run_id=run_id) if taken else None
+    if not taken:
+        return None
+    whole = MatchingRun.objects.select_related("account", "statement", "created_by")
+    return whole.prefetch_related(RULES).get(run_id=run_id)
 
 
-def _whole() -> QuerySet[MatchingRun]:
-    """Runs with everything that executing one reads."""
-    rules = Prefetch("run_rules", RunRule.objects.select_related("version"))
-    return MatchingRun.objects.select_related("account", "statement", "created_by").prefetch_related(rules)
+RULES: Final = Prefetch("run_rules", RunRule.objects.select_related("version"))
+"""The rules of a run, with what executing it reads of them."""
+
+
+def taken_now() -> dict[str, Any]:
+    """The columns of a run that a worker has taken up."""
+    now = timezone.now()
+    return {
+        "state": RunState.RUNNING,
+        "stage": RunStage.READING,
+        "lease_holder": uuid4().hex,
+        "lease_until": lease_end(),
+        "heartbeat_at": now,
+        "started_at": now,
+    }
 
 
 class Heartbeat:
@@ -86,6 +90,7 @@ class Heartbeat:
         self.cancelled = self.lost = False
         self._written: dict[str, Any] = {}
         self._last_beat = time.monotonic()
+        self._every = LOOK_AT_INSTANT if run.kind == RunKind.INSTANT else LOOK_EVERY
         self._over = threading.Event()
         self._thread = None if connection.in_atomic_block else threading.Thread(target=self._keep, daemon=True)
 
@@ -122,7 +127,7 @@ class Heartbeat:
 
     def _keep(self) -> None:
         try:
-            while not self._over.wait(LOOK_EVERY):
+            while not self._over.wait(self._every):
                 self._look()
         finally:
             connection.close()

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import prefetch_related_objects
 from django.utils import timezone
 from django_tasks import TaskResultStatus
 from django_tasks_db.models import DBTaskResult
@@ -30,8 +31,8 @@ from recon.usecases.engine_options import exchange_rates, grouping_fields
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor, record
 from recon.usecases.run_application import read_application
-from recon.usecases.run_execution import execute_run
-from recon.usecases.run_lease import lease_end
+from recon.usecases.run_execution import execute_run, execute_taken
+from recon.usecases.run_lease import RULES, lease_end, taken_now
 from recon.usecases.undo import check_reversible, reverse_run
 from recon.usecases.webhook_outbox import announce_run
 from rules.models import RuleVersion
@@ -73,6 +74,7 @@ def start_run(
     with transaction.atomic():
         _hold(account, statement)
         run = MatchingRun.objects.create(
+            **(_taken_at_once() if kind == RunKind.INSTANT else {"lease_until": lease_end()}),
             number=number,
             account=account,
             statement=statement,
@@ -83,7 +85,6 @@ def start_run(
             sign=account.sign,
             options=options,
             with_open_lines=with_open_lines,
-            lease_until=lease_end(),
             created_by=by.user,
         )
         places = enumerate(versions, start=1)
@@ -145,12 +146,21 @@ def submit(run: MatchingRun) -> MatchingRun:
     """Have a queued run executed: at once if it is an instant one, else by the worker."""
     if run.kind == RunKind.INSTANT:
         with _instant_places:
-            execute_run(run.run_id)
+            if run.state == RunState.RUNNING:
+                prefetch_related_objects([run], RULES)
+                execute_taken(run)
+            else:
+                execute_run(run.run_id)
     else:
         with transaction.atomic():
             enqueue(run.run_id)
     run.refresh_from_db()
     return run
+
+
+def _taken_at_once() -> dict[str, Any]:
+    """An instant run is this request's own from the beginning; if its process dies, a worker takes it up."""
+    return {**taken_now(), "attempts": 1}
 
 
 def enqueue(run_id: str) -> None:
