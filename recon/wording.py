@@ -87,6 +87,8 @@ REASONS = {
     "difference_over_limit": "Difference over the limit",
     "suggested": "Waits for a decision",
     "reopened": "Its match was undone",
+    "split": "Split by hand",
+    "joined": "Its parts were joined",
     "arrived_late": "Came after the run",
     "superseded": "Replaced by a new issue",
     "taken_back": "Its import was taken back",

@@ -50,8 +50,8 @@ def split_item(by: Actor, item: OpenItem, part: Decimal, why: str = "") -> OpenI
             own, rest = units, item.units - units
             _withdraw_suggestions(item)
             RowPart.objects.filter(**_key(item)).update(units=own)
-        item.units = own
-        item.save(update_fields=["part", "units"])
+        item.units, item.reason = own, "split"  # what the latest run said was said of the whole
+        item.save(update_fields=["part", "units", "reason"])
         remainder = _remainder(item, rest)
         after = {"parts": [str(item.amount), str(remainder.amount)], "part": item.part, "next_part": remainder.part}
         record(by, "item split", "item", item.pk, account_id=account.pk, before=before, after=after, why=why)
@@ -83,7 +83,8 @@ def join_item(by: Actor, item: OpenItem, why: str = "") -> OpenItem:
         else:
             open_parts.delete()
             item.units, item.part = total * _turn(account, item), 0
-        item.save(update_fields=["part", "units"])
+        item.reason = "joined"
+        item.save(update_fields=["part", "units", "reason"])
         after = {"amount": str(item.amount)}
         record(by, "item joined", "item", item.pk, account_id=account.pk, before=before, after=after, why=why)
     return item
@@ -121,7 +122,7 @@ def _turn(account: Account, item: OpenItem) -> int:
 
 
 def _remainder(item: OpenItem, units: int) -> OpenItem:
-    """What is left, as the next part, with the item's owner and reason; what was said of the item stays there."""
+    """What is left, as the next part, with the item's owner; notes on the item stay there."""
     last: int = RowPart.objects.filter(**_row(item)).aggregate(last=Max("part"))["last"] or 0
     RowPart.objects.create(**_row(item), part=last + 1, units=units)
     return OpenItem.objects.create(
