@@ -70,10 +70,13 @@ def _leftovers(session: Session, sides: Sides, rule: Rule, kept: Standing) -> Le
     units = (make_units(session, sides, "statement", rule), make_units(session, sides, "ledger", rule))
     open_ = []
     for each, own, count in zip(units, (kept.line, kept.entry), sides.sizes, strict=True):
-        taken = np.zeros(count, np.bool_)
-        taken[own] = True
-        rest = pa.table({"u": np.flatnonzero(~taken).astype(np.int32)})
-        open_.append(session.create_from("left", rest, f"SELECT t.* FROM {each.table} t SEMI JOIN given USING (u)"))
+        listed, join = own, "ANTI"
+        if not each.grouped:  # what is left is mostly less than what was taken
+            taken = np.zeros(count, np.bool_)
+            taken[own] = True
+            listed, join = np.flatnonzero(~taken).astype(np.int32), "SEMI"
+        query = f"SELECT t.* FROM {each.table} t {join} JOIN given USING (u)"
+        open_.append(session.create_from("left", pa.table({"u": listed}), query))
     return Leftovers(units, (open_[0], open_[1]))
 
 

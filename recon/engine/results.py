@@ -14,6 +14,7 @@ from recon.engine.outcome import DIFFERENCES, MATCH_ROWS, MATCHES, RUNNERS_UP
 from recon.engine.session import Session
 from recon.engine.sides import Sides
 from recon.engine.standing import Standing
+from recon.engine.taking import Rows
 from recon.engine.units import Units, make_units
 from rules.criteria import Rule
 from rules.criteria.scope import ALIAS
@@ -109,6 +110,8 @@ def _rows(session: Session, sides: Sides, units: Units, side: int, kept: Standin
     own = kept.line if side == 0 else kept.entry
     if units.members is None:
         return _named(sides, units, np.arange(len(own)), own, total, priced["scale"])
+    if not (units.unsigned or sides.wide):
+        return _members_as_read(session, sides, units, own, priced["scale"])
     # The rows of a group whose sum lost its sign lose theirs with it.
     alias = ALIAS[units.side]
     sign = "sign(sum(r.amt) OVER (PARTITION BY m.u))::BIGINT *" if units.unsigned else ""
@@ -122,6 +125,24 @@ def _rows(session: Session, sides: Sides, units: Units, side: int, kept: Standin
     found = session.arrow(f"FROM {table} ORDER BY number, u")
     session.drop(table)
     return _named(sides, units, found["number"].to_numpy(), found["u"].to_numpy(), found["units"], found["scale"])
+
+
+def _members_as_read(session: Session, sides: Sides, units: Units, own: Rows, scale: pa.ChunkedArray) -> pa.Table:
+    """The rows of groups whose amounts are as they were read."""
+    members = session.arrow(f"SELECT u, row FROM {units.members}")
+    place = np.full(sides.rows[units.side].num_rows, NOBODY, np.int64)
+    place[own] = np.arange(len(own))
+    number, row = place[members["u"].to_numpy()], members["row"].to_numpy()
+    packed = np.sort((number << 32 | row)[number != NOBODY])
+    number, row = packed >> 32, (packed & 0xFFFF_FFFF).astype(np.int32)
+    amounts = sides.rows[units.side]["amt"].take(pa.array(row))
+    if sides.one_scale:
+        scales = pa.repeat(pa.scalar(sides.scope.scale, pa.int16()), len(row))
+    else:
+        scales = scale.take(pa.array(number))
+        powers = pa.array([10 ** (sides.scope.scale - each) for each in range(sides.scope.scale + 1)])
+        amounts = pc.divide(amounts, powers.take(scales))
+    return _named(sides, units, number, row, amounts, scales)
 
 
 def _named(

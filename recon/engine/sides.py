@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from recon.engine.currencies import exponent
+from recon.engine.grouping import group_numbers, grouping_column
 from recon.engine.options import Options
 from recon.engine.session import Session
 from recon.rows import MAX_SCALE
@@ -61,11 +62,12 @@ def load(session: Session, rules: Sequence[Rule], statement: pa.Table, ledger: p
     wide = reach * rows_in_group > _INT64_SAFE * 1000
     rows = {side: _with_amounts(table, side, scale, wide, options) for side, table in rows.items()}
     sizes = [table.num_rows for table in rows.values()]
-    in_place = len(rules) == 1 and not grouped_sides(options.strategy) and max(sizes) <= _LIKE * min(sizes)
+    in_place = len(rules) == 1 and (bool(grouped_sides(options.strategy)) or max(sizes) <= _LIKE * min(sizes))
+    if options.grouping:
+        for side in grouped_sides(options.strategy):
+            rows[side] = _with_groups(session, rows[side], side, options)
     for side, table in rows.items():
         _create(session, side, table, _columns(rules, side, options), wide, options, in_place=in_place)
-    for side in grouped_sides(options.strategy):
-        _create_taken(session, side, options)
     times = [_any(table["instant"]) for table in rows.values()]
     return Sides(
         scope=Scope(scale, any(times), options.time_zone),
@@ -172,9 +174,11 @@ def _create(
         f"{_form_sql(column, names[column.field, column.pattern, column.must_match])} AS {column.name}"
         for column in columns
     ]
-    keyed = side in grouped_sides(options.strategy) or one_sided(options.strategy)
-    for number, name in enumerate(options.grouping if keyed else ()):
-        source = source.append_column(f"group_{number}", _grouping_column(table, name))
+    if "grp" in table.column_names:
+        source = source.append_column("grp", table["grp"])
+        texts.append("grp")
+    for number, name in enumerate(options.grouping if one_sided(options.strategy) else ()):
+        source = source.append_column(f"group_{number}", grouping_column(table, name))
         texts.append(f"group_{number}")
     session.connection.register(f"{side}_in", source)
     fixed = ["u", "amt::HUGEINT AS amt" if wide else "amt", "currency AS ccy", "day", "instant"]
@@ -187,15 +191,18 @@ def _create(
         session.connection.unregister(f"{side}_in")
 
 
-def _create_taken(session: Session, side: Side, options: Options) -> None:
-    """Table ``taken_s`` or ``taken_l``: the grouping values of rows that earlier matches have claimed, if any."""
-    table = options.claimed.get(side)
-    if table is None or not table.num_rows or not options.grouping:
-        return
-    if "date" in options.grouping:
-        table = _dated(table, options.time_zone)
-    keys = pa.table({f"group_{n}": _grouping_column(table, name) for n, name in enumerate(options.grouping)})
-    session.create_from("taken", keys, "SELECT DISTINCT * FROM given", name=f"taken_{ALIAS[side]}")
+def _with_groups(session: Session, table: pa.Table, side: Side, options: Options) -> pa.Table:
+    """Add ``grp``, and make table ``taken_s`` or ``taken_l`` of the groups of which earlier matches have claimed rows,
+    if there are any."""
+    claimed = options.claimed.get(side)
+    if claimed is not None and "date" in options.grouping:
+        claimed = _dated(claimed, options.time_zone)
+    groups, taken = group_numbers(table, claimed, options.grouping)
+    if len(taken):
+        session.create_from(
+            "taken", pa.table({"grp": taken}), "SELECT DISTINCT grp FROM given", name=f"taken_{ALIAS[side]}"
+        )
+    return table.append_column("grp", groups)
 
 
 def grouped_sides(strategy: str) -> tuple[Side, ...]:
@@ -211,19 +218,6 @@ def grouped_sides(strategy: str) -> tuple[Side, ...]:
 def one_sided(strategy: str) -> bool:
     """Whether the strategy pairs rows of one side with each other: its money in against its money out."""
     return strategy in ("within_statement", "within_ledger")
-
-
-def _grouping_column(table: pa.Table, name: str) -> pa.Array:
-    """What rows of a group have in common: texts as their keys, dates as days of the zone, amounts by value."""
-    if name == "date":
-        return table["day"]
-    if name == "amount":
-        powers = pa.array([10 ** (MAX_SCALE - scale) for scale in range(MAX_SCALE + 1)], pa.decimal128(10, 0))
-        return pc.multiply(table["units"].cast(pa.decimal128(19, 0)), powers.take(table["scale"].combine_chunks()))
-    column = table["external_id" if name == "id" else name]
-    if not pa.types.is_string(column.type):
-        return column
-    return table[f"{name}_key"] if f"{name}_key" in table.column_names else text_keys(column)
 
 
 def _with_amounts(table: pa.Table, side: Side, scale: int, wide: bool, options: Options) -> pa.Table:

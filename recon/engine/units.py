@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from recon.engine.contest import Flags
 from recon.engine.session import Session
@@ -54,7 +55,7 @@ def make_units(session: Session, sides: Sides, side: Side, rule: Rule | None) ->
     flags = ", ".join(f"bool_or(several_{text})" for text in texts)
     found = session.rows(f"SELECT {flags} FROM {name}")[0] if texts else ()
     several = frozenset(text for text, flag in zip(texts, found, strict=True) if flag)
-    return Units(side, name, _members(session, side), several, session.options.sign == "unsigned")
+    return Units(side, name, _members(session, sides, side), several, session.options.sign == "unsigned")
 
 
 def open_units(
@@ -103,7 +104,6 @@ def with_every_text(units: Units, table: str, criteria: Sequence[Criterion]) -> 
 
 def _group(session: Session, sides: Sides, side: Side, name: str, texts: Sequence[str], *, latest: bool) -> None:
     alias = ALIAS[side]
-    keys = [f"group_{number}" for number in range(len(session.options.grouping))]
     pick = "max" if latest else "min"
     total = f"sum(amt)::{'HUGEINT' if sides.wide else 'BIGINT'}"
     if session.options.sign == "unsigned":
@@ -121,24 +121,24 @@ def _group(session: Session, sides: Sides, side: Side, name: str, texts: Sequenc
         *(f"max({text}) AS {text}, max({text}) <> min({text}) AS several_{text}" for text in texts),
     ]
     one_currency = "" if sides.one_currency else " HAVING min(ccy) = max(ccy)"
-    where = " AND ".join(f"{key} IS NOT NULL" for key in keys)
-    whole = f" ANTI JOIN taken_{alias} USING ({', '.join(keys)})" if session.exists(f"taken_{alias}") else ""
+    whole = f" ANTI JOIN taken_{alias} USING (grp)" if session.exists(f"taken_{alias}") else ""
     session.run(
-        f"CREATE TABLE {name} AS SELECT {', '.join([*chosen, *keys])} FROM {alias}{whole} WHERE {where}"
-        f" GROUP BY {', '.join(keys)}{one_currency}"
+        f"CREATE TABLE {name} AS SELECT {', '.join(chosen)} FROM {alias}{whole} WHERE grp IS NOT NULL"
+        f" GROUP BY grp{one_currency}"
     )
 
 
-def _members(session: Session, side: Side) -> str:
+def _members(session: Session, sides: Sides, side: Side) -> str:
     """Table ``(u, row)`` of all groups of a side: those of mixed currencies, and what is left of some, included."""
     name = f"members_{ALIAS[side]}"
     if not session.exists(name):
-        keys = ", ".join(f"group_{number}" for number in range(len(session.options.grouping)))
-        where = " AND ".join(f"{key} IS NOT NULL" for key in keys.split(", "))
-        firsts = f"SELECT {keys}, min(u) AS u FROM {ALIAS[side]} WHERE {where} GROUP BY {keys}"
-        session.run(
-            f"CREATE VIEW {name} AS SELECT f.u, r.u AS row FROM {ALIAS[side]} r JOIN ({firsts}) f USING ({keys})"
-        )
+        groups = sides.rows[side]["grp"]
+        row = np.flatnonzero(pc.is_valid(groups).to_numpy()).astype(np.int32)
+        group = groups.drop_null().to_numpy()
+        first = np.empty(int(group.max(initial=-1)) + 1, np.int32)
+        first[group[::-1]] = row[::-1]  # written backwards: the first row of a group is what stays
+        session.connection.register(f"{name}_in", pa.table({"u": first[group], "row": row}))
+        session.run(f"CREATE VIEW {name} AS FROM {name}_in")
     return name
 
 
@@ -147,14 +147,13 @@ def partly_claimed(session: Session, side: Side) -> str | None:
     alias = ALIAS[side]
     if not session.exists(f"taken_{alias}"):
         return None
-    keys = ", ".join(f"group_{number}" for number in range(len(session.options.grouping)))
-    return f"SELECT min(u) AS u FROM {alias} SEMI JOIN taken_{alias} USING ({keys}) GROUP BY {keys}"
+    return f"SELECT min(u) AS u FROM {alias} SEMI JOIN taken_{alias} USING (grp) GROUP BY grp"
 
 
 def _text_columns(session: Session, side: Side) -> list[str]:
-    known = {"u", "id", "part", "ord", "amt", "scale", "ccy", "day", "instant"}
+    known = {"u", "id", "part", "ord", "amt", "scale", "ccy", "day", "instant", "grp"}
     columns = session.rows(
         f"SELECT column_name FROM duckdb_columns() WHERE table_name = '{ALIAS[side]}'"
         " AND database_name = current_database() ORDER BY 1"
     )
-    return [name for (name,) in columns if name not in known and not name.startswith("group_")]
+    return [name for (name,) in columns if name not in known]
