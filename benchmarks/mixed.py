@@ -40,7 +40,12 @@ FIRST_PASS: tuple[Body, ...] = (
     },
     {
         "name": "Amount and date",
-        "criteria": [AMOUNT, CURRENCY, {"field": "date", "operator": "within_range", "value": "0d..10d"}],
+        "criteria": [
+            AMOUNT,
+            CURRENCY,
+            {"field": "date", "operator": "within_range", "value": "0d..10d"},
+            {"field": "reference", "operator": "agrees"},
+        ],
     },
 )
 PAYOUTS: Body = {"name": "Paid out together", "criteria": [REFERENCE, AMOUNT]}

@@ -34,7 +34,18 @@ def _holds(c: Criterion, s: Unit, amount: Decimal, e: Unit) -> bool:
         return _dates_hold(c, s, e)
     if c["field"] == "currency":
         return True  # the two have one currency, of their own or by the run's rate, or they would not meet
+    if c["operator"] == "agrees":
+        return any(
+            not a or not b or a.startswith(b) or b.startswith(a)
+            for line in s.members
+            for entry in e.members
+            for a, b in [(_compared(c, line[c["field"]], True), _compared(c, entry[_other_field(c)], False))]
+        )
     return any(_texts_hold(c, a, b) for a, b in _texts(c, s, e))
+
+
+def _other_field(c: Criterion) -> str:
+    return str(c.get("ledger_field", c["field"]))
 
 
 def _constant_holds(c: Criterion, unit: Unit, amount: Decimal, statement: bool) -> bool:
@@ -135,7 +146,7 @@ def _texts(c: Criterion, s: Unit, e: Unit) -> Iterator[tuple[str, str]]:
     for line in s.members:
         for entry in e.members:
             a = _compared(c, line[c["field"]], True)
-            b = _compared(c, entry[c.get("ledger_field", c["field"])], False)
+            b = _compared(c, entry[_other_field(c)], False)
             if a and b:
                 yield a, b
 

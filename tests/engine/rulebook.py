@@ -81,6 +81,7 @@ texts = st.one_of(
     ),
     _criterion(st.sampled_from(TEXT_FIELDS), "contains", _maybe(pattern=PATTERNS, ledger_field=TEXT_FIELDS)),
     _criterion(st.sampled_from(TEXT_FIELDS), "contains", _maybe(allowable_drift=["0", "10", "40"])),
+    _criterion(st.sampled_from(TEXT_FIELDS), "agrees", _maybe(loose=[True], ledger_field=TEXT_FIELDS)),
     _criterion(
         st.sampled_from(TEXT_FIELDS), st.sampled_from(["starts_with", "ends_with"]),
         _maybe(loose=[True], ledger_field=TEXT_FIELDS, pattern=PATTERNS),

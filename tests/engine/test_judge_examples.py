@@ -71,6 +71,22 @@ def test_two_near_names_are_ambiguous() -> None:
     assert verdict([rule(AMOUNT, similar)], lines, entries) == [([1], [1], "suggested")]
 
 
+@pytest.mark.parametrize(
+    ("reference", "met"),
+    [
+        (None, True),
+        ("  ", True),
+        ("ord-77", True),
+        ("ORD-7", True),
+        ("ORD-78", False),
+    ],  # cut short is no contradiction
+)
+def test_a_reference_that_names_something_else_contradicts_an_amount(reference: str | None, met: bool) -> None:
+    agrees = {"field": "reference", "operator": "agrees"}
+    found = verdict([rule(AMOUNT, agrees)], [row(1, 100, reference=reference)], [row(1, 100, reference="ORD-77")])
+    assert found == ([([1], [1], "confirmed")] if met else [])
+
+
 def test_a_group_keeps_the_member_that_a_row_filter_would_drop() -> None:
     books = Books(strategy="one_to_many", grouping=("reference",))
     positive = {"field": "amount", "operator": "greater_than", "value": "0", "applies_to": "both"}

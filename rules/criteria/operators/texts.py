@@ -1,4 +1,4 @@
-"""Operators on texts: ``contains``, ``starts_with``, ``ends_with``, ``similar``."""
+"""Operators on texts: ``contains``, ``starts_with``, ``ends_with``, ``agrees``, ``similar``."""
 
 from __future__ import annotations
 
@@ -123,6 +123,30 @@ class EndsWith(StartsWith):
     help = "One side ends with the other. With a value, the field ends with it."
     function = "ends_with"
     part = "suffix"
+
+
+class Agrees(Operator):
+    """Missing on either side, or one begins with the other: what is there must not name something else.
+
+    For rules that rest on other fields: an amount and a day may match by chance, and then two references often differ.
+    The one operator that a missing text satisfies.
+    """
+
+    name = "agrees"
+    label = "does not contradict"
+    help = "Either side has no such text, or one begins with the other; two different texts are refused."
+    kinds = ("text",)
+
+    def inputs(self, field: Field) -> Inputs:
+        return Inputs(options=frozenset({"loose", "ledger_field"}))
+
+    def read(self, field: Field, operator_name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+        return {}
+
+    def matches(self, criterion: Criterion, scope: Scope) -> str:
+        form = self.forms(criterion)[0]
+        left, right = criterion.text("statement", form), criterion.text("ledger", form)
+        return f"coalesce(starts_with({left}, {right}) OR starts_with({right}, {left}), true)"
 
 
 class Similar(Operator):
