@@ -6,7 +6,7 @@ values are cut into cells as wide as the window, a row looks into the two cells 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from recon.engine.options import TooBroad
@@ -121,6 +121,14 @@ def widest_gap(plan: Plan, sides: Sides) -> int:
         return units_down(most * sides.highest_units / 100, 0)
     scale = plan.scope.scale
     return max(abs(units_up(window.low, scale)), abs(units_down(window.high, scale)))
+
+
+def widening(widest: int) -> Iterator[Band]:
+    """Bands that cover all differences up to the widest: none, one unit, then each up to four times as far."""
+    low = high = 0
+    while low <= widest:
+        yield Band(low, min(high, widest))
+        low, high = high + 1, max(1, high * 4)
 
 
 def estimate(session: Session, join: Join) -> int:

@@ -6,14 +6,25 @@ The miss that keeps the most telling criteria wins: the same reference at anothe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from recon.engine.candidates import Band, Join, amount_cells, date_cells, estimate, pair_query, plain_join, widest_gap
+from recon.engine.candidates import (
+    Band,
+    Join,
+    amount_cells,
+    date_cells,
+    estimate,
+    pair_query,
+    plain_join,
+    widening,
+    widest_gap,
+)
 from recon.engine.outcome import UNMATCHED
 from recon.engine.plan import CURRENCY, SIGN, Part, Plan, make_plan
 from recon.engine.session import Session
@@ -107,10 +118,31 @@ def _claimed_by_another(session: Session, sides: Sides, index: int, rule: Rule, 
     plan = make_plan(rule, sides, session.options)
     group = any(units.grouped for units in left.units)
     reason = "group_already_settled" if group else "claimed_by_another"
-    everything = [units.table for units in left.units]
-    for side, tables in zip(SIDES, ((left.open[0], everything[1]), (everything[0], left.open[1])), strict=True):
-        if side in session.options.told and all(session.count(table) for table in tables):
-            _note(session, sides, index, plan, left, tables, reason, _CLAIMED)
+    for side, own in zip(SIDES, (0, 1), strict=True):
+        if side not in session.options.told:
+            continue
+        open_, everything = left.open[own], left.units[1 - own].table
+        for band in _bands(session, plan, sides, (open_, everything)):
+            if not session.count(open_) or not session.count(everything):
+                break
+            tables = (open_, everything) if own == 0 else (everything, open_)
+            _note(session, sides, index, plan, left, tables, reason, _CLAIMED, band=band)
+            # Whoever found somebody at this difference finds nobody nearer at a wider one.
+            found = (
+                f"SELECT u FROM near WHERE side = {own} AND rule = {index} AND rank BETWEEN {_CLAIMED} AND {_NEAR - 1}"
+            )
+            rest = session.create("unclaimed", f"SELECT t.* FROM {open_} t ANTI JOIN ({found}) n USING (u)")
+            if open_ != left.open[own]:
+                session.drop(open_)
+            open_ = rest
+        if open_ != left.open[own]:
+            session.drop(open_)
+
+
+def _bands(session: Session, plan: Plan, sides: Sides, tables: Sequence[str]) -> Iterable[Band | None]:
+    """Widening bands of the plan's amount window; all differences at once where it has none, or rows are few."""
+    few = math.prod(session.count(table) for table in tables) <= _ALWAYS_CHEAP
+    return (None,) if few or plan.amount is None or plan.exact_amount else widening(widest_gap(plan, sides))
 
 
 def _note(
@@ -123,6 +155,7 @@ def _note(
     reason: str,
     base: int,
     criterion: Criterion | None = None,
+    band: Band | None = None,
 ) -> None:
     """Note for each open unit the best of its pairs under the plan; nothing if there would be too many pairs."""
     filtered = [
@@ -130,7 +163,7 @@ def _note(
         for units, table in zip(left.units, tables, strict=True)
     ]
     sources = [with_every_text(units, table, plan.criteria) for units, table in zip(left.units, filtered, strict=True)]
-    join = _affordable(session, plan, sources[0], sources[1], sides)
+    join = _affordable(session, plan, sources[0], sources[1], sides, band)
     if join is None:
         return
     columns = ", ".join(name for name, _ in plan.order)
@@ -154,18 +187,19 @@ def _note(
     session.drop(pairs)
 
 
-def _affordable(session: Session, plan: Plan, left: str, right: str, sides: Sides) -> Join | None:
-    """The cheapest join that finds the plan's pairs, if it stays in proportion to the rows."""
+def _affordable(session: Session, plan: Plan, left: str, right: str, sides: Sides, band: Band | None) -> Join | None:
+    """The cheapest join that finds the plan's pairs (in a band), if it stays in proportion to the rows."""
     count = session.number(
         f"SELECT (SELECT count(*) FROM ({_query(left)})) + (SELECT count(*) FROM ({_query(right)}))"
     )
     limit = max(_ALWAYS_CHEAP, _PAIRS_PER_ROW * count)
-    join = plain_join(plan, left, right)
+    join = plain_join(plan, left, right, band)
     if estimate(session, join) <= limit:
         return join
-    if plan.amount is not None and not plan.exact_amount:
+    if plan.amount is not None and not plan.exact_amount and not (band and band.high == 0):
+        wanted = band or Band(0, widest_gap(plan, sides))
         fewer = session.number(f"SELECT count(*) FROM ({_query(left)})") <= count / 2
-        join = amount_cells(join, Band(0, widest_gap(plan, sides)), sides, spread="s" if fewer else "l")
+        join = amount_cells(plain_join(plan, left, right), wanted, sides, spread="s" if fewer else "l")
     narrower = date_cells(join, plan) or join
     return narrower if estimate(session, narrower) <= limit else None
 

@@ -18,6 +18,7 @@ from recon.engine.candidates import (
     estimate,
     pair_query,
     plain_join,
+    widening,
     widest_gap,
     within_budget,
 )
@@ -144,12 +145,8 @@ def _run_bands(work: Work) -> None:
 
     Each is searched only for rows that are still free, and for those whose pair another candidate would contest.
     """
-    plan = work.plan
-    widest = widest_gap(plan, work.sides)
-    low = high = 0
-    while low <= widest:
-        band = Band(low, min(high, widest))
-        if low == 0:
+    for band in widening(widest_gap(work.plan, work.sides)):
+        if band.high == 0:
             join, estimated = _narrowed(work, _band_join(work, band, work.left, work.right))
             rows = sum(work.session.count(table) for table in (work.left, work.right))
             if estimated > _DENSE * rows and _in_cells(work):
@@ -165,7 +162,6 @@ def _run_bands(work: Work) -> None:
             joins = [(*_narrowed(work, _band_join(work, band, *search.tables)), search.known) for search in searched]
             _settle_band(work, band, joins)
             work.session.drop(*{table for search in searched for table in search.tables} - {work.left, work.right})
-        low, high = high + 1, max(1, high * 4)
 
 
 def _settle_band(work: Work, band: Band, joins: Sequence[tuple[Join, int, Flags | None]]) -> None:
