@@ -40,6 +40,11 @@ def _kinds(plan: Plan, table: str, alias: str) -> str:
     return f"SELECT {keys}, min(u) AS first FROM {table} GROUP BY {keys}"
 
 
+def kinds(session: Session, plan: Plan, table: str, alias: str) -> str:
+    """A table of the kinds of rows of a table, each called by its first row."""
+    return session.create("kinds", f"SELECT * EXCLUDE (first), first AS u FROM ({_kinds(plan, table, alias)})")
+
+
 def _keys(plan: Plan, alias: str) -> list[str]:
     """All columns of a side that the rule, or the order of its pairs, looks at."""
     side = next(side for side, name in ALIAS.items() if name == alias)
@@ -106,16 +111,16 @@ def _ordered(session: Session, plan: Plan, join: Join) -> CellPairs:
 
 def _cells(session: Session, table: str, alias: str, plan: Plan, kin: Rows | None) -> Cells:
     keys = _keys(plan, alias)
-    kinds = session.create("kinds", f"{_kinds(plan, table, alias)} ORDER BY first")
+    made = session.create("kinds", f"{_kinds(plan, table, alias)} ORDER BY first")
     without_time = "" if "instant" in keys else ", NULL::BIGINT AS instant"
-    cells = session.create("cells", f"SELECT rowid::INTEGER AS u, *{without_time} FROM {kinds}")
+    cells = session.create("cells", f"SELECT rowid::INTEGER AS u, *{without_time} FROM {made}")
     same = " AND ".join(f"r.{key} IS NOT DISTINCT FROM c.{key}" for key in keys)
     found = session.arrow(f"SELECT (c.u::BIGINT << 32) | r.u AS placed FROM {table} r JOIN {cells} c ON {same}")
     placed = np.sort(found["placed"].to_numpy())
     rows, cell = (placed & 0xFFFF_FFFF).astype(np.int32), placed >> 32
     sizes = np.bincount(cell, minlength=session.count(cells)).astype(np.int32)
     starts = np.cumsum(sizes) - sizes
-    session.drop(kinds)
+    session.drop(made)
     return Cells(cells, rows, sizes, starts, others(rows, cell, sizes, starts, kin))
 
 

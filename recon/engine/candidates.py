@@ -40,6 +40,11 @@ class Join:
     def on(self) -> str:
         return " AND ".join(f"{left} = {right}" for left, right in self.equal) or "true"
 
+    @property
+    def key(self) -> str:
+        """The names of the columns that are equal."""
+        return ", ".join(left.removeprefix("s.") for left, _ in self.equal)
+
     def keyed(self, left: str, right: str, equal: Sequence[tuple[str, str]], condition: str = "true") -> Join:
         """The same join with wider sources, more keys and another condition."""
         return Join(left, right, self.equal + tuple(equal), f"{self.condition} AND {condition}")

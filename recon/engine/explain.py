@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -12,13 +12,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from rapidfuzz.distance import Levenshtein
 
-from recon.engine.candidates import estimate, plain_join
+from recon.engine.candidates import plain_join
+from recon.engine.contest import Contest
 from recon.engine.conversion import in_every_currency
-from recon.engine.options import Options
+from recon.engine.options import Options, TooBroad
 from recon.engine.plan import make_plan
+from recon.engine.rule_run import Work, look_ahead
 from recon.engine.session import Session, opened
 from recon.engine.sides import Sides, load
-from recon.engine.units import make_units
+from recon.engine.units import make_units, open_units
 from rules.criteria import Criterion, Rule
 from rules.criteria.scope import ALIAS, Side
 from rules.criteria.text import text_key
@@ -69,20 +71,22 @@ class PlanEstimate:
 
 
 def explain_plan(rules: Sequence[Rule], statement: pa.Table, ledger: pa.Table, options: Options) -> list[PlanEstimate]:
-    """Estimate every rule on all rows without running any; amount tolerances count as if amounts had to be equal."""
+    """Estimate every rule on all rows without running any, by the search that it would begin with."""
     with opened(options, statement.num_rows + ledger.num_rows) as session:
         sides = load(session, rules, statement, ledger, options)
-        estimates = []
-        for index, rule in enumerate(rules):
-            plan = make_plan(rule, sides, options)
-            left, right = (make_units(session, sides, side, rule).table for side in ALIAS)
-            join = plain_join(plan, left, right)
-            if plan.amount is not None and not plan.exact_amount:
-                join = replace(join, equal=(*join.equal, ("s.amt", "l.amt")))
-            pairs = estimate(session, join)
-            key = ", ".join(pair[0].removeprefix("s.") for pair in join.equal)
-            estimates.append(PlanEstimate(index, key, pairs, pairs > options.candidate_budget))
-        return estimates
+        return [_planned(session, sides, index, rule) for index, rule in enumerate(rules)]
+
+
+def _planned(session: Session, sides: Sides, index: int, rule: Rule) -> PlanEstimate:
+    plan = make_plan(rule, sides, session.options)
+    units = (make_units(session, sides, "statement", rule), make_units(session, sides, "ledger", rule))
+    left, right = (open_units(session, each, plan.criteria, sides) for each in units)
+    contest = Contest(sides.sizes, lambda: (None, None), by_date=False, check=session.check)
+    try:
+        join, pairs = look_ahead(Work(session, sides, plan, units, left, right, contest))
+    except TooBroad as refused:
+        return PlanEstimate(index, plain_join(plan, left, right).key, refused.estimate, too_broad=True)
+    return PlanEstimate(index, join.key, pairs, too_broad=False)
 
 
 def explain_pairs(

@@ -101,7 +101,7 @@ def _run(session: Session, sides: Sides, index: int, rule: Rule, made: list[Stan
         matched=confirmed,
         suggested=len(verdict.line) - confirmed,
         plan="\n".join(work.steps),
-        blocking_key=", ".join(pair[0].removeprefix("s.") for pair in plan.equal),
+        blocking_key=work.key,
         estimated_candidates=work.estimated,
         candidates=contest.pairs,
         seconds=time.perf_counter() - started,

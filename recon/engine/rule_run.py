@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
-from recon.engine.alike import alike, settle_alike
+from recon.engine.alike import alike, kinds, settle_alike
 from recon.engine.candidates import (
     Band,
     Join,
@@ -39,11 +39,14 @@ _FEW_PAIRS = 50_000
 """Pairs that are compared sooner than their number is estimated."""
 
 
+Way = Literal["at once", "bands", "cells", "kinds", "texts"]
+
+
 @dataclass
 class Work:
     """What one rule has to work with and what is known so far. ``left`` and ``right`` name tables of open units.
 
-    ``by_days``: cells of dates have paid before under this rule.
+    ``key``: what the first candidates were looked up by. ``by_days``: cells of dates have paid before under this rule.
     """
 
     session: Session
@@ -53,6 +56,7 @@ class Work:
     left: str
     right: str
     contest: Contest
+    key: str = ""
     estimated: int = 0
     by_days: bool = False
     alike: bool | None = None  # whether there are many more rows than kinds of them; not known until somebody asks
@@ -61,31 +65,63 @@ class Work:
 
 def run_rule(work: Work) -> None:
     """Let the rule's candidates contest. Raises TooBroad before comparing too many pairs."""
-    session, plan = work.session, work.plan
-    left_rows, right_rows = session.count(work.left), session.count(work.right)
+    left_rows, right_rows = work.session.count(work.left), work.session.count(work.right)
     if not left_rows or not right_rows:
         return
-    join = plain_join(plan, *_sources(work, work.left, work.right))
-    if left_rows * right_rows <= _FEW_PAIRS:
-        work.estimated = left_rows * right_rows
-        _settle(work, _found(work, join), "all differences", join)
-        return
-    join, estimated = _narrowed(work, join)
-    dense = estimated > _DENSE * (left_rows + right_rows)
-    if dense and plan.amount is not None and not plan.exact_amount and not plan.texts:
+    how, join, estimated = _way(work)
+    if how == "bands":
         _run_bands(work)
-        return
-    if dense and plan.exact_amount and _in_cells(work):
+    elif how == "cells":
         _settle_in_cells(work)
-        return
-    if dense and _alike(work):
+    elif how == "kinds":
         _settle_alike(work, None)
-        return
-    if dense and plan.texts:
-        join, estimated = text_join(session, plan, join, (left_rows, right_rows))
-    work.estimated = estimated
-    within_budget(session, plan, estimated, left_rows, right_rows)
-    _settle(work, _found(work, join), "all differences", join)
+    else:
+        if how == "texts":
+            join, estimated = text_join(work.session, work.plan, join, (left_rows, right_rows))
+        work.estimated = estimated
+        within_budget(work.session, work.plan, estimated, left_rows, right_rows)
+        _settle(work, _found(work, join), "all differences", join)
+
+
+def look_ahead(work: Work) -> tuple[Join, int]:
+    """By what the rule would look its first candidates up, and about how many pairs that compares.
+
+    Nothing is matched, and later bands of amounts are not counted. Raises TooBroad as the rule would.
+    """
+    session, plan = work.session, work.plan
+    rows = session.count(work.left), session.count(work.right)
+    how, join, estimated = _way(work)
+    if how == "texts":
+        join, estimated = text_join(session, plan, join, rows)
+    if how == "bands":
+        plan = _of_equal_amounts(plan)
+        join, estimated = _narrowed(work, _band_join(work, Band(0, 0), work.left, work.right))
+        if estimated > _DENSE * sum(rows) and (_in_cells(work) or _alike(work)):
+            how = "kinds"
+    if how in ("cells", "kinds"):
+        tables = kinds(session, plan, work.left, "s"), kinds(session, plan, work.right, "l")
+        join, estimated = _narrowed(work, plain_join(plan, *tables))
+        rows = session.count(tables[0]), session.count(tables[1])
+    within_budget(session, plan, estimated, *rows)
+    return join, estimated
+
+
+def _way(work: Work) -> tuple[Way, Join, int]:
+    """How candidates are sought, the join where they are many, and about how many pairs it has."""
+    plan, rows = work.plan, (work.session.count(work.left), work.session.count(work.right))
+    join = plain_join(plan, *_sources(work, work.left, work.right))
+    if rows[0] * rows[1] <= _FEW_PAIRS:
+        return "at once", join, rows[0] * rows[1]
+    join, estimated = _narrowed(work, join)
+    if estimated <= _DENSE * sum(rows):
+        return "at once", join, estimated
+    if plan.amount is not None and not plan.exact_amount and not plan.texts:
+        return "bands", join, estimated
+    if plan.exact_amount and _in_cells(work):
+        return "cells", join, estimated
+    if _alike(work):
+        return "kinds", join, estimated
+    return "texts" if plan.texts else "at once", join, estimated
 
 
 def _in_cells(work: Work) -> bool:
@@ -99,6 +135,7 @@ def _settle_in_cells(work: Work) -> None:
     def join_of(left: str, right: str) -> Join:
         join, estimated = _narrowed(work, plain_join(plan, left, right))
         work.estimated += estimated
+        work.key = work.key or join.key
         within_budget(work.session, plan, estimated, work.session.count(left), work.session.count(right))
         return join
 
@@ -127,6 +164,7 @@ def _settle_alike(work: Work, band: Band | None) -> None:
         if plan.texts and estimated > _DENSE * sum(rows):
             join, estimated = text_join(session, plan, join, rows)
         work.estimated += estimated
+        work.key = work.key or join.key
         within_budget(session, plan, estimated, *rows)
         return join
 
@@ -246,7 +284,7 @@ def _found(work: Work, join: Join) -> pa.Table:
 
 
 def _settle(work: Work, found: pa.Table, what: str, join: Join) -> None:
-    before = work.contest.pairs
+    before, work.key = work.contest.pairs, work.key or join.key
     _feed(work.session, found, [name for name, _ in work.plan.order], work.contest)
     work.steps.append(f"{what}: {work.contest.pairs - before} pairs by {join.on()}")
 

@@ -1,6 +1,8 @@
 """Explanations come from the very conditions that match."""
 
-from recon.engine import Options, explain_pairs, explain_plan, match
+import pytest
+
+from recon.engine import Options, TooBroad, explain_pairs, explain_plan, match
 from tests.engine.tables import row, rule, table
 
 TWO = rule({"field": "amount", "operator": "equals", "allowable_drift": 0.01}, ("reference", "eq"))
@@ -42,7 +44,52 @@ def test_every_match_of_a_run_is_explained_as_passed():
     assert all(told.passed for told in explain_pairs([TWO], *tables, list(found.values()), Options()))
 
 
-def test_a_plan_is_estimated_before_it_runs():
-    tables = table([row()] * 100), table([row()] * 100, "ledger")
-    [plan] = explain_plan([rule(("amount", "eq"))], *tables, Options(candidate_budget=5000))
-    assert (plan.blocking_key, plan.estimated_candidates, plan.too_broad) == ("amt", 10_000, True)
+DATE = ("date", "within_range", "1d")
+DRIFT = {"field": "amount", "operator": "eq", "allowable_drift": "0.05"}
+CONTAINS = {"field": "description", "operator": "contains", "ledger_field": "reference"}
+
+
+@pytest.mark.parametrize(
+    ("criteria", "key"),
+    [
+        ([("amount", "eq")], "amt"),
+        ([("currency", "eq"), DATE], "day_cell"),  # the day says more than the only currency there is
+        ([DRIFT, DATE], "amt"),  # the first band
+        ([CONTAINS], "found"),  # texts that share a part
+        ([("counterparty", "eq")], "counterparty_key"),  # rows of three kinds
+        ([("amount", "eq"), ("counterparty", "eq")], "counterparty_key"),  # cells of one price
+    ],
+    ids=["equal", "cells of dates", "bands", "texts", "kinds", "cells"],
+)
+def test_the_plan_told_before_a_run_is_the_plan_of_the_run(criteria, key):
+    def side(n):
+        return row(
+            str(10 + n % 290), f"2026-{1 + n % 3:02}-{1 + n % 28:02}", f"ref-{n:05}", description=f"paid ref-{n:05}",
+            counterparty=("Ann", "Bea", "Cy")[n % 3],
+        )  # fmt: skip
+
+    one = rule(*criteria)
+    rows = [side(n) for n in range(600)]
+    if key == "counterparty_key":
+        rows = [row("5.00", "2026-01-05", counterparty=each["counterparty"]) for each in rows]
+    tables = table(rows), table(rows, "ledger")
+    [told] = explain_plan([one], *tables, Options())
+    [ran] = match([one], *tables, Options(reasons=False)).rules
+    assert key in told.blocking_key
+    assert told.blocking_key == ran.blocking_key
+    assert not told.too_broad
+    if len(ran.plan.splitlines()) == 1:  # later bands are not foreseen
+        assert told.estimated_candidates == ran.estimated_candidates
+    assert ran.candidates <= 2 * ran.estimated_candidates
+
+
+def test_a_rule_that_would_be_refused_is_told_so_with_the_same_estimate():
+    broad = rule(("reference", "similar", "90"))
+    tables = table([row(str(n), reference=f"r{n}") for n in range(1500)]), table([row()] * 1500, "ledger")
+    [told] = explain_plan([broad], *tables, Options(candidate_budget=5000))
+    assert told.too_broad
+    with pytest.raises(
+        TooBroad, match="Add a criterion that both sides share, such as currency or reference"
+    ) as refused:
+        match([broad], *tables, Options(candidate_budget=5000))
+    assert refused.value.estimate == told.estimated_candidates == 2_250_000
