@@ -172,7 +172,7 @@ def _note(
     rank = base + 40 - sum(_TELLING[each.field.kind] for each in plan.criteria if not each.is_constant)
     code = f"'{reason}'"
     if criterion is not None and criterion.field.kind == "date":
-        code = "'date'"
+        code = f"'date {' '.join(criterion.sides if criterion.is_constant else SIDES)}'"
     limit = limit_of(plan.rule, session.options, sides.scope.scale)
     if criterion is None and limit is not None and base in (_AMBIGUOUS, _CLAIMED):
         code = f"CASE WHEN p.gap > {limit} THEN 'difference_over_limit' ELSE {code} END"
@@ -291,10 +291,13 @@ def _reasons_of(session: Session, sides: Sides, side: int, rows: Rows, unit: Row
     own = pa.array(unit, mask=unit < 0)
     pair = amounts.take(own), other_amounts.take(partner)
     difference = pc.subtract(*(pair if side == 0 else pair[::-1]))
-    undated = pc.or_(pc.is_null(days.take(own)), pc.is_null(other_days.take(partner)))
+    lacks = {SIDES[side]: pc.is_null(days.take(own)), SIDES[1 - side]: pc.is_null(other_days.take(partner))}
+    undated = pc.or_(*(pc.and_(pc.match_substring(best["reason"], each), lacks[each]) for each in SIDES))
     date = pc.if_else(undated, "date_missing", "date_outside_window")
     reason = pc.if_else(
-        pc.fill_null(pc.equal(best["reason"], "date"), False), date, pc.fill_null(best["reason"], "no_candidate")
+        pc.fill_null(pc.starts_with(best["reason"], "date "), False),
+        date,
+        pc.fill_null(best["reason"], "no_candidate"),
     )
     table = sides.rows[SIDES[side]]
     columns = {

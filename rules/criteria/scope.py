@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import Literal
@@ -104,8 +104,12 @@ def date_compared(alias: str, sign: str, moment: Moment, scope: Scope) -> str:
     days = f"{alias}.day {sign} {day_number(moment, scope)}"
     if moment.at is None or not scope.times:
         return days
-    instant = round(moment.at.timestamp() * _MICROSECONDS)
-    return f"CASE WHEN {alias}.instant IS NULL THEN {days} ELSE {alias}.instant {sign} {instant} END"
+    return f"CASE WHEN {alias}.instant IS NULL THEN {days} ELSE {alias}.instant {sign} {microseconds(moment.at)} END"
+
+
+def microseconds(at: datetime) -> int:
+    """An instant as `instant` has it: since 1970 UTC, exactly."""
+    return (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
 def day_number(moment: Moment, scope: Scope) -> int:

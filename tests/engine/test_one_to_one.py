@@ -166,3 +166,19 @@ def test_amounts_of_eighteen_digits_and_other_scales_stay_exact():
     outcome = run(rule(AMOUNT), [row(big), row("0.000000001")], [row("0.000000001"), row(big)])
     assert pairs(outcome) == [([1], [2]), ([2], [1])]
     assert outcome.matches.column("line_units").to_pylist() == [int(big), 1]
+
+
+@pytest.mark.parametrize(
+    ("drift", "day", "met"),
+    [
+        (1800, "2026-01-01T10:30", True),  # both have a time: seconds count
+        (1800, "2026-01-01T10:31", False),
+        (90000, "2026-01-02T11:00", True),  # 25 hours, not two calendar days
+        (90000, "2026-01-02T11:01", False),
+        (1800, "2026-01-01", True),  # a day only: less than a day is the same day
+        (1800, "2026-01-02", False),
+    ],
+)
+def test_a_time_within_the_drift_of_a_fixed_time(drift, day, met):
+    fixed = {"field": "date", "operator": "eq", "value": "2026-01-01T10:00:00Z", "allowable_drift": drift}
+    assert bool(pairs(run(rule(AMOUNT, fixed), [row(day=day), row("9.00", "2026-01-01T08:00")], [row()]))) is met

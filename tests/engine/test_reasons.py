@@ -34,6 +34,8 @@ def nearest(outcome, side=0):
             "date_outside_window",
         ),
         ([AMOUNT, ("date", "within_range", "2d")], row(), row(day="2026-01-01"), "date_missing"),
+        ([AMOUNT, ("date", "after", "2026-02-01")], row(), row(day="2026-01-01"), "date_missing"),
+        ([AMOUNT, ("date", "after", "2026-02-01")], row(day="2026-01-01"), row(), "date_outside_window"),
         ([AMOUNT, REFERENCE], row(reference="a", currency="USD"), row(reference="a"), "currency_differs"),
         ([AMOUNT, REFERENCE], row("5.00", reference="a"), row("-5.00", reference="a"), "opposite_sign"),
         ([AMOUNT, REFERENCE], row("5.00", reference="a"), row("7.00", reference="b"), "no_candidate"),

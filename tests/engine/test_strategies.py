@@ -122,6 +122,12 @@ def test_crossing_currencies_without_a_rate_is_refused():
         run(rule(AMOUNT, cross_currency=True), [row(currency="USD")], [row()])
 
 
+def test_sums_across_currencies_are_refused():
+    crossing = rule(AMOUNT, cross_currency=True)
+    with pytest.raises(EngineError, match="sums are sought in one only"):
+        run(crossing, [row(currency="USD")], [row()], strategy="one_to_many", rates={("USD", "EUR"): Decimal("0.9")})
+
+
 def test_without_a_grouping_key_the_only_sum_is_confirmed():
     entries = [row("60.00", counterparty="Ann"), row("40.00", counterparty="Ann"), row("99.00", counterparty="Ann")]
     outcome = run(

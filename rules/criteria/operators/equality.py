@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -27,6 +28,7 @@ from rules.criteria.scope import (
     date_compared,
     date_within,
     day_number,
+    microseconds,
     quoted,
     units_down,
     units_up,
@@ -90,11 +92,7 @@ class Equals(Operator):
         if isinstance(constant, Decimal):
             return _amount_near(f"{alias}.amt", constant, _window_of(criterion), scope)
         if isinstance(constant, Moment):
-            low, high = whole_days(_window_of(criterion))
-            if low == high == 0:
-                return date_compared(alias, "=", constant, scope)
-            day = day_number(constant, scope)
-            return f"{alias}.day BETWEEN {day + low} AND {day + high}"
+            return _date_near(alias, constant, _window_of(criterion), scope)
         if criterion.field.kind == "currency":
             return f"{alias}.ccy = {quoted(str(constant))}"
         key = loose_key(str(constant)) if criterion.loose else text_key(str(constant))
@@ -136,3 +134,15 @@ def _amount_near(amount: str, constant: Decimal, window: Window, scope: Scope) -
     reach = window.high if window.unit == "absolute" else abs(constant) * window.high / 100
     low, high = units_up(constant - reach, scope.scale), units_down(constant + reach, scope.scale)
     return f"{amount} BETWEEN {low} AND {high}"
+
+
+def _date_near(alias: str, constant: Moment, window: Window, scope: Scope) -> str:
+    """Seconds where both the row and the constant have a time of day, whole days otherwise."""
+    if window.exact:
+        return date_compared(alias, "=", constant, scope)
+    day, (low, high) = day_number(constant, scope), whole_days(window)
+    days = f"{alias}.day BETWEEN {day + low} AND {day + high}"
+    if constant.at is None or not scope.times or window.unit == "days":
+        return days
+    first, last = (microseconds(constant.at) + math.trunc(end * 1_000_000) for end in (window.low, window.high))
+    return f"CASE WHEN {alias}.instant IS NULL THEN {days} ELSE {alias}.instant BETWEEN {first} AND {last} END"
