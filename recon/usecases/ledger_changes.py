@@ -31,7 +31,7 @@ from recon.usecases.discrepancies import Finding, open_for_ledger
 from recon.usecases.duplicates import MONEY
 from recon.usecases.events import Actor, record
 from recon.usecases.import_rows import final_status
-from recon.usecases.taking_back import withdraw_suggestions_on
+from recon.usecases.withdrawing import withdraw_suggestions_on
 
 COMPARED: Final = (
     "units", "scale", "currency", "booking_date", "value_date", "reference", "description", "counterparty",

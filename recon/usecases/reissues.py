@@ -7,7 +7,7 @@ with the old statement as superseded, their matches are undone, and no run takes
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
@@ -39,8 +39,8 @@ from recon.usecases.closing import refuse_closed_import
 from recon.usecases.duplicates import MONEY
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor, record
-from recon.usecases.taking_back import withdraw_suggestions_on
 from recon.usecases.undo import undo_matches
+from recon.usecases.withdrawing import withdraw_suggestions_on
 
 _BATCH: Final = 10_000
 KINDS: Final = ("same", "changed", "missing", "new")
@@ -221,7 +221,8 @@ def take_the_place(by: Actor, comparison: Comparison, new: Statement, why: str =
     old = Statement.objects.select_for_update().get(pk=comparison.old.pk)
     if old.state != LoadState.READY or old.record_count != comparison.old.record_count:
         raise Refused(f"{old.name} has changed since the comparison was made; look at it again.")
-    _move_lines(comparison.of_kind("same"), new.number)
+    same = comparison.of_kind("same")
+    move_lines(list(zip(same["old_id"].to_pylist(), same["position"].to_pylist(), strict=True)), new.number)
     left = StatementLine.objects.filter(statement_number=old.number)
     refuse_closed_import(left, Account.objects.filter(pk=old.account_id), old.name)
     undone = _let_go(by, new.account, left, f"{old.name} was replaced by {new.name}")
@@ -262,14 +263,8 @@ _MOVE: Final = {
 }
 
 
-def _move_lines(pairs: pa.Table, number: int) -> None:
-    """Give lines that are in both issues their place in the new one."""
+def move_lines(places: Sequence[tuple[int, int]], number: int) -> None:
+    """Give lines, by id, their positions in the statement of that number."""
     with connection.cursor() as cursor:
-        for batch in _batches(pairs):
-            cursor.execute(_MOVE[connection.vendor], [number, json.dumps(batch)])
-
-
-def _batches(pairs: pa.Table) -> Iterator[Sequence[tuple[int, int]]]:
-    for start in range(0, pairs.num_rows, _BATCH):
-        piece = pairs.slice(start, _BATCH)
-        yield list(zip(piece["old_id"].to_pylist(), piece["position"].to_pylist(), strict=True))
+        for start in range(0, len(places), _BATCH):
+            cursor.execute(_MOVE[connection.vendor], [number, json.dumps(places[start : start + _BATCH])])

@@ -15,9 +15,7 @@ from recon.models import (
     LedgerEntry,
     LedgerImport,
     LoadState,
-    Match,
     MatchRow,
-    MatchState,
     OpenItem,
     Side,
     Statement,
@@ -28,13 +26,21 @@ from recon.usecases.closing import refuse_closed_import
 from recon.usecases.discrepancies import check_statement
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor, record
+from recon.usecases.restoring import give_way
+from recon.usecases.withdrawing import withdraw_suggestions_on
 
 
 def discard_statement(by: Actor, statement: Statement, *, why: str = "") -> None:
-    """Take a statement back. Raises Refused while a line of it is in a confirmed match."""
+    """Take a statement back; what it had replaced is there again, see `give_way`.
+
+    Raises Refused while a line of it, other than those it has from its predecessor, is in a confirmed match.
+    """
     lines = StatementLine.objects.filter(statement_number=statement.number)
     with transaction.atomic():
+        restored = give_way(by, statement, why)
         _take_back(by, statement, Side.STATEMENT, lines, why)
+        if restored is not None:
+            check_statement(by, restored)
 
 
 def reverse_ledger_import(by: Actor, imported: LedgerImport, *, why: str = "") -> None:
@@ -69,11 +75,3 @@ def _take_back(by: Actor, imported: Statement | LedgerImport, side: Side, rows: 
     record(by, verb, kind, imported.pk, account_id=imported.account_id, before=before, why=why)
     if isinstance(locked, Statement):
         check_statement(by, locked)
-
-
-def withdraw_suggestions_on(side: Side, rows: QuerySet[Any]) -> None:
-    """Withdraw what was suggested, or proposed by a dry run, for rows that change or go."""
-    matches = MatchRow.objects.filter(side=side, row_id__in=rows.values("pk")).values("match_id")
-    Match.objects.filter(pk__in=matches, state__in=(MatchState.SUGGESTED, MatchState.PROPOSED)).update(
-        state=MatchState.WITHDRAWN, state_changed_at=timezone.now()
-    )

@@ -40,6 +40,7 @@ from recon.usecases.imports import (
 from recon.usecases.integrity import violations
 from recon.usecases.reissues import differing, shares
 from recon.usecases.runs import start_run
+from recon.usecases.taking_back import discard_statement
 from tests.cast import SAME_AMOUNT, SAME_REFERENCE, actor, make_rule
 
 HEADER = "id,amount,date,currency,reference,description,source\n"
@@ -199,6 +200,40 @@ def test_a_new_issue_keeps_what_is_the_same_and_supersedes_the_rest(by, account,
     }
     open_lines = OpenItem.objects.unresolved().filter(side=Side.STATEMENT).values_list("row_id", flat=True)
     assert set(open_lines) == set(lines.exclude(pk=kept.pk).values_list("pk", flat=True))
+    assert not list(violations())
+
+
+def test_a_new_issue_taken_back_gives_its_predecessor_its_place_and_matches_back(by, account, march):
+    import_ledger(by, account, rows(*BOOKS), "books.csv")
+    reconciled(by, account, march)
+    before = list(StatementLine.objects.order_by("pk").values("pk", "position", "statement_number", "superseded"))
+    kept = StatementLine.objects.get(external_id="b1")
+    issue = import_statement(by, account, rows(*REISSUED), "march-2.csv", repeats="replace", replaces=march)
+
+    discard_statement(by, issue, why="the wrong file")
+
+    march.refresh_from_db()
+    issue.refresh_from_db()
+    assert (march.state, issue.state, issue.supersedes) == (LoadState.READY, LoadState.DISCARDED, None)
+    lines = StatementLine.objects.filter(statement_number=march.number)
+    assert list(lines.order_by("pk").values("pk", "position", "statement_number", "superseded")) == before
+    assert Claim.objects.filter(side=Side.STATEMENT).values_list("row_id", flat=True).get() == kept.pk
+    open_lines = OpenItem.objects.unresolved().filter(side=Side.STATEMENT).values_list("row_id", flat=True)
+    assert set(open_lines) == set(lines.exclude(pk=kept.pk).values_list("pk", flat=True))
+    assert Event.objects.get(verb="statement restored").why == "the wrong file"
+    assert not list(violations())
+    again = reconciled(by, account, march)
+    assert (again.lines_total, Claim.objects.filter(side=Side.STATEMENT).count()) == (2, 3)
+
+
+def test_a_new_issue_is_not_taken_back_while_a_line_of_its_own_is_matched(by, account, march):
+    import_ledger(by, account, rows("e9,5.00,2026-03-02,EUR,INV-9,Forgotten,books"), "books.csv")
+    issue = import_statement(by, account, rows(*REISSUED), "march-2.csv", repeats="replace", replaces=march)
+    reconciled(by, account, issue)
+    with pytest.raises(Refused, match=r"1 rows of march-2\.csv are matched; unmatch them first"):
+        discard_statement(by, issue)
+    march.refresh_from_db()
+    assert march.state == LoadState.SUPERSEDED
     assert not list(violations())
 
 
