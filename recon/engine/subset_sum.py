@@ -25,6 +25,7 @@ from recon.engine.plan import SIGN, make_plan
 from recon.engine.session import Session
 from recon.engine.sides import Sides, grouped_sides
 from recon.engine.standing import Standing, limit_of
+from recon.engine.twins import twin_table
 from recon.engine.units import Units, open_units
 from rules.criteria import Criterion, Rule
 from rules.criteria.scope import ALIAS, units_down, units_up
@@ -47,21 +48,24 @@ class _Solution:
     one: int
     many: tuple[int, ...]
     gap: int
-    sole: bool
+    kinds: tuple[int, ...]  # the first twin of each row
+    sole: bool  # apart from twins
+    twins: bool
 
 
 def search_groups(session: Session, sides: Sides, index: int, rule: Rule, before: Sequence[Found]) -> list[Found]:
     """What a rule finds among the rows that earlier rules have not confirmed."""
     solutions = list(_solutions(session, sides, rule, before))
-    wanted = Counter(row for solution in solutions for row in solution.many)
+    wanted = Counter(kind for solution in solutions for kind in solution.kinds)
     highest = limit_of(rule, session.options, sides.scope.scale)
     found, used = [], set[int]()
     for solution in sorted(solutions, key=lambda each: (each.gap, each.one)):
         if used & set(solution.many):
             continue
         used |= set(solution.many)
-        decided = solution.sole and all(wanted[row] == 1 for row in solution.many)
-        state, by = _verdict(rule, decided=decided, over=highest is not None and solution.gap > highest)
+        # Of twins nobody can say which a sum is made of: another sum that wants their kind contests it.
+        decided = solution.sole and all(wanted[kind] == n for kind, n in Counter(solution.kinds).items())
+        state, by = _verdict(rule, solution, decided=decided, over=highest is not None and solution.gap > highest)
         if state != "skipped":
             found.append(Found(index, solution.one, solution.many, solution.gap, state, by))
     return found
@@ -107,14 +111,14 @@ def _standing(kept: Sequence[Found], *, ledger_grouped: bool) -> Standing:
     )
 
 
-def _verdict(rule: Rule, *, decided: bool, over: bool) -> tuple[str, str]:
+def _verdict(rule: Rule, solution: _Solution, *, decided: bool, over: bool) -> tuple[str, str]:
     if not decided and rule.on_ambiguity == "skip":
         return "skipped", "ambiguous"
     if not decided and rule.on_ambiguity != "best":
         return "suggested", "ambiguous"
     if over:
         return "suggested", "limit"
-    return "confirmed", "sole" if decided else "best"
+    return "confirmed", ("twins" if solution.twins else "sole") if decided else "best"
 
 
 def _solutions(session: Session, sides: Sides, rule: Rule, before: Sequence[Found]) -> Iterator[_Solution]:
@@ -122,6 +126,10 @@ def _solutions(session: Session, sides: Sides, rule: Rule, before: Sequence[Foun
     amounts = _amount_criteria(rule)
     many_side = grouped_sides(session.options.strategy)[0]
     unsigned = session.options.sign == "unsigned"
+    if not all(sides.sizes):
+        return
+    twins = twin_table(session, sides, Units(many_side, ALIAS[many_side]))
+    kin = dict(session.rows(f"SELECT u, kin FROM {twins}"))
     for one, one_amount, pool in _pools(session, sides, rule, amounts, before):
         session.check()
         totals, chosen = _sums([amount for _, amount in pool], session.options.sum_size)
@@ -137,7 +145,12 @@ def _solutions(session: Session, sides: Sides, rule: Rule, before: Sequence[Foun
                 int(np.argmin(np.abs(line - entry)[solutions]))
             ]  # the first of equals has the fewest rows
             rows = tuple(pool[place][0] for place in chosen[best] if place < len(pool))
-            yield _Solution(one, rows, int(abs(one_amount - int(totals[best]))), sole=len(solutions) == 1)
+            kinds = np.array([*(kin.get(row, row) for row, _ in pool), NOBODY])
+            alike = np.sort(kinds[chosen[solutions]], axis=1)
+            yield _Solution(
+                one, rows, int(abs(one_amount - int(totals[best]))), tuple(kin.get(row, row) for row in rows),
+                sole=bool((alike == alike[0]).all()), twins=len(solutions) > 1,
+            )  # fmt: skip
 
 
 def _sums(amounts: Sequence[int], most: int) -> tuple[Any, npt.NDArray[np.int64]]:
