@@ -78,6 +78,11 @@ PAGES = {
     "webhooks": "/settings/webhooks/",
     "a webhook": "first of /settings/webhooks/",
     "a new webhook": "/settings/webhooks/new/",
+    "API keys": "/settings/api-keys/",
+    "a new key": "/settings/api-keys/new/",
+    "reports": "/reports/?as_at=2026-04-30",
+    "rows of a report": "/reports/rows/?side=1&standing=all",
+    "differences of a report": "/reports/differences/",
     "audit": "/audit/",
     "search": "/search/?q=inv",
     "not found": "/nothing/",
@@ -99,7 +104,7 @@ def go(page, where: str) -> None:
 
 
 # In the dark only the colours are other ones, and these pages show all of them.
-DARK = ("overview", "a statement", "new reconciliation", "ledger", "a run", "its unmatched rows", "a rule")
+DARK = ("overview", "a statement", "new reconciliation", "ledger", "a run", "its unmatched rows", "a rule", "reports")
 
 
 def serious(page, **options) -> list[tuple[str, list[str]]]:
