@@ -66,12 +66,12 @@ def prepare(run: MatchingRun, rows: RunInput, outcome: Outcome, version_ids: Seq
     """The outcome in the shape of the tables, with ids from a block of the run's own."""
     unmatched = reported(run, rows, outcome.unmatched)
     states = outcome.matches.select(["match_no", "state"])
-    placed = outcome.match_rows.join(states, "match_no", join_type="inner")
+    placed = with_state(outcome.match_rows, states)
     counts = count(rows.statement.num_rows, states, placed, unmatched)
     came_to = totals(
         {Side.STATEMENT: rows.statement, Side.LEDGER: rows.ledger},
         placed,
-        outcome.differences.join(states, "match_no", join_type="inner"),
+        with_state(outcome.differences, states),
         unmatched,
     )
     match_ids = id_block(outcome.matches.num_rows)
@@ -89,6 +89,14 @@ def prepare(run: MatchingRun, rows: RunInput, outcome: Outcome, version_ids: Seq
     by_rule = [matches_of_rule(outcome.matches, index) for index in range(len(version_ids))]
     claims = claim_table(run, placed, match_ids)
     return Results(tables, claims, counts, came_to, by_rule)
+
+
+def with_state(table: pa.Table, states: pa.Table) -> pa.Table:
+    """The rows of a table that belong to one of the matches, with that match's state. A join of Arrow's would take
+    milliseconds of several threads for the few rows of a small run."""
+    at = pc.index_in(table["match_no"], value_set=states["match_no"].combine_chunks())
+    found = pc.is_valid(at)
+    return table.filter(found).append_column("state", states["state"].take(at.filter(found)))
 
 
 def load(results: Results, progress: Progress) -> None:
