@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -51,6 +51,11 @@ INSTEAD: Final = {
     "match_row_history": "brin (row_id) WITH (pages_per_range = 16)",
 }
 """Indexes of which a table of one load needs less, by name: what is written is what a load waits for."""
+
+
+NEEDLESS: Final = {"entry_import": "import_number", "entry_api_reference_once": "api_reference"}
+"""Indexes, by name, that a table does without in which all rows have the same in this column, or nothing: a check says
+so, by which the planner leaves the table out."""
 
 
 @dataclass(frozen=True)
@@ -94,8 +99,10 @@ def load_apart(model: type[models.Model], rows: pa.Table, fill: Callable[[str, p
     name = f"{model._meta.db_table}_{first}_{last}"
     # Without a savepoint: COPY FREEZE wants the table to be made in the same (sub)transaction.
     with transaction.atomic(savepoint=False), connection.cursor() as cursor:
-        _create(cursor, model, name, ranges)
         common = _in_common(rows)
+        needless = {*NEEDLESS.values()} & {*rows.column_names}
+        same = _same_throughout(model, {column: pc.min_max(rows[column]).as_py() for column in needless})
+        _create(cursor, model, name, ranges, same)
         _for_columns(cursor, name, common, "SET DEFAULT %s")
         fill(name, rows.drop_columns(list(common)))
         _for_columns(cursor, name, dict.fromkeys(common), "DROP DEFAULT")
@@ -103,15 +110,82 @@ def load_apart(model: type[models.Model], rows: pa.Table, fill: Callable[[str, p
     return True
 
 
-def _create(cursor: Any, model: type[models.Model], name: str, ranges: dict[str, dict[str, Any]]) -> None:
-    """A table like the model's, for rows whose columns lie in these ranges (``{column: {"min": …, "max": …}}``)."""
-    checks = "".join(
-        f", CONSTRAINT {name}_{column} CHECK ({column} BETWEEN {reach['min']} AND {reach['max']})"
+def load_pieces_apart(
+    model: type[models.Model], pieces: Iterable[pa.Table], fill: Callable[[str, pa.Table], None]
+) -> int:
+    """The same for rows that come in pieces, with ids in one block, of which only one piece is in memory at a time.
+    Returns their number. To be called if `may_load_apart` says so."""
+    table, done = model._meta.db_table, 0
+    reaches: dict[str, dict[str, Any]] = {}
+    with transaction.atomic(savepoint=False), connection.cursor() as cursor:
+        for piece in pieces:
+            if not done:
+                name = f"{table}_{piece['id'][0]}_loading"
+                cursor.execute(f"CREATE TABLE {name} ({_like(table)})")
+            fill(name, piece)
+            done += piece.num_rows
+            for column in {*RANGE[model], *NEEDLESS.values()} & {*piece.column_names}:
+                reaches[column] = _wider(reaches.get(column), pc.min_max(piece[column]).as_py())
+        ranges = {column: reaches[column] for column in RANGE[model]}
+        first, last = ranges[RANGE[model][0]].values()
+        same = _same_throughout(model, reaches)
+        whole = f"{table}_{first}_{last}"
+        cursor.execute(f"ALTER TABLE {name} {', '.join(f'ADD {check}' for check in _checks(whole, ranges, same))}")
+        cursor.execute(f"ALTER TABLE {name} RENAME TO {whole}")
+        _complete(cursor, model, whole)
+    return done
+
+
+def may_load_apart(model: type[models.Model], rows: int) -> bool:
+    """Whether so many rows pay for a table of their own, and there is room for one more."""
+    return model in RANGE and rows >= APART_FROM and len(tables_apart(model)) < MOST_APART
+
+
+def _same_throughout(model: type[models.Model], reaches: dict[str, dict[str, Any]]) -> dict[str, int | None]:
+    """Of the columns that may do without an index those that need none, and what all rows have in them."""
+    found: dict[str, int | None] = {}
+    for column in {str(field.column) for field in model._meta.local_concrete_fields} & {*NEEDLESS.values()}:
+        reach = reaches.get(column, {"min": None, "max": None})
+        if reach["min"] is None or (reach["min"] == reach["max"] and isinstance(reach["min"], int)):
+            found[column] = reach["min"]
+    return found
+
+
+def _wider(reach: dict[str, Any] | None, other: dict[str, Any]) -> dict[str, Any]:
+    found = [each for each in (reach, other) if each is not None and each["min"] is not None]
+    if not found:
+        return other
+    return {"min": min(each["min"] for each in found), "max": max(each["max"] for each in found)}
+
+
+def _create(
+    cursor: Any,
+    model: type[models.Model],
+    name: str,
+    ranges: dict[str, dict[str, Any]],
+    same: dict[str, int | None] | None = None,
+) -> None:
+    """A table like the model's, for rows whose columns lie in these ranges (``{column: {"min": …, "max": …}}``), and
+    that have the same in some."""
+    parts = [_like(model._meta.db_table), *_checks(name, ranges, same or {})]
+    cursor.execute(f"CREATE TABLE {name} ({', '.join(parts)})")
+
+
+def _like(table: str) -> str:
+    return f"LIKE {table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING STORAGE"
+
+
+def _checks(name: str, ranges: dict[str, dict[str, Any]], same: dict[str, int | None]) -> list[str]:
+    """What holds for all rows of the table `name`, as constraints."""
+    found = [
+        f"CONSTRAINT {name}_{column} CHECK ({column} BETWEEN {reach['min']} AND {reach['max']})"
         for column, reach in ranges.items()
         if reach["min"] is not None
-    )
-    like = f"LIKE {model._meta.db_table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING STORAGE"
-    cursor.execute(f"CREATE TABLE {name} ({like}{checks})")
+    ]
+    for column, value in same.items():
+        says = "IS NULL" if value is None else f"= {value}"
+        found.append(f"CONSTRAINT {name}_{column} CHECK ({column} {says})")
+    return found
 
 
 def _complete(cursor: Any, model: type[models.Model], name: str) -> None:
@@ -211,8 +285,12 @@ def _indexes(cursor: Any, table: str) -> list[tuple[str, str]]:
 
 def _indexes_of_child(cursor: Any, parent: str, child: str) -> dict[str, str]:
     """The statements that make a child's indexes, by name; a name says what the index is."""
+    cursor.execute("SELECT conname FROM pg_constraint WHERE conrelid = %s::regclass AND contype = 'c'", [child])
+    checks = {check for (check,) in cursor.fetchall()}
     statements = {}
     for index, definition in _indexes(cursor, parent):
+        if f"{child}_{NEEDLESS.get(index)}" in checks:
+            continue
         head, _, usual = definition.partition(" USING ")
         using = INSTEAD.get(index, usual)
         name = f"{child}_{zlib.crc32(using.encode()):08x}"

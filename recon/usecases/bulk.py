@@ -7,8 +7,8 @@ open connections: commits that were acknowledged are then gone.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, Final
 
 import adbc_driver_postgresql.dbapi
@@ -18,7 +18,8 @@ import pyarrow.csv
 from django.db import connection, models, transaction
 from psycopg.conninfo import make_conninfo
 
-from recon.usecases.apart import load_apart
+from recon.usecases.apart import APART_FROM, load_apart, load_pieces_apart, may_load_apart
+from recon.usecases.copy_format import HEAD, TAIL, binary_rows, in_copy_order
 
 CHUNK: Final = 100_000
 """Rows per transaction on SQLite: heartbeats, cancels and other small writes get in between."""
@@ -60,7 +61,7 @@ def load_rows(
     All or nothing on PostgreSQL and inside a transaction. Outside one, SQLite commits every `chunk` rows: the caller
     keeps the rows invisible until all have arrived. `progress` hears how many rows have gone in.
     """
-    table, heard = _with_defaults(model, table), progress or _unheard
+    table, heard = _as_stored(model, _with_defaults(model, table)), progress or _unheard
     name = model._meta.db_table
     if connection.vendor != "postgresql":
         return _insert_many(name, table, chunk, heard)
@@ -73,19 +74,36 @@ def load_rows(
 
 
 def load_pieces(model: type[models.Model], pieces: Iterable[pa.Table]) -> int:
-    """Append tables as they come, however many; returns the number of rows. Only one of them is in memory at a time.
+    """Append tables as they come, however many; returns the number of rows. Only some of them are in memory at a time.
 
-    As for `load_rows`: outside a transaction SQLite commits every piece, and the caller keeps the rows invisible.
+    Many have ids in one block, and get a table of their own on PostgreSQL as with `load_rows`. As there: outside a
+    transaction SQLite commits every piece, and the caller keeps the rows invisible.
     """
     load = _copy_in if connection.vendor == "postgresql" else _insert_many
-    done = 0
-    for piece in pieces:
-        table = _with_defaults(model, piece)
+    done, held, rest = 0, list[pa.Table](), iter(pieces)
+    if connection.vendor == "postgresql":
+        for piece in rest:
+            held.append(piece)
+            if sum(each.num_rows for each in held) >= APART_FROM:
+                break
+        if may_load_apart(model, sum(each.num_rows for each in held)):
+            ready = (_as_stored(model, _with_defaults(model, each)) for each in _in_turn(held, rest))
+            fill = partial(_copy_in, chunk=CHUNK, progress=_unheard, frozen=True)
+            return load_pieces_apart(model, ready, fill)
+    for piece in _in_turn(held, rest):
+        table = _as_stored(model, _with_defaults(model, piece))
         load(model._meta.db_table, table, CHUNK, _unheard)
         done += table.num_rows
     if done >= STATISTICS_FROM:
         refresh_statistics(model)
     return done
+
+
+def _in_turn(held: list[pa.Table], rest: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """Both, letting go of each table that was held."""
+    while held:
+        yield held.pop(0)
+    yield from rest
 
 
 def refresh_statistics(model: type[models.Model]) -> None:
@@ -116,6 +134,12 @@ def _with_defaults(model: type[models.Model], table: pa.Table) -> pa.Table:
     return table
 
 
+def _as_stored(model: type[models.Model], table: pa.Table) -> pa.Table:
+    """The columns with the types of the database's. Raises pyarrow.ArrowInvalid for a value that does not fit."""
+    fields = {field.column: field.name for field in model._meta.local_concrete_fields}
+    return table.cast(pa.schema([(name, _arrow_type(model, fields[name])) for name in table.column_names]))
+
+
 def _pieces(table: pa.Table, chunk: int) -> Iterator[pa.Table]:
     for start in range(0, table.num_rows, chunk):
         yield table.slice(start, chunk)
@@ -129,23 +153,22 @@ def _names(columns: Sequence[str]) -> str:
 
 
 def _copy_in(target: str, table: pa.Table, chunk: int, progress: Progress, *, frozen: bool = False) -> None:
-    """Arrow writes the CSV and psycopg passes it on, so that no row becomes Python objects. In a table made in this
-    transaction rows can be `frozen`: their first readers then need not write them once more."""
+    """In a table made in this transaction rows can be `frozen`: their first readers then need not write them once
+    more."""
     done = 0
     # What is null throughout is null without being sent; a table needs one column at least.
     empty = [name for name in table.column_names[1:] if table[name].null_count == table.num_rows]
-    table = table.drop_columns(empty)
-    statement = f"COPY {target} ({_names(table.column_names)}) FROM STDIN (FORMAT csv, FREEZE {frozen})"
-    options = pyarrow.csv.WriteOptions(include_header=False)
+    table = in_copy_order(table.drop_columns(empty))
+    statement = f"COPY {target} ({_names(table.column_names)}) FROM STDIN (FORMAT binary, FREEZE {frozen})"
     atomic = transaction.atomic(savepoint=False)
     with atomic, connection.wrap_database_errors, connection.cursor() as cursor:
         with cursor.copy(statement) as copy:
+            copy.write(HEAD)
             for piece in _pieces(table, chunk):
-                text = io.BytesIO()
-                pyarrow.csv.write_csv(piece, text, options)
-                copy.write(text.getbuffer())
+                copy.write(binary_rows(piece))
                 done += piece.num_rows
                 progress(done)
+            copy.write(TAIL)
         if cursor.rowcount != table.num_rows:
             raise RuntimeError(f"{target}: {table.num_rows} rows were sent and {cursor.rowcount} arrived")
 

@@ -10,7 +10,7 @@ from recon.demo import practice
 from recon.models import Claim, LedgerEntry, Match, MatchRow, OpenItem, RunKind, StatementLine, UnmatchedItem
 from recon.usecases import apart, run_results
 from recon.usecases.apart import drop_apart, mend_indexes, tables_apart
-from recon.usecases.bulk import arrow_schema, load_rows
+from recon.usecases.bulk import arrow_schema, load_pieces, load_rows
 from recon.usecases.imports import import_ledger, import_statement
 from recon.usecases.integrity import violations
 from recon.usecases.runs import start_run
@@ -71,6 +71,35 @@ def test_its_rows_are_read_changed_and_deleted_through_the_model(always_apart):
 def test_it_has_an_index_for_every_one_of_the_models_table(always_apart):
     load_rows(StatementLine, rows(1, 2))
     assert indexes("recon_statementline_1_2") == indexes("recon_statementline")
+
+
+def test_what_all_its_rows_have_in_common_needs_no_index(always_apart):
+    made_at = pa.repeat(pa.scalar(0, pa.timestamp("us", tz="UTC")), 2)
+    entries = rows(1, 2).drop_columns(["statement_number", "position"]).append_column("created_at", made_at)
+    load_rows(LedgerEntry, entries.append_column("import_number", pa.repeat(7, 2)))
+    assert indexes("recon_ledgerentry_1_2") == indexes("recon_ledgerentry") - 2
+    mend_indexes()
+    assert indexes("recon_ledgerentry_1_2") == indexes("recon_ledgerentry") - 2
+    entries = entries.set_column(0, "id", pa.array([3, 4], pa.int64()))
+    load_rows(LedgerEntry, entries.append_column("import_number", pa.array([7, 8], pa.int64())))
+    assert indexes("recon_ledgerentry_3_4") == indexes("recon_ledgerentry") - 1
+    assert sorted(LedgerEntry.objects.filter(import_number=7).values_list("id", flat=True)) == [1, 2, 3]
+    with pytest.raises(IntegrityError), transaction.atomic():
+        LedgerEntry.objects.filter(pk=1).update(api_reference="R-1")
+    apart.merge_apart(LedgerEntry, tables_apart(LedgerEntry))
+    assert indexes("recon_ledgerentry_1_4") == indexes("recon_ledgerentry")
+
+
+def test_a_load_in_pieces_has_one_table_of_its_own(always_apart):
+    assert load_pieces(StatementLine, [rows(1, 2), rows(3, 1).set_column(5, "position", pa.array([9]))]) == 3
+    assert [each.name for each in tables_apart(StatementLine)] == ["recon_statementline_1_3"]
+    assert indexes("recon_statementline_1_3") == indexes("recon_statementline")
+    assert list(StatementLine.objects.order_by("id").values_list("id", "position", "superseded")) == [
+        (1, 1, False), (2, 2, False), (3, 9, False),
+    ]  # fmt: skip
+    assert load_pieces(StatementLine, []) == 0
+    drop_apart(StatementLine, 1, 3)
+    assert StatementLine.objects.count() == 0
 
 
 def test_what_the_table_refuses_is_refused_there_too(always_apart):
