@@ -205,7 +205,18 @@ def _read(
     signed = rows.order_by().annotate(signed=signed_units(account, side))
     sql, params = signed.values_list("pk", "signed", *names).query.sql_with_params()
     schema = pa.schema([("id", pa.int64()), ("units", pa.int64()), *arrow_schema(rows.model, names)])
-    table = read_rows(sql, params, schema, progress, few=few)
+    return _whole(read_rows(sql, params, schema, progress, few=few))
+
+
+def as_read(side: Side, stored: pa.Table, names: Sequence[str]) -> pa.Table:
+    """Rows as `open_rows` gives them, from those in memory that were stored."""
+    columns = arrow_schema(LedgerEntry if side == Side.LEDGER else StatementLine, names)
+    schema = pa.schema([("id", pa.int64()), ("units", pa.int64()), *columns])
+    return _whole(stored.select(schema.names).cast(schema))
+
+
+def _whole(table: pa.Table) -> pa.Table:
+    """Rows that nobody split."""
     part = pa.repeat(pa.scalar(0, pa.int32()), table.num_rows)
     return table.add_column(1, "part", part).add_column(2, "ord", table["id"])
 

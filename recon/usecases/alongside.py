@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 from django.db import connection
@@ -18,12 +19,26 @@ def alongside(here: Callable[[], Mine], there: Callable[[], Other]) -> tuple[Min
 
     Both are over when this returns or raises; the first error counts.
     """
-    if connection.vendor != "postgresql" or connection.in_atomic_block:
-        return here(), there()
-    with ThreadPoolExecutor(1) as pool:
-        other = pool.submit(_on_own_connection, there)
+    with beside(there, at_once=False) as other:
         mine = here()
-        return mine, other.result()
+        return mine, other()
+
+
+@contextmanager
+def beside(there: Callable[[], Other], *, at_once: bool = True) -> Iterator[Callable[[], Other]]:
+    """`there` in a thread while the block does something else; the block gets what waits for its result.
+
+    Where that cannot be, `there` is over before the block begins, or, unless `at_once`, runs when it is waited for.
+    """
+    if connection.vendor != "postgresql" or connection.in_atomic_block:
+        if not at_once:
+            yield there
+            return
+        result = there()
+        yield lambda: result
+        return
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit(_on_own_connection, there).result
 
 
 def _on_own_connection(job: Callable[[], Other]) -> Other:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
+from pathlib import Path
 from typing import Any, cast
 
 from django.conf import settings
@@ -35,12 +35,19 @@ def engine_options(run: MatchingRun, heartbeat: Heartbeat) -> Options:
         tolerance_limit=run.account.tolerance_limit,
         threads=settings.MATCH_THREADS,
         memory_limit=f"{settings.MATCH_MEMORY_MB}MB",
-        temp_dir=tempfile.gettempdir(),
+        temp_dir=str(spill_folder(run)),
         candidate_budget=settings.CANDIDATE_BUDGET,
         told=tuple(cast("EngineSide", side.label) for side in sides_reported(run.account)),
         cancelled=heartbeat.must_stop,
         progress=report,
     )
+
+
+def spill_folder(run: MatchingRun) -> Path:
+    """Where a run's memory overflows to: a folder of its own, for DuckDB clears the one it is given."""
+    settings.SPILL_DIR.mkdir(parents=True, exist_ok=True)
+    folder: Path = settings.SPILL_DIR / run.run_id
+    return folder
 
 
 def rules_of(run: MatchingRun) -> list[Rule]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from collections.abc import Mapping as Plain
 from datetime import date
 from typing import Any
@@ -91,10 +91,17 @@ def import_statement(
 
 
 def store_statement(
-    by: Actor, account: Account, prepared: Prepared, *, label: str = "", progress: Progress | None = None
+    by: Actor,
+    account: Account,
+    prepared: Prepared,
+    *,
+    label: str = "",
+    progress: Progress | None = None,
+    rows_go_to: Callable[[pa.Table], object] = len,
 ) -> Statement:
     """Store lines, balances, row errors and the original. All or nothing, also when killed half-way.
 
+    `rows_go_to` gets the rows that are stored, with their ids.
     `label` is the source named with the upload; lines that name none get it. Raises NothingNew if every line is there
     already and was to be left out, Refused if the account changed in between so that somebody must look again.
     """
@@ -128,6 +135,7 @@ def store_statement(
         lines = _labelled(prepared.rows, label)
         made = line_rows(lines, statement_number=statement.number, account_id=account.pk)
         ids.extend((made["id"][0].as_py(), made["id"][-1].as_py()) if made.num_rows else ())
+        rows_go_to(made)
         return made
 
     def reveal() -> None:
@@ -197,7 +205,12 @@ def import_ledger(
 
 
 def store_ledger(
-    by: Actor, account: Account | None, prepared: Prepared, *, progress: Progress | None = None
+    by: Actor,
+    account: Account | None,
+    prepared: Prepared,
+    *,
+    progress: Progress | None = None,
+    rows_go_to: Callable[[pa.Table], object] = len,
 ) -> LedgerImport:
     """Store ledger entries, owned by the account or anybody's if none is given. All or nothing, also when killed.
 
@@ -221,7 +234,9 @@ def store_ledger(
     )
 
     def rows() -> pa.Table:
-        return entry_rows(prepared.rows, import_number=imported.number, account_id=owner, created_at=timezone.now())
+        made = entry_rows(prepared.rows, import_number=imported.number, account_id=owner, created_at=timezone.now())
+        rows_go_to(made)
+        return made
 
     def reveal() -> None:
         still_so(account, Side.LEDGER, prepared)

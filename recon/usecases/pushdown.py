@@ -20,6 +20,7 @@ from django.db.models.expressions import RawSQL
 
 from recon.models import Account, LedgerEntry, MatchingRun, Side, Sign, StatementLine, Strategy
 from recon.rows import MAX_UNITS, amount
+from recon.usecases.apart import tables_apart
 from recon.usecases.open_items import sides_reported
 from rules.criteria import Criterion, Rule
 from rules.criteria.text import text_keys
@@ -34,8 +35,12 @@ entries, so that nothing is lost by reading fewer of them."""
 ENTRIES_PER_LINE = 20
 """If the lines imply more entries than this for each of them, the indexes select too little."""
 
-READ, LOOK_UP = 3, 50
-"""Microseconds: to read one entry with all others, and to look something up in the indexes of ten million entries."""
+AT_ONCE = 500
+"""Lines for which everything is looked up at once."""
+
+READ, LOOK_UP, PROBE = 3, 50, 4
+"""Microseconds: to read one entry with all others; to look something up in the index of a large table and read what is
+found; and to find that a table has nothing of it."""
 
 Window = tuple[int, str, int, int]  # scale, currency, lowest and highest units
 
@@ -84,6 +89,9 @@ class Choice:
     how: str
     estimate: dict[str, int] = field(default_factory=dict)  # in_scope, lookups, found
     few: bool = False  # at most SMALL
+    found: tuple[int, ...] = ()  # ids, if it is narrowed
+    later: tuple[Criterion, ...] = ()  # what is looked up for lines that are left, see `with_near_misses`
+    in_scope: QuerySet[LedgerEntry] = field(default_factory=LedgerEntry.objects.none)
 
 
 def everything(entries: QuerySet[LedgerEntry], why: str, **estimate: int) -> Choice:
@@ -103,18 +111,58 @@ def choose_entries(run: MatchingRun, rules: Sequence[Rule], lines: pa.Table, ent
     if not all(by_rule):
         number = by_rule.index([]) + 1
         return everything(entries, f"rule {number} has no criterion that an index of the ledger serves")
-    references, windows = _implied(run, lines, [each for criteria in by_rule for each in criteria])
-    in_scope, lookups = about_how_many(entries), len(references) + len(windows)
-    if lookups * LOOK_UP > in_scope * READ:
+    first, rest = _in_two_steps(by_rule, lines.num_rows)
+    return _looked_up(run, lines, entries, first, rest, Choice(entries, False, ""))
+
+
+def with_near_misses(run: MatchingRun, choice: Choice, left: pa.Table) -> Choice:
+    """A narrowed choice, with the entries that only near misses of the lines that were `left` need."""
+    if not choice.narrowed or not choice.later or not left.num_rows:
+        return choice
+    return _looked_up(run, left, choice.in_scope, choice.later, (), choice)
+
+
+def _in_two_steps(
+    by_rule: Sequence[Sequence[Criterion]], lines: int
+) -> tuple[Sequence[Criterion], Sequence[Criterion]]:
+    """What is looked up for every line, and what only for those that it leaves open.
+
+    One criterion of each rule finds every entry that meets all of them. The others find near misses: in small runs at
+    once, which is sooner done than seeing what is left.
+    """
+    every = [each for criteria in by_rule for each in criteria]
+    if lines <= AT_ONCE:
+        return every, ()
+    first = [min(criteria, key=lambda each: each.field.kind != "text") for criteria in by_rule]
+    return first, [each for each in every if each not in first]
+
+
+def _looked_up(
+    run: MatchingRun,
+    lines: pa.Table,
+    entries: QuerySet[LedgerEntry],
+    criteria: Sequence[Criterion],
+    later: Sequence[Criterion],
+    before: Choice,
+) -> Choice:
+    """What `criteria` find for the lines, beside what was found `before`; everything if that is estimated, or turns
+    out, to be more than is worth looking up."""
+    references, windows = _implied(run, lines, criteria)
+    in_scope = before.estimate.get("in_scope") or about_how_many(entries)
+    lookups = before.estimate.get("lookups", 0) + len(references) + len(windows)
+    a_look_up = LOOK_UP + PROBE * len(tables_apart(LedgerEntry))
+    if (len(references) + len(windows)) * a_look_up > in_scope * READ:
         return everything(entries, "so many lookups would take longer", in_scope=in_scope, lookups=lookups)
     most = max(lines.num_rows * ENTRIES_PER_LINE, SMALL // 10)
-    found = _found_by(references, windows, most)
+    fresh = _found_by(references, windows, most)
+    found = sorted({*before.found, *fresh})
     estimate = {"in_scope": in_scope, "lookups": lookups, "found": len(found)}
-    if len(found) > most:
+    if len(fresh) > most:
         return everything(entries, "the indexes select too little", **estimate)
     ids = json.dumps(found) if connection.vendor == "sqlite" else found
     narrowed = entries.filter(pk__in=RawSQL(LISTED[connection.vendor], [ids]))  # noqa: S611 - our own text
-    return Choice(narrowed, True, "the open entries that the lines imply, by index", estimate, few=True)
+    how = "the open entries that the lines imply, by index"
+    return Choice(narrowed, True, how, estimate, few=True, found=tuple(found), later=tuple(later), in_scope=entries)
 
 
 def about_how_many(entries: QuerySet[LedgerEntry]) -> int:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+import pyarrow as pa
 from django.conf import settings
 from django.db.models import F
 from django.utils import timezone
@@ -27,7 +29,8 @@ from recon.usecases.imports import (
     store_ledger,
     store_statement,
 )
-from recon.usecases.run_execution import execute_run
+from recon.usecases.run_execution import AtHand, execute_run
+from recon.usecases.run_input import fresh_input
 from recon.usecases.runs import start_run
 from rules.authoring import import_rules, set_status
 from rules.bodies import read_json, write_json
@@ -70,31 +73,69 @@ class Finished:
 
 
 def reconcile_files(by: Actor, job: Job) -> Finished:
-    """Read, store, match. Raises Refused, with nothing stored, if a file or a rule is refused; if the run itself
-    fails, its reason is in the run."""
+    """Read, store, match. Raises Refused if a file or a rule is refused: nothing is stored then, or taken back; if the
+    run itself fails, its reason is in the run and the files stay."""
     started = time.monotonic()
     _refuse_bad_rules(job.rules)
     account = job.account or _own_account(job)
-    statement_file = _prepare(job, account, Side.STATEMENT, job.statement, job.statement_mapping)
-    ledger_file = _prepare(job, account, Side.LEDGER, job.ledger, job.ledger_mapping)
+    statement_file, ledger_file = alongside(
+        partial(_prepare, job, account, Side.STATEMENT, job.statement, job.statement_mapping),
+        partial(_prepare, job, account, Side.LEDGER, job.ledger, job.ledger_mapping),
+    )
     parsed = time.monotonic()
     if job.account is None:
         account = create_account(by, name=account.name, scope={"owned": True}, **_settings(job))
-    owner = account if (account.scope or {}).get("owned") else None
-    statement, ledger = alongside(
-        partial(store_statement, by, account, statement_file), partial(store_ledger, by, owner, ledger_file)
-    )
     assumed = (*_assumed(statement_file), *_assumed(ledger_file))
-    del statement_file, ledger_file  # and with them the rows: the run reads what is stored
-    loaded = time.monotonic()
-    try:
-        run = _run(by, job, account, statement)
-    except Refused as refused:
-        discard_statement(by, statement, why=refused.message)
-        reverse_ledger_import(by, ledger, why=refused.message)
-        raise
+    with _all_or_nothing(by) as stored:
+        statement, ledger, at_hand = _store(by, job, account, (statement_file, ledger_file), stored)
+        del statement_file, ledger_file  # and with them the columns that no run looks at
+        loaded = time.monotonic()
+        run = _run(by, job, account, statement, at_hand)
     seconds = {"parse": parsed - started, "load": loaded - parsed, **run.timings}
     return Finished(run, statement, ledger, assumed, seconds)
+
+
+@contextmanager
+def _all_or_nothing(by: Actor) -> Iterator[list[Statement | LedgerImport]]:
+    """If the block fails, what it lists as stored is taken back: each file by itself is all or nothing already."""
+    stored: list[Statement | LedgerImport] = []
+    try:
+        yield stored
+    except Exception as error:
+        why = error.message if isinstance(error, Refused) else f"{type(error).__name__}: {error}"
+        for each in stored:
+            if isinstance(each, Statement):
+                discard_statement(by, each, why=why)
+            else:
+                reverse_ledger_import(by, each, why=why)
+        raise
+
+
+def _store(
+    by: Actor,
+    job: Job,
+    account: Account,
+    files: tuple[Prepared, Prepared],
+    stored: list[Statement | LedgerImport],
+) -> tuple[Statement, LedgerImport, AtHand | None]:
+    """Both sides stored, and their rows at hand if they are all that a run in the account would read."""
+    owner = account if (account.scope or {}).get("owned") else None
+    rows: dict[Side, pa.Table] = {}
+
+    def lines() -> Statement:
+        kept = store_statement(by, account, files[0], rows_go_to=partial(rows.__setitem__, Side.STATEMENT))
+        stored.append(kept)
+        return kept
+
+    def entries() -> LedgerImport:
+        kept = store_ledger(by, owner, files[1], rows_go_to=partial(rows.__setitem__, Side.LEDGER))
+        stored.append(kept)
+        return kept
+
+    statement, ledger = alongside(lines, entries)
+    if job.account is not None:
+        return statement, ledger, None
+    return statement, ledger, partial(fresh_input, lines=rows[Side.STATEMENT], entries=rows[Side.LEDGER])
 
 
 def _refuse_bad_rules(text: str) -> None:
@@ -144,7 +185,7 @@ def _assumed(file: Prepared) -> list[str]:
     ]
 
 
-def _run(by: Actor, job: Job, account: Account, statement: Statement) -> MatchingRun:
+def _run(by: Actor, job: Job, account: Account, statement: Statement, at_hand: AtHand | None) -> MatchingRun:
     small = statement.record_count <= settings.INSTANT_LIMIT
     run = start_run(
         by,
@@ -157,7 +198,7 @@ def _run(by: Actor, job: Job, account: Account, statement: Statement) -> Matchin
         grouping=job.grouping,
         options=job.options,
     )
-    execute_run(run.run_id)  # a batch run is queued; nobody needs to be there to take it
+    execute_run(run.run_id, at_hand)  # a batch run is queued; nobody needs to be there to take it
     run.refresh_from_db()
     while run.state in RunState.active():  # a worker was faster
         time.sleep(0.2)

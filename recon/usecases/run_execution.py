@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Model
 from django.utils import timezone
 
 from recon.engine import Cancelled, EngineError, Outcome, match
-from recon.models import LoadState, MatchingRun, RunRule, RunStage, RunState, Statement, Via
+from recon.models import Claim, LoadState, MatchingRun, RunRule, RunStage, RunState, Statement, Via
 from recon.usecases import run_results
+from recon.usecases.alongside import beside
 from recon.usecases.claims import ClaimedError, claim_rows, withdraw_suggestions
 from recon.usecases.engine_options import engine_options, explained, rules_of
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor, record
-from recon.usecases.open_items import open_what_a_run_left, resolve_claimed
+from recon.usecases.open_items import open_what_a_run_left, resolve_claimed, resolve_matched_by
 from recon.usecases.run_application import competing, read_application
 from recon.usecases.run_input import RunInput, read_input
 from recon.usecases.run_lease import NOTHING_COUNTED, Heartbeat, StoppedError, shutting_down, take_lease
@@ -27,34 +30,34 @@ from recon.usecases.webhook_outbox import announce_run
 
 logger = logging.getLogger(__name__)
 
+AtHand = Callable[[MatchingRun], RunInput]
+
 ATTEMPTS = 3
 """Workers that may die over a run before it counts as failed: a run that kills its worker must not do so for ever."""
-
-AT_ONCE = 30_000
-"""Rows of results that are loaded in the transaction that makes them visible: one commit instead of many."""
 
 MATCHINGS = 5
 """How often a run matches again because another one claimed a row first."""
 
 
-def execute_run(run_id: str) -> None:
+def execute_run(run_id: str, at_hand: AtHand | None = None) -> None:
     """Execute a queued run, or one whose worker died. Does nothing if it is over or somebody else has it.
 
-    Never raises for what is wrong with the run: that is its outcome, kept in its state and error.
+    `at_hand` gives what the run would read, if that is in memory already. Never raises for what is wrong with the run:
+    that is its outcome, kept in its state and error.
     """
     run = take_lease(run_id)
     if run is not None:
-        execute_taken(run)
+        execute_taken(run, at_hand)
 
 
-def execute_taken(run: MatchingRun) -> None:
-    """Execute a run whose lease is ours."""
+def execute_taken(run: MatchingRun, at_hand: AtHand | None = None) -> None:
+    """Execute a run whose lease is ours, as `execute_run` does."""
     if run.attempts > ATTEMPTS:
         _end(run, RunState.FAILED, f"Given up after {ATTEMPTS} attempts: each time the worker died.")
         return
     with Heartbeat(run) as heartbeat:
         try:
-            _work(run, heartbeat)
+            _work(run, heartbeat, at_hand)
         except (StoppedError, Cancelled):
             _stop(run, heartbeat)
         except (Refused, EngineError) as error:
@@ -64,41 +67,40 @@ def execute_taken(run: MatchingRun) -> None:
             _end(run, RunState.FAILED, f"An unexpected error stopped this run ({type(error).__name__}: {error}).")
 
 
-def _work(run: MatchingRun, heartbeat: Heartbeat) -> None:
+def _work(run: MatchingRun, heartbeat: Heartbeat, at_hand: AtHand | None) -> None:
     for matching in range(MATCHINGS):
         if matching or run.attempts > 1:
             run_results.discard(run.number)  # of an attempt that was cut off, or that came second
         try:
-            return _match_once(run, heartbeat)
+            return _match_once(run, heartbeat, at_hand)
         except ClaimedError:
+            at_hand = None
             logger.info("Run %s matches again: another one claimed a row of its matches first", run.run_id)
     raise Refused(f"Other runs took rows of this one's matches {MATCHINGS} times; start it again when they are over.")
 
 
-def _match_once(run: MatchingRun, heartbeat: Heartbeat) -> None:
+def _match_once(run: MatchingRun, heartbeat: Heartbeat, at_hand: AtHand | None) -> None:
     laps = Laps()
     heartbeat.report(RunStage.READING)
     if run.applied_from is None:
-        rows, outcome = _match(run, heartbeat, laps)
+        rows, outcome = _match(run, heartbeat, laps, at_hand)
     else:
         rows, outcome = _take_over(run, run.applied_from, heartbeat, laps)
     version_ids = [each.version_id for each in run.run_rules.all()]
     results = run_results.prepare(run, rows, outcome, version_ids)
     heartbeat.counts = results.counts
     run.explanation |= {"rows": rows.explanation, "next_entry": rows.next_entry}
-    with transaction.atomic() if results.rows <= AT_ONCE else nullcontext():
-        run_results.load(results, lambda done, total: _storing(heartbeat, done, total))
-        complete(run, heartbeat, results, laps)
+    complete(run, heartbeat, results, laps)
 
 
-def _match(run: MatchingRun, heartbeat: Heartbeat, laps: Laps) -> tuple[RunInput, Outcome]:
-    rows = read_input(run, lambda done: _reading(heartbeat, done))
+def _match(run: MatchingRun, heartbeat: Heartbeat, laps: Laps, at_hand: AtHand | None) -> tuple[RunInput, Outcome]:
+    options = engine_options(run, heartbeat)
+    rows = at_hand(run) if at_hand else read_input(run, lambda done: _reading(heartbeat, done), options)
     heartbeat.check()
     laps.end("reading")
     heartbeat.counts = {"lines_total": rows.statement.num_rows}
     heartbeat.report(RunStage.MATCHING, 0, rows.statement.num_rows + rows.ledger.num_rows)
-    options = replace(engine_options(run, heartbeat), claimed=rows.claimed)
-    outcome = match(rules_of(run), rows.statement, rows.ledger, options)
+    outcome = match(rules_of(run), rows.statement, rows.ledger, replace(options, claimed=rows.claimed))
     heartbeat.check()
     laps.end("matching")
     run.explanation["rules"] = [explained(rule) for rule in outcome.rules]
@@ -123,9 +125,17 @@ def _reading(heartbeat: Heartbeat, done: int) -> None:
     heartbeat.check()
 
 
-def _storing(heartbeat: Heartbeat, done: int, total: int) -> None:
-    heartbeat.report(RunStage.STORING, done, total)
-    heartbeat.check()
+class Stored:
+    """Rows stored so far, table by table, wherever they are loaded; stops a load of a run that must not go on."""
+
+    def __init__(self, heartbeat: Heartbeat, total: int) -> None:
+        self.heartbeat, self.total = heartbeat, total
+        self.done: dict[type[Model], int] = {}
+
+    def __call__(self, table: type[Model], rows: int) -> None:
+        self.done[table] = rows
+        self.heartbeat.report(RunStage.STORING, sum(list(self.done.values())), self.total)
+        self.heartbeat.check()
 
 
 class Laps:
@@ -142,21 +152,27 @@ class Laps:
 
 
 def complete(run: MatchingRun, heartbeat: Heartbeat, results: Results, laps: Laps) -> None:
-    """Make what was loaded visible: claims, open items, counts and the run's state in one transaction.
+    """Load the results and make them visible: claims, open items, counts and the run's state in one transaction, the
+    rest beside it, where nobody sees it before that transaction is over; few results all go with it.
 
     Raises `ClaimedError` if another run was first, `StoppedError` if the run was cancelled or is ours no longer.
     """
-    before = results.rows - results.claims.num_rows
-    with transaction.atomic(savepoint=False):
+    stored = Stored(heartbeat, results.rows)
+    load = partial(run_results.load, results, stored)
+    with nullcontext(load) if results.are_few else beside(load) as loaded, transaction.atomic():
         if results.claims.num_rows:
-            claim_rows(results.claims, lambda done: _storing(heartbeat, before + done, results.rows))
+            claim_rows(results.claims, partial(stored, Claim))
+        loaded()
         # From here on the run's row keeps a cancellation, or a worker that believes us dead, waiting until the end.
         if not heartbeat.ours().filter(cancel_requested=False).update(stage=RunStage.STORING):
             raise StoppedError
         _refuse_vanished_statement(run)
         if not run.is_dry_run:
             withdraw_suggestions(run.account_id)
-            resolve_claimed(run.account)
+            if results.are_few:
+                resolve_matched_by(run.account, run.number)
+            else:
+                resolve_claimed(run.account)
             open_what_a_run_left(run.account, run.number, results.left_open)
         for position, (matched, suggested) in enumerate(results.by_rule, start=1):
             RunRule.objects.filter(run=run, position=position).update(matched=matched, suggested=suggested)

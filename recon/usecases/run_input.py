@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from django.db.models import QuerySet
 
+from recon.engine import Options, match
 from recon.engine.sides import grouped_sides
-from recon.models import IdBlock, LedgerEntry, MatchingRun, Side, Statement, StatementLine, Strategy
-from recon.usecases.accounts import ROW_COLUMNS, entries_in_scope, lines_in_scope, open_rows
+from recon.models import FINAL_STATUSES, IdBlock, LedgerEntry, MatchingRun, Side, Statement, StatementLine, Strategy
+from recon.usecases.accounts import ROW_COLUMNS, as_read, entries_in_scope, lines_in_scope, open_rows
 from recon.usecases.alongside import alongside
 from recon.usecases.bulk import Progress
 from recon.usecases.engine_options import rules_of
 from recon.usecases.errors import Refused
 from recon.usecases.group_members import claimed_members, last_event, taken_back_since
-from recon.usecases.pushdown import choose_entries, everything, may_be_narrowed
+from recon.usecases.pushdown import Choice, choose_entries, everything, may_be_narrowed, with_near_misses
 from rules.criteria.scope import Side as EngineSide
 
 READINGS = 5
@@ -35,23 +37,25 @@ class RunInput:
     claimed: dict[EngineSide, pa.Table] = field(default_factory=dict)  # see `claimed_members`
 
 
-def read_input(run: MatchingRun, progress: Progress) -> RunInput:
+def read_input(run: MatchingRun, progress: Progress, options: Options | None = None) -> RunInput:
     """Read the open lines a run is about, and the open entries: all in scope, or those that the lines imply.
+
+    With the engine's `options` the nearest misses of many lines are looked up only for those that it leaves open.
 
     `progress` hears of the rows of both, and may raise to stop.
     """
     if not (grouped_sides(run.strategy) and run.grouping):
-        return _read_once(run, progress)
+        return _read_once(run, progress, options)
     for _ in range(READINGS):
         since = last_event(run.account)
-        rows = _read_once(run, progress)
+        rows = _read_once(run, progress, options)
         # What was claimed when open rows were read, and no more when claimed ones were, is missing from its group.
         if not taken_back_since(run.account, since):
             return rows
     raise Refused(f"Matches were undone {READINGS} times while this run read its rows; start it again.")
 
 
-def _read_once(run: MatchingRun, progress: Progress) -> RunInput:
+def _read_once(run: MatchingRun, progress: Progress, options: Options | None) -> RunInput:
     done: dict[Side, int] = {}
 
     def heard(side: Side, rows: int) -> None:
@@ -62,8 +66,7 @@ def _read_once(run: MatchingRun, progress: Progress) -> RunInput:
     next_entry, lines, in_scope = next_entry_id(), lines_of_run(run), entries_in_scope(run.account)
     if may_be_narrowed(run, lines):
         statement = open_lines(run, lines, of_lines, few=True)
-        choice = choose_entries(run, rules_of(run), statement, in_scope)
-        ledger = open_entries(run, choice.entries, of_entries, few=choice.few)
+        choice, ledger = narrowed_entries(run, statement, in_scope, of_entries, options or Options())
     else:
         choice = everything(in_scope, "groups or many lines imply most of it")
         statement, ledger = alongside(
@@ -72,6 +75,33 @@ def _read_once(run: MatchingRun, progress: Progress) -> RunInput:
     read = {"how": choice.how, "lines": statement.num_rows, "entries": ledger.num_rows, **choice.estimate}
     # Only now: what is claimed meanwhile is then found in both, not in neither.
     return RunInput(statement, ledger, next_entry, read, _claimed(run, lines, in_scope))
+
+
+def narrowed_entries(
+    run: MatchingRun, lines: pa.Table, in_scope: QuerySet[LedgerEntry], progress: Progress, options: Options
+) -> tuple[Choice, pa.Table]:
+    """The open entries that a small run reads, and how they were chosen."""
+    rules = rules_of(run)
+    choice = choose_entries(run, rules, lines, in_scope)
+    entries = open_entries(run, choice.entries, progress, few=choice.few)
+    if choice.later:
+        taken = match(rules, lines, entries, replace(options, reasons=False)).match_rows
+        of_lines = pc.equal(taken["side"], int(Side.STATEMENT))
+        is_taken = pc.is_in(lines["id"], taken["id"].filter(of_lines).combine_chunks())
+        left = lines.filter(pc.or_(pc.invert(is_taken), pc.greater(lines["part"], 0)))
+        choice = with_near_misses(run, choice, left)
+        entries = open_entries(run, choice.entries, progress, few=choice.few)
+    return choice, entries
+
+
+def fresh_input(run: MatchingRun, lines: pa.Table, entries: pa.Table) -> RunInput:
+    """What `read_input` would read in an account that has nothing but a statement and a ledger that were just stored,
+    given as they were. Nothing of theirs can be claimed or split yet, and nobody's balances turn their signs."""
+    final = entries.filter(pc.is_in(entries["status"], pa.array(FINAL_STATUSES)))
+    statement = as_read(Side.STATEMENT, lines, compared(run.strategy, Side.STATEMENT))
+    ledger = with_transaction_id(as_read(Side.LEDGER, final, compared(run.strategy, Side.LEDGER)))
+    read = {"how": "the rows of both files, as they were stored", "lines": lines.num_rows, "entries": final.num_rows}
+    return RunInput(statement, ledger, entries["id"][-1].as_py() + 1 if entries.num_rows else next_entry_id(), read)
 
 
 def _claimed(

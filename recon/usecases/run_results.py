@@ -37,8 +37,13 @@ from recon.usecases.open_items import sides_reported
 from recon.usecases.run_input import RunInput
 from recon.usecases.run_totals import totals
 
+FEW = 30_000
+"""Rows of results up to which one transaction stores them, on one connection: a second one, and a commit for each
+table, would take longer; and whoever wants to write to the embedded database waits that long."""
+
 OF_A_MATCH: tuple[type[Model], ...] = (MatchRow, MatchDifference, MatchRunnerUp)
-Progress = Callable[[int, int], None]
+Progress = Callable[[type[Model], int], None]
+"""Hears how many rows of a table are stored; may raise to stop."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,11 @@ class Results:
     @property
     def rows(self) -> int:
         return sum(table.num_rows for table in (*self.tables.values(), self.claims))
+
+    @property
+    def are_few(self) -> bool:
+        """Whether one transaction stores all of it."""
+        return self.rows <= FEW
 
     @property
     def left_open(self) -> int:
@@ -100,24 +110,18 @@ def with_state(table: pa.Table, states: pa.Table) -> pa.Table:
 
 
 def load(results: Results, progress: Progress) -> None:
-    """Load the results; `progress(done, total)` may raise to stop in between.
+    """Load the results, but for the claims.
 
     The rows of the matches, which are most of it, go in beside everything else.
     """
     rest = dict(results.tables)
     rows: dict[type[Model], pa.Table] = {MatchRow: rest.pop(MatchRow)}
-    done: dict[type[Model], int] = {}
-
-    def loaded(model: type[Model], count: int) -> None:
-        done[model] = count
-        progress(sum(done.values()), results.rows)
 
     def into_tables(tables: dict[type[Model], pa.Table]) -> None:
         for model, table in tables.items():
-            if not table.num_rows:
-                continue
-            loaded(model, 0)
-            load_rows(model, table, progress=partial(loaded, model))
+            if table.num_rows:
+                progress(model, 0)
+                load_rows(model, table, progress=partial(progress, model))
 
     alongside(partial(into_tables, rest), partial(into_tables, rows))
 

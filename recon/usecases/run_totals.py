@@ -43,16 +43,25 @@ def summed(table: pa.Table, keys: tuple[str, ...]) -> Sums:
 
 
 def _money(side: Side, rows: pa.Table, placed: pa.Table, unmatched: pa.Table) -> list[dict[str, Any]]:
-    amounts = rows.select(["id", "part", "units", "scale", "currency"])
     outcomes = pa.concat_tables(
         [
             placed.filter(pc.equal(placed["side"], int(side))).select(["id", "part", "state"]),
             _as_state(unmatched.filter(pc.equal(unmatched["side"], int(side))), "unmatched"),
         ]
     )
-    found = summed(amounts.join(outcomes, keys=["id", "part"], join_type="inner"), ("state", "currency"))
+    found = summed(_with_amounts(outcomes, rows), ("state", "currency"))
     listed = _listed(found, ("outcome", "currency"))
     return [{"side": side.label, **entry} for entry in listed]
+
+
+def _with_amounts(outcomes: pa.Table, rows: pa.Table) -> pa.Table:
+    """Row parts and what became of them, with their amounts."""
+    if rows.num_rows and pc.max(rows["part"]).as_py():
+        amounts = rows.select(["id", "part", "units", "scale", "currency"])
+        return amounts.join(outcomes, keys=["id", "part"], join_type="inner")
+    places = pc.index_in(outcomes["id"], value_set=rows["id"].combine_chunks())
+    amounts = rows.select(["units", "scale", "currency"]).take(places)
+    return amounts.append_column("state", outcomes["state"])
 
 
 def _as_state(unmatched: pa.Table, state: str) -> pa.Table:

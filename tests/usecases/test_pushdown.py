@@ -12,7 +12,7 @@ from recon.usecases import pushdown
 from recon.usecases.accounts import entries_in_scope, open_rows
 from recon.usecases.engine_options import rules_of
 from recon.usecases.pushdown import choose_entries
-from recon.usecases.run_input import lines_of_run, open_entries
+from recon.usecases.run_input import lines_of_run, narrowed_entries, open_entries
 from recon.usecases.runs import start_run
 from tests.cast import SAME_AMOUNT, SAME_REFERENCE, actor, make_account, make_entries, make_rule, make_statement, row
 
@@ -74,14 +74,16 @@ def results(run, lines, entries):
         ([LOPSIDED, SAME_REFERENCE], "inverted"),  # more may be missing than be too much, the other way round
     ],
 )
-def test_narrowing_changes_no_match_and_no_state(alice, eager, db, criteria, sign):
+@pytest.mark.parametrize("at_once", [500, 0])  # lines up to which near misses are looked up for all of them
+def test_narrowing_changes_no_match_and_no_state(alice, eager, db, monkeypatch, criteria, sign, at_once):
+    monkeypatch.setattr(pushdown, "AT_ONCE", at_once)
     account = make_account(sign=sign)
     make_entries(account, some_rows(1, 60))
     run = queued_run(account, make_statement(account, some_rows(2, 12)), make_rule("Rule", *criteria))
     lines, scope = open_rows(account, Side.STATEMENT, lines_of_run(run)), entries_in_scope(account)
-    choice = choose_entries(run, rules_of(run), lines, scope)
+    choice, entries = narrowed_entries(run, lines, scope, lambda done: None, Options(sign=sign))
     assert choice.narrowed
-    matched, states, left = results(run, lines, open_entries(run, choice.entries))
+    matched, states, left = results(run, lines, entries)
     all_matched, all_states, all_left = results(run, lines, open_entries(run, scope))
     assert matched == all_matched
     assert states == all_states

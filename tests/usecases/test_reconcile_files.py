@@ -1,0 +1,70 @@
+"""Two files at once: what a run gets without reading it again, and what stays if one file is refused."""
+
+from __future__ import annotations
+
+from datetime import date
+from functools import partial
+
+import pyarrow as pa
+import pytest
+
+from recon.demo import practice
+from recon.models import LoadState, Side, StatementLine
+from recon.usecases.closing import close_period
+from recon.usecases.errors import Refused
+from recon.usecases.imports import import_statement, prepare, store_ledger, store_statement
+from recon.usecases.integrity import violations
+from recon.usecases.reconcile_files import ASSUMED, Job, reconcile_files
+from recon.usecases.run_input import fresh_input, read_input
+from tests.cast import SAME_AMOUNT, actor, make_account, make_rule
+from tests.usecases.test_pushdown import queued_run
+
+LEDGER = b"""id,amount,date,status,description,reference
+A1,100.00,2026-03-02,booked,"Invoice, one",R-1
+A2,-7.5,2026-03-03,pending,Never final,R-2
+A3,12.345,2026-03-03,,,
+"""
+STATEMENT = b"""id,amount,date,description,reference
+B1,100.00,2026-03-02,Paid,r-1
+B2,3.00,2026-03-04,,
+"""
+
+
+@pytest.mark.parametrize("strategy", ["one_to_one", "one_to_many"])
+def test_rows_at_hand_are_those_that_a_run_would_read(alice, settings, tmp_path, db, strategy):
+    settings.MEDIA_ROOT = tmp_path
+    rows: dict[str, pa.Table] = {}
+    by, account = actor(alice), make_account()
+    statement = store_statement(
+        by,
+        account,
+        prepare(account, Side.STATEMENT, STATEMENT, "statement.csv", accepting=ASSUMED),
+        rows_go_to=partial(rows.__setitem__, "lines"),
+    )
+    ledger = prepare(account, Side.LEDGER, LEDGER, "ledger.csv", accepting=ASSUMED)
+    store_ledger(by, account, ledger, rows_go_to=partial(rows.__setitem__, "entries"))
+    run = queued_run(account, statement, make_rule("Rule", SAME_AMOUNT))
+    run.strategy = strategy
+    at_hand, read = fresh_input(run, **rows), read_input(run, lambda done: None)
+    assert at_hand.statement.equals(read.statement.sort_by("id"))
+    assert at_hand.ledger.equals(read.ledger.sort_by("id"))
+    assert at_hand.ledger.num_rows == 2  # the pending one takes no part
+    assert at_hand.next_entry == read.next_entry
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_refused_side_takes_the_other_one_back(django_user_model, settings, tmp_path):
+    """The ledger's first entry lies in a closed period, which is found out when both sides are on their way in."""
+    settings.MEDIA_ROOT = tmp_path / "media"
+    by, account = actor(django_user_model.objects.create_user("alice")), make_account()
+    close_period(by, account, date(2026, 3, 2))
+    later = STATEMENT.replace(b"2026-03-02", b"2026-03-04")
+    for name, content in (("statement.csv", later), ("ledger.csv", LEDGER), ("rules.json", practice.EXACT.encode())):
+        (tmp_path / name).write_bytes(content)
+    job = Job(tmp_path / "statement.csv", tmp_path / "ledger.csv", practice.EXACT, account=account)
+    with pytest.raises(Refused, match="closed"):
+        reconcile_files(by, job)
+    assert [each.state for each in account.statements.all()] == [LoadState.DISCARDED]
+    assert not StatementLine.objects.exists()
+    assert list(violations()) == []
+    import_statement(by, account, later, "statement.csv", accepting=ASSUMED)  # it may come again
