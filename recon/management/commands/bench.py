@@ -19,7 +19,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--suite", default="d1,d2,d3,d4,d5,mixed", help=f"any of {','.join(SUITES)}; or all; or api"
+            "--suite", default="d1,d2,d3,d4,d5,mixed", help=f"any of {','.join(SUITES)}; or all; or api; or ledger10m"
         )
         parser.add_argument("--rows", help="lines in the statement; several sizes with commas (default: by suite)")
         parser.add_argument("--engine", default=",".join(ENGINES), help=f"any of {','.join(ENGINES)}")
@@ -37,6 +37,11 @@ class Command(BaseCommand):
             from benchmarks.http_api import measure
 
             measure(self.stdout.write)
+            return
+        if options["suite"] == "ledger10m":
+            from benchmarks import ledger10m
+
+            ledger10m.measure(self.stdout.write)
             return
         suites = list(SUITES) if options["suite"] == "all" else _chosen(options["suite"], SUITES, "suite")
         engines = _chosen(options["engine"], ENGINES, "engine")
