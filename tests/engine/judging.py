@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
+from types import ModuleType
 from typing import Any, cast
 
 import pyarrow as pa
+import pytest
 
-from recon.engine import Options, Outcome, match
+from recon.engine import Options, Outcome, alike, match, ordering, rule_run, taking
 from recon.engine.options import Sign, Strategy
 from recon.rows import ROW_SCHEMA
 from rules.criteria import parse_rule
@@ -40,6 +43,25 @@ def options(books: Books, **more: Any) -> Options:
         strategy=cast("Strategy", books.strategy), grouping=books.grouping, time_zone=books.zone,
         sign=cast("Sign", books.sign), rates=books.rates, tolerance_limit=books.tolerance_limit, **more,
     )  # fmt: skip
+
+
+SEARCHES: dict[str, dict[ModuleType, dict[str, float]]] = {
+    "as the numbers of rows suggest": {},
+    "by keys": {rule_run: {"_FEW_PAIRS": 0}},
+    "narrowly, in rounds": {rule_run: {"_FEW_PAIRS": 0, "_DENSE": 0}, alike: {"_ALIKE": 10**9}, taking: {"_FEW": 0}},
+    "by kinds": {rule_run: {"_FEW_PAIRS": 0, "_DENSE": 0}, alike: {"_ALIKE": 0}, ordering: {"_BITS": 0}},
+}
+"""What decides how many rows are searched: how a few rows can be searched in the same ways."""
+
+
+@contextmanager
+def searching(how: str) -> Iterator[None]:
+    """Search in one of the ways of `SEARCHES`."""
+    with pytest.MonkeyPatch.context() as patched:
+        for module, settings in SEARCHES[how].items():
+            for name, value in settings.items():
+                patched.setattr(module, name, value)
+        yield
 
 
 def outcome(

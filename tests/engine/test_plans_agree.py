@@ -100,6 +100,7 @@ def test_pairs_are_taken_alike_in_rounds_and_one_by_one_however_they_were_ordere
 ):
     draw = random.Random(f"{criteria}")
     lines, entries = rows(draw, "line", DAYS), rows(draw, "entry", DAYS)
+    monkeypatch.setattr(rule_run, "_FEW_PAIRS", 0)
     monkeypatch.setattr(rule_run, "_DENSE", dense)
     told = []
     for values in ((10**9, 1.0, 0), (few, slow, bits)):
