@@ -16,10 +16,10 @@ from recon.engine.reasons import unmatched_table
 from recon.engine.results import match_tables
 from recon.engine.rule_run import Work, run_rule
 from recon.engine.session import Session, opened
-from recon.engine.sides import Sides, grouped_sides, load, one_sided
+from recon.engine.sides import Sides, load, one_sided
 from recon.engine.standing import Standing, claimed, judged, limit_of, standing
 from recon.engine.strategies import check_strategy, two_sides
-from recon.engine.subset_sum import Found, search_groups, store_groups
+from recon.engine.subset_sum import Found, Missed, search_groups, store_groups
 from recon.engine.twins import kin_of
 from recon.engine.units import make_units, open_units
 from rules.criteria import Rule
@@ -43,39 +43,45 @@ def _match_sides(rules: Sequence[Rule], statement: pa.Table, ledger: pa.Table, o
     with opened(options, statement.num_rows + ledger.num_rows) as session:
         session.report("Loading rows")
         sides = load(session, rules, statement, ledger, options)
-        searched = bool(grouped_sides(options.strategy)) and not options.grouping
-        made, ran = (_search if searched else _run_all)(session, sides, rules)
+        searched = options.searches_sums
+        made, ran, missed = (_search if searched else _run_all)(session, sides, rules)
         session.report("Writing results")
         kept = standing(made, sides.sizes)
         matches, match_rows, differences, runners_up = match_tables(session, rules, sides, kept, searched=searched)
         matched = time.perf_counter() - started
         session.report("Explaining what is left", matched=matches.num_rows)
-        unmatched = unmatched_table(session, sides, rules if options.reasons else (), kept)
+        unmatched = unmatched_table(session, sides, rules if options.reasons else (), kept, missed)
         return Outcome(
             matches, match_rows, differences, runners_up, unmatched, ran,
             match_seconds=matched, explain_seconds=time.perf_counter() - started - matched,
         )  # fmt: skip
 
 
-def _run_all(session: Session, sides: Sides, rules: Sequence[Rule]) -> tuple[list[Standing], list[RuleOutcome]]:
+Ran = tuple[list[Standing], list[RuleOutcome], list[Missed]]
+
+
+def _run_all(session: Session, sides: Sides, rules: Sequence[Rule]) -> Ran:
     made: list[Standing] = []
-    return made, [_run(session, sides, index, rule, made) for index, rule in enumerate(rules)]
+    return made, [_run(session, sides, index, rule, made) for index, rule in enumerate(rules)], []
 
 
-def _search(session: Session, sides: Sides, rules: Sequence[Rule]) -> tuple[list[Standing], list[RuleOutcome]]:
+def _search(session: Session, sides: Sides, rules: Sequence[Rule]) -> Ran:
     """Grouped strategies without a grouping key look for sums."""
     ran: list[RuleOutcome] = []
     found: list[Found] = []
+    missed: list[Missed] = []
     plan = f"sums of at most {session.options.sum_size} of at most {session.options.sum_pool} rows"
     for index, rule in enumerate(rules):
         started = time.perf_counter()
         session.report(f"Rule {index + 1}: {rule.name}", index, len(found))
-        new = search_groups(session, sides, index, rule, found)
-        found += new
-        confirmed = sum(each.state == "confirmed" for each in new)
+        search = search_groups(session, sides, index, rule, found)
+        found += search.found
+        missed += search.missed
+        confirmed = sum(each.state == "confirmed" for each in search.found)
         seconds = time.perf_counter() - started
-        ran.append(RuleOutcome(index, confirmed, len(new) - confirmed, plan, "", 0, len(new), seconds))
-    return store_groups(session, sides, found), ran
+        suggested = len(search.found) - confirmed
+        ran.append(RuleOutcome(index, confirmed, suggested, plan, "", 0, len(search.found), seconds))
+    return store_groups(session, sides, found), ran, missed
 
 
 def _run(session: Session, sides: Sides, index: int, rule: Rule, made: list[Standing]) -> RuleOutcome:

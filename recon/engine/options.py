@@ -101,3 +101,8 @@ class Options:
     told: tuple[Side, ...] = ("statement", "ledger")
     cancelled: Callable[[], bool] = _never
     progress: Callable[[Progress], None] = _unheard
+
+    @property
+    def searches_sums(self) -> bool:
+        """Whether groups are sought as sums, for want of a grouping key."""
+        return self.strategy in ("one_to_many", "many_to_one", "many_to_many") and not self.grouping

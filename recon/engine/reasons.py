@@ -25,17 +25,17 @@ from recon.engine.candidates import (
     widening,
     widest_gap,
 )
+from recon.engine.contest import Flags
 from recon.engine.outcome import UNMATCHED
 from recon.engine.plan import CURRENCY, SIGN, Part, Plan, make_plan
 from recon.engine.session import Session
-from recon.engine.sides import Sides, grouped_sides
+from recon.engine.sides import SIDES, Sides, grouped_sides
 from recon.engine.standing import Standing, limit_of
+from recon.engine.subset_sum import Missed
 from recon.engine.taking import Rows
 from recon.engine.units import Units, make_units, open_units, partly_claimed, with_every_text
 from rules.criteria import Criterion, Rule
-from rules.criteria.scope import Side
-
-SIDES: tuple[Side, Side] = ("statement", "ledger")
+from rules.criteria.scope import ALIAS, Side
 
 _PAIRS_PER_ROW = 20
 _ALWAYS_CHEAP = 500_000
@@ -51,24 +51,41 @@ class Leftovers:
     open: tuple[str, str]
 
 
-def unmatched_table(session: Session, sides: Sides, rules: Sequence[Rule], kept: Standing) -> pa.Table:
-    """All rows of the sides to be told that are in no match, each with its reason and the nearest miss."""
+@dataclass(frozen=True)
+class Taken:
+    """The units of a side that are in some match, and which of these matches are confirmed."""
+
+    units: Rows
+    confirmed: Flags
+
+
+def unmatched_table(
+    session: Session, sides: Sides, rules: Sequence[Rule], kept: Standing, missed: Sequence[Missed] = ()
+) -> pa.Table:
+    """All rows of the sides to be told that are in no match, each with its reason and the nearest miss.
+
+    ``missed``: whom a search for sums could not place. After one, units are rows.
+    """
     if not any(_has_open_rows(session, sides, side, kept) for side in session.options.told):
         return UNMATCHED.empty_table()
     session.run(
         "CREATE TABLE near (side TINYINT, u INTEGER, rank INTEGER, reason VARCHAR, rule INTEGER, criterion INTEGER,"
-        " other_side TINYINT, other INTEGER)"
+        " other_side TINYINT, other INTEGER, difference BIGINT)"
     )
-    searched = bool(grouped_sides(session.options.strategy)) and not session.options.grouping
-    for index, rule in enumerate(() if searched else rules):
-        leftovers = _leftovers(session, sides, rule, kept)
+    taken = _taken(session, kept)
+    for index, rule in enumerate(rules):
+        leftovers = _leftovers(session, sides, rule, taken)
         if any(session.count(leftovers.open[SIDES.index(side)]) for side in session.options.told):
-            _near_misses(session, sides, index, rule, leftovers)
-            _claimed_by_another(session, sides, index, rule, leftovers)
+            if session.options.searches_sums:
+                _near_sums(session, sides, index, rule, leftovers)
+            else:
+                _near_misses(session, sides, index, rule, leftovers)
+                _claimed_by_another(session, sides, index, rule, leftovers)
         session.drop(*leftovers.open)
-    _duplicates(session, kept)
+    _in_no_sum(session, missed)
+    _duplicates(session, taken)
     _partly_claimed(session)
-    return _told(session, sides, kept)
+    return _told(session, sides, taken)
 
 
 def _has_open_rows(session: Session, sides: Sides, side: Side, kept: Standing) -> bool:
@@ -77,15 +94,32 @@ def _has_open_rows(session: Session, sides: Sides, side: Side, kept: Standing) -
     return side in grouped_sides(session.options.strategy) or matched < sides.rows[side].num_rows
 
 
-def _leftovers(session: Session, sides: Sides, rule: Rule, kept: Standing) -> Leftovers:
-    units = (make_units(session, sides, "statement", rule), make_units(session, sides, "ledger", rule))
+def _taken(session: Session, kept: Standing) -> tuple[Taken, Taken]:
+    found = []
+    for side, units in zip(SIDES, (kept.line, kept.entry), strict=True):
+        rows, confirmed = units, kept.confirmed
+        if session.options.searches_sums and side in grouped_sides(session.options.strategy):
+            members = session.arrow(f"SELECT u, row FROM members_{ALIAS[side]}")
+            at = {unit: place for place, unit in enumerate(units.tolist())}
+            rows = members["row"].to_numpy()
+            confirmed = kept.confirmed[[at[unit] for unit in members["u"].to_pylist()]]
+        found.append(Taken(rows, confirmed))
+    return found[0], found[1]
+
+
+def _units(session: Session, sides: Sides, side: Side, rule: Rule | None) -> Units:
+    return Units(side, ALIAS[side]) if session.options.searches_sums else make_units(session, sides, side, rule)
+
+
+def _leftovers(session: Session, sides: Sides, rule: Rule, taken: tuple[Taken, Taken]) -> Leftovers:
+    units = (_units(session, sides, "statement", rule), _units(session, sides, "ledger", rule))
     open_ = []
-    for each, own, count in zip(units, (kept.line, kept.entry), sides.sizes, strict=True):
-        listed, join = own, "ANTI"
+    for each, own, count in zip(units, taken, sides.sizes, strict=True):
+        listed, join = own.units, "ANTI"
         if not each.grouped:  # what is left is mostly less than what was taken
-            taken = np.zeros(count, np.bool_)
-            taken[own] = True
-            listed, join = np.flatnonzero(~taken).astype(np.int32), "SEMI"
+            free = np.ones(count, np.bool_)
+            free[own.units] = False
+            listed, join = np.flatnonzero(free).astype(np.int32), "SEMI"
         query = f"SELECT t.* FROM {each.table} t {join} JOIN given USING (u)"
         open_.append(session.create_from("left", pa.table({"u": listed}), query))
     return Leftovers(units, (open_[0], open_[1]))
@@ -107,6 +141,55 @@ def _near_misses(session: Session, sides: Sides, index: int, rule: Rule, left: L
         negated = session.create("negated", f"SELECT t.* REPLACE (-amt AS amt) FROM {left.open[0]} t WHERE amt <> 0")
         _note(session, sides, index, plan, left, (negated, left.open[1]), "opposite_sign", _NEAR + 40)
         session.drop(negated)
+
+
+def _near_sums(session: Session, sides: Sides, index: int, rule: Rule, left: Leftovers) -> None:
+    """Rows that would be summed with somebody but for one criterion; what they would add up to is left aside."""
+    if not all(session.count(table) for table in left.open):
+        return
+    sums: set[Part] = {each.number for each in rule.criteria if each.field.kind == "amount" and not each.is_constant}
+    for criterion in rule.criteria:
+        if criterion.number not in sums:
+            plan = make_plan(rule, sides, session.options, without={criterion.number, SIGN, *sums})
+            _note(session, sides, index, plan, left, left.open, _reason(criterion, left), _NEAR, criterion)
+    if not sides.one_currency:
+        plan = make_plan(rule, sides, session.options, without={CURRENCY, SIGN, *_on_currency(rule), *sums})
+        _note(session, sides, index, plan, left, left.open, "currency_differs", _NEAR + 40)
+
+
+def _in_no_sum(session: Session, missed: Sequence[Missed]) -> None:
+    """What a search for sums said of rows; of several sums the nearest."""
+    rank = {"ambiguous": _AMBIGUOUS, "claimed_by_another": _CLAIMED, "group_total_differs": _NEAR}
+    best: dict[tuple[int, int, str], Missed] = {}
+    for each in missed:
+        key = each.side, each.row, each.reason
+        if key not in best or _how_far(each) < _how_far(best[key]):
+            best[key] = each
+    if not best:
+        return
+    rows = [
+        (
+            each.side,
+            each.row,
+            rank[each.reason],
+            each.reason,
+            each.rule,
+            None,
+            1 - each.side,
+            each.other,
+            each.difference,
+        )
+        for each in best.values()
+    ]
+    columns = ("side", "u", "rank", "reason", "rule", "criterion", "other_side", "other", "difference")
+    given = pa.table({name: pa.array(values) for name, values in zip(columns, zip(*rows, strict=True), strict=True)})
+    table = session.create_from("missed", given, "FROM given")
+    session.run(f"INSERT INTO near FROM {table}")
+
+
+def _how_far(missed: Missed) -> tuple[int, int, int]:
+    far = 2**63 if missed.difference is None else abs(missed.difference)
+    return missed.rule, far, -1 if missed.other is None else missed.other
 
 
 def _on_currency(rule: Rule) -> set[Part]:
@@ -181,7 +264,7 @@ def _note(
             continue
         session.run(
             f"""INSERT INTO near SELECT {side}, p.{row}, {max(rank, base)}, {code}, {index},
-                    {criterion.number if criterion else 0}, {1 - side}, p.{other} FROM {pairs} p
+                    {criterion.number if criterion else 0}, {1 - side}, p.{other}, NULL FROM {pairs} p
                 SEMI JOIN (SELECT min(rowid) AS r FROM {pairs} GROUP BY {row}) b ON p.rowid = b.r"""
         )
     session.drop(pairs)
@@ -214,21 +297,21 @@ def _reason(criterion: Criterion, left: Leftovers) -> str:
     return f"{criterion.field.name}_differs"
 
 
-def _duplicates(session: Session, kept: Standing) -> None:
+def _duplicates(session: Session, taken: tuple[Taken, Taken]) -> None:
     """Rows whose interchangeable twin has been matched: the file has one more of them than the other side."""
-    for side, (alias, own) in enumerate((("s", kept.line), ("l", kept.entry))):
+    for side, (alias, own) in enumerate(zip(ALIAS.values(), taken, strict=True)):
         twins = f"twins_{alias}"
         if session.exists(twins) and session.count(twins):
             # By kind, never twin with twin: of a hundred thousand equal rows that would be ten thousand million pairs.
-            confirmed = pa.table({"u": own[kept.confirmed]})
+            confirmed = pa.table({"u": own.units[own.confirmed]})
             matched = session.create_from(
                 "matched",
                 confirmed,
                 f"SELECT t.kin, min(t.u) AS u FROM {twins} t SEMI JOIN given USING (u) GROUP BY t.kin",
             )
             session.run(
-                f"INSERT INTO near SELECT {side}, t.u, {_DUPLICATE}, 'possible_duplicate', NULL, NULL, {side}, m.u"
-                f" FROM {twins} t JOIN {matched} m USING (kin)"
+                f"INSERT INTO near SELECT {side}, t.u, {_DUPLICATE}, 'possible_duplicate', NULL, NULL, {side}, m.u,"
+                f" NULL FROM {twins} t JOIN {matched} m USING (kin)"
             )
 
 
@@ -236,26 +319,28 @@ def _partly_claimed(session: Session) -> None:
     for number, side in enumerate(SIDES):
         if groups := partly_claimed(session, side):
             session.run(
-                f"INSERT INTO near SELECT {number}, u, {_PARTLY}, 'group_partly_claimed', NULL, NULL, NULL, NULL"
+                f"INSERT INTO near SELECT {number}, u, {_PARTLY}, 'group_partly_claimed', NULL, NULL, NULL, NULL, NULL"
                 f" FROM ({groups})"
             )
 
 
-def _told(session: Session, sides: Sides, kept: Standing) -> pa.Table:
+def _told(session: Session, sides: Sides, taken: tuple[Taken, Taken]) -> pa.Table:
     """One row for each open row: its best note, with the ids and the difference of the units concerned."""
+    best = ", ".join(
+        f"'{name}': {name}" for name in ("reason", "rule", "criterion", "other_side", "other", "difference")
+    )
     noted = session.arrow(
-        """SELECT side, u, arg_min({'reason': reason, 'rule': rule, 'criterion': criterion, 'other_side': other_side,
-                'other': other}, (rank, coalesce(rule, 0), coalesce(criterion, 0), coalesce(other, 0))) AS best
-           FROM near GROUP BY side, u"""
+        f"""SELECT side, u, arg_min({{{best}}}, (rank, coalesce(rule, 0), coalesce(criterion, 0), coalesce(other, 0)))
+            AS best FROM near GROUP BY side, u"""
     )
     parts = [UNMATCHED.empty_table()]
-    for number, (side, own) in enumerate(zip(SIDES, (kept.line, kept.entry), strict=True)):
+    for number, (side, own) in enumerate(zip(SIDES, taken, strict=True)):
         if side not in session.options.told:
             continue
         unit = _units_of_rows(session, sides, side)
-        taken = np.zeros(len(unit) + 1, np.bool_)
-        taken[own] = True
-        rows = np.flatnonzero(~taken[unit]).astype(np.int32)
+        free = np.ones(len(unit) + 1, np.bool_)
+        free[own.units] = False
+        rows = np.flatnonzero(free[unit]).astype(np.int32)
         if not len(rows):
             continue
         of_side = noted.filter(pc.equal(noted["side"], number))
@@ -265,7 +350,7 @@ def _told(session: Session, sides: Sides, kept: Standing) -> pa.Table:
 
 def _units_of_rows(session: Session, sides: Sides, side: Side) -> Rows:
     """By row the unit it belongs to; -1 where it belongs to no group."""
-    units, count = make_units(session, sides, side, None), sides.rows[side].num_rows
+    units, count = _units(session, sides, side, None), sides.rows[side].num_rows
     if units.members is None:
         return np.arange(count, dtype=np.int32)
     unit = np.full(count, -1, np.int32)
@@ -290,7 +375,9 @@ def _reasons_of(session: Session, sides: Sides, side: int, rows: Rows, unit: Row
     partner = pc.if_else(across, other, None)
     own = pa.array(unit, mask=unit < 0)
     pair = amounts.take(own), other_amounts.take(partner)
-    difference = pc.subtract(*(pair if side == 0 else pair[::-1]))
+    # The difference to one of several rows that are summed would mean nothing.
+    sums, between = session.options.searches_sums, pc.subtract(*(pair if side == 0 else pair[::-1]))
+    difference = pc.struct_field(noted["best"], "difference").take(at) if sums else between
     lacks = {SIDES[side]: pc.is_null(days.take(own)), SIDES[1 - side]: pc.is_null(other_days.take(partner))}
     undated = pc.or_(*(pc.and_(pc.match_substring(best["reason"], each), lacks[each]) for each in SIDES))
     date = pc.if_else(undated, "date_missing", "date_outside_window")
@@ -321,7 +408,7 @@ def _ids(sides: Sides, side: int, rows: pa.ChunkedArray, which: pa.ChunkedArray)
 
 def _values(session: Session, sides: Sides, side: int) -> tuple[pa.Array, pa.Array]:
     """Amount and day of every unit of a side, by its ``u``."""
-    units, rows = make_units(session, sides, SIDES[side], None), sides.rows[SIDES[side]]
+    units, rows = _units(session, sides, SIDES[side], None), sides.rows[SIDES[side]]
     if not (units.grouped or sides.wide):
         return rows["amt"], rows["day"]
     # Sums beyond 64 bits have no place in a difference either.

@@ -24,6 +24,7 @@ from rules.criteria.patterns import has_group
 from rules.criteria.scope import ALIAS, Scope, Side, TextColumn, quoted
 from rules.criteria.text import loose_tokens_sql, text_keys, tokens_sql
 
+SIDES: tuple[Side, Side] = ("statement", "ledger")
 _INT64_SAFE = 10**15  # a thousand of these still fit 64 bits, with room for windows around them
 _LIKE = 4  # times as many rows: sides of about one size
 _KEYED = ("reference", "description", "counterparty")

@@ -34,7 +34,7 @@ def check_strategy(rules: Sequence[Rule], options: Options) -> None:
     for rule in rules:
         if rule.cross_currency and not options.rates:
             raise EngineError(f"Rule “{rule.name}” matches across currencies: give this run an exchange rate.")
-        if rule.cross_currency and grouped_sides(options.strategy) and not options.grouping:
+        if rule.cross_currency and options.searches_sums:
             raise EngineError(
                 f"Rule “{rule.name}” matches across currencies, and sums are sought in one only: name a grouping, or"
                 " match one to one."

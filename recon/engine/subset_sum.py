@@ -23,7 +23,7 @@ from recon.engine.contest import DECIDED_BY, NOBODY
 from recon.engine.options import EngineError
 from recon.engine.plan import SIGN, make_plan
 from recon.engine.session import Session
-from recon.engine.sides import Sides, grouped_sides
+from recon.engine.sides import SIDES, Sides, grouped_sides
 from recon.engine.standing import Standing, limit_of
 from recon.engine.twins import twin_table
 from recon.engine.units import Units, open_units
@@ -44,6 +44,29 @@ class Found:
 
 
 @dataclass(frozen=True)
+class Missed:
+    """Why a row is in no sum. ``side``: 0 for the statement, 1 for the ledger; ``other`` is of the other side.
+
+    ``difference``: statement minus ledger, of the sum that came nearest.
+    """
+
+    side: int
+    row: int
+    reason: str
+    rule: int
+    other: int | None = None
+    difference: int | None = None
+
+
+@dataclass(frozen=True)
+class Search:
+    """What a rule found, and whom it missed and why."""
+
+    found: list[Found]
+    missed: list[Missed]
+
+
+@dataclass(frozen=True)
 class _Solution:
     one: int
     many: tuple[int, ...]
@@ -53,14 +76,17 @@ class _Solution:
     twins: bool
 
 
-def search_groups(session: Session, sides: Sides, index: int, rule: Rule, before: Sequence[Found]) -> list[Found]:
+def search_groups(session: Session, sides: Sides, index: int, rule: Rule, before: Sequence[Found]) -> Search:
     """What a rule finds among the rows that earlier rules have not confirmed."""
-    solutions = list(_solutions(session, sides, rule, before))
+    missed: list[Missed] = []
+    solutions = list(_solutions(session, sides, index, rule, before, missed))
     wanted = Counter(kind for solution in solutions for kind in solution.kinds)
     highest = limit_of(rule, session.options, sides.scope.scale)
     found, used = [], set[int]()
+    many_side = SIDES.index(grouped_sides(session.options.strategy)[0])
     for solution in sorted(solutions, key=lambda each: (each.gap, each.one)):
-        if used & set(solution.many):
+        if gone := used & set(solution.many):
+            missed.append(Missed(1 - many_side, solution.one, "claimed_by_another", index, min(gone)))
             continue
         used |= set(solution.many)
         # Of twins nobody can say which a sum is made of: another sum that wants their kind contests it.
@@ -68,7 +94,10 @@ def search_groups(session: Session, sides: Sides, index: int, rule: Rule, before
         state, by = _verdict(rule, solution, decided=decided, over=highest is not None and solution.gap > highest)
         if state != "skipped":
             found.append(Found(index, solution.one, solution.many, solution.gap, state, by))
-    return found
+            continue
+        missed.append(Missed(1 - many_side, solution.one, "ambiguous", index, solution.many[0]))
+        missed += [Missed(many_side, row, "ambiguous", index, solution.one) for row in solution.many]
+    return Search(found, missed)
 
 
 def store_groups(session: Session, sides: Sides, found: Sequence[Found]) -> list[Standing]:
@@ -121,8 +150,10 @@ def _verdict(rule: Rule, solution: _Solution, *, decided: bool, over: bool) -> t
     return "confirmed", ("twins" if solution.twins else "sole") if decided else "best"
 
 
-def _solutions(session: Session, sides: Sides, rule: Rule, before: Sequence[Found]) -> Iterator[_Solution]:
-    """For each row of the one side its nearest sum, and whether there is no other."""
+def _solutions(
+    session: Session, sides: Sides, index: int, rule: Rule, before: Sequence[Found], missed: list[Missed]
+) -> Iterator[_Solution]:
+    """For each row of the one side its nearest sum, and whether there is no other; adds to those that are missed."""
     amounts = _amount_criteria(rule)
     many_side = grouped_sides(session.options.strategy)[0]
     unsigned = session.options.sign == "unsigned"
@@ -130,7 +161,7 @@ def _solutions(session: Session, sides: Sides, rule: Rule, before: Sequence[Foun
         return
     twins = twin_table(session, sides, Units(many_side, ALIAS[many_side]))
     kin = dict(session.rows(f"SELECT u, kin FROM {twins}"))
-    for one, one_amount, pool in _pools(session, sides, rule, amounts, before):
+    for one, one_amount, pool in _pools(session, sides, index, rule, amounts, before, missed):
         session.check()
         totals, chosen = _sums([amount for _, amount in pool], session.options.sum_size)
         if unsigned:
@@ -140,7 +171,12 @@ def _solutions(session: Session, sides: Sides, rule: Rule, before: Sequence[Foun
         for each in amounts:
             meets &= np.asarray(_meets(line, entry, each, sides), np.bool_)
         solutions = np.flatnonzero(meets)
-        if len(solutions):
+        if not len(solutions):
+            nearest = int(np.argmin(np.abs(line - entry)))
+            rows = [pool[place][0] for place in chosen[nearest] if place < len(pool)]
+            difference = int(np.broadcast_to(line - entry, len(totals))[nearest])
+            missed += _missed_by(index, SIDES.index(many_side), one, rows, [row for row, _ in pool], difference)
+        else:
             best = solutions[
                 int(np.argmin(np.abs(line - entry)[solutions]))
             ]  # the first of equals has the fewest rows
@@ -151,6 +187,15 @@ def _solutions(session: Session, sides: Sides, rule: Rule, before: Sequence[Foun
                 one, rows, int(abs(one_amount - int(totals[best]))), tuple(kin.get(row, row) for row in rows),
                 sole=bool((alike == alike[0]).all()), twins=len(solutions) > 1,
             )  # fmt: skip
+
+
+def _missed_by(
+    rule: int, many_side: int, one: int, nearest: Sequence[int], pool: Sequence[int], difference: int
+) -> Iterator[Missed]:
+    reason, told = "group_total_differs", difference if abs(difference) < 2**62 else None
+    yield Missed(1 - many_side, one, reason, rule, nearest[0], told)
+    for row in pool:
+        yield Missed(many_side, row, reason, rule, one, told if row in nearest else None)
 
 
 def _sums(amounts: Sequence[int], most: int) -> tuple[Any, npt.NDArray[np.int64]]:
@@ -171,12 +216,18 @@ def _places(count: int, most: int) -> npt.NDArray[np.int64]:
 
 
 def _pools(
-    session: Session, sides: Sides, rule: Rule, amounts: Sequence[Criterion], before: Sequence[Found]
+    session: Session,
+    sides: Sides,
+    index: int,
+    rule: Rule,
+    amounts: Sequence[Criterion],
+    before: Sequence[Found],
+    missed: list[Missed],
 ) -> Iterator[tuple[int, int, list[tuple[int, int]]]]:
     """Each row of the one side with the rows it might be the sum of, unless these are too many."""
     plan = make_plan(rule, sides, session.options, without={SIGN, *(each.number for each in amounts)})
-    many = ALIAS[grouped_sides(session.options.strategy)[0]]
-    one = "s" if many == "l" else "l"
+    many_side = SIDES.index(grouped_sides(session.options.strategy)[0])
+    many, one = "sl"[many_side], "sl"[1 - many_side]
     confirmed = [each for each in before if each.state == "confirmed"]
     claimed = {one: [each.one for each in confirmed], many: [row for each in confirmed for row in each.many]}
     tables = []
@@ -185,12 +236,20 @@ def _pools(
         tables.append(open_units(session, Units(side, alias), plan.criteria, sides, among=free))
     join = narrowest_join(session, plan, tables[0], tables[1])
     within_budget(session, plan, estimate(session, join), session.count(tables[0]), session.count(tables[1]))
-    pairs = session.arrow(
-        f"""SELECT p.{one} AS one, a.amt AS one_amount, p.{many} AS many, b.amt AS amount
-            FROM ({pair_query(plan, join)}) p JOIN {one} a ON p.{one} = a.u JOIN {many} b ON p.{many} = b.u
-            QUALIFY count(*) OVER (PARTITION BY p.{one}) <= {session.options.sum_pool} ORDER BY 1, 3"""
+    pairs = session.create(
+        "pool",
+        f"SELECT p.{one} AS one, p.{many} AS many, count(*) OVER (PARTITION BY p.{one}) AS size"
+        f" FROM ({pair_query(plan, join)}) p",
     )
-    yield from _grouped(pairs)
+    most = session.options.sum_pool
+    too_many = session.rows(f"SELECT one, min(many) FROM {pairs} WHERE size > {most} GROUP BY one ORDER BY one")
+    missed += [Missed(1 - many_side, row, "ambiguous", index, other) for row, other in too_many]
+    found = session.arrow(
+        f"SELECT p.one, a.amt AS one_amount, p.many, b.amt AS amount FROM {pairs} p JOIN {one} a ON p.one = a.u"
+        f" JOIN {many} b ON p.many = b.u WHERE size <= {most} ORDER BY 1, 3"
+    )
+    session.drop(pairs)
+    yield from _grouped(found)
 
 
 def _grouped(pairs: pa.Table) -> Iterator[tuple[int, int, list[tuple[int, int]]]]:

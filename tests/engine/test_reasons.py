@@ -97,3 +97,65 @@ def test_a_group_whose_total_differs_says_by_how_much():
     assert reasons(outcome) == {1: "group_total_differs"}
     assert reasons(outcome, side=1) == {1: "group_total_differs", 2: "group_total_differs"}
     assert nearest(outcome)[1][1] == -1000
+
+
+ANN = {"counterparty": "Ann"}
+
+
+def searched(lines, entries, *criteria, **options):
+    """What a search for sums says of the lines and of the entries, with the nearest and the difference."""
+    body = rule(AMOUNT, ("counterparty", "eq"), *criteria, on_ambiguity=options.pop("on_ambiguity", "review"))
+    outcome = run(body, lines, entries, strategy="one_to_many", **options)
+    return [
+        {
+            each["id"]: (each["reason"], each["nearest_id"], each["difference_units"])
+            for each in outcome.unmatched.to_pylist()
+            if each["side"] == side
+        }
+        for side in (0, 1)
+    ]
+
+
+def test_a_line_that_no_sum_reaches_names_the_nearest_sum():
+    lines, entries = searched([row("100.00", **ANN)], [row("60.00", **ANN), row("39.50", **ANN), row("7.00", **ANN)])
+    assert lines == {1: ("group_total_differs", 1, 50)}
+    # The entry that is in the nearest sum knows what is missing; the other only whose sum it might be in.
+    assert entries == {
+        1: ("group_total_differs", 1, 50),
+        2: ("group_total_differs", 1, 50),
+        3: ("group_total_differs", 1, None),
+    }
+
+
+def test_a_line_of_which_the_only_sum_went_to_another_line_says_so():
+    lines, _ = searched([row("100.00", **ANN), row("100.00", **ANN)], [row("60.00", **ANN), row("40.00", **ANN)])
+    assert lines == {2: ("claimed_by_another", 1, None)}
+
+
+def test_a_line_with_too_many_candidates_for_a_sum_is_ambiguous():
+    lines, entries = searched([row("3.00", **ANN)], [row("1.00", **ANN) for _ in range(5)], sum_pool=4)
+    assert lines == {1: ("ambiguous", 1, None)}
+    assert set(entries) == {1, 2, 3, 4, 5}
+
+
+def test_sums_that_were_skipped_for_being_ambiguous_say_so():
+    amounts = ("60.00", "40.00", "70.00", "30.00")
+    lines, entries = searched([row("100.00", **ANN)], [row(each, **ANN) for each in amounts], on_ambiguity="skip")
+    assert lines == {1: ("ambiguous", 1, None)}
+    assert entries[1] == entries[2] == ("ambiguous", 1, None)
+
+
+def test_a_criterion_that_keeps_a_row_from_a_sum_is_named():
+    lines, entries = searched(
+        [row("100.00", "2026-01-20", **ANN)],
+        [row("60.00", "2026-01-01", **ANN), row("40.00", "2026-01-01", **ANN)],
+        ("date", "within_range", "2d"),
+    )
+    assert lines == {1: ("date_outside_window", 1, None)}
+    assert {entry: told[0] for entry, told in entries.items()} == dict.fromkeys((1, 2), "date_outside_window")
+
+
+def test_the_twin_that_a_sum_has_no_need_of_is_a_possible_duplicate():
+    entries = [row("60.00", **ANN), row("40.00", **ANN), row("40.00", **ANN)]
+    _, left = searched([row("100.00", **ANN)], entries)
+    assert left == {3: ("possible_duplicate", 2, None)}
