@@ -173,9 +173,9 @@ def _solutions(
         solutions = np.flatnonzero(meets)
         if not len(solutions):
             nearest = int(np.argmin(np.abs(line - entry)))
-            rows = [pool[place][0] for place in chosen[nearest] if place < len(pool)]
+            close = [pool[place][0] for place in chosen[nearest] if place < len(pool)]
             difference = int(np.broadcast_to(line - entry, len(totals))[nearest])
-            missed += _missed_by(index, SIDES.index(many_side), one, rows, [row for row, _ in pool], difference)
+            missed += _missed_by(index, SIDES.index(many_side), one, close, [row for row, _ in pool], difference)
         else:
             best = solutions[
                 int(np.argmin(np.abs(line - entry)[solutions]))

@@ -144,6 +144,7 @@ def propose_for_leftovers(run: MatchingRun, watch: Watch) -> Search:
 
 def _likely_pairs(evidence: Evidence, options: Options) -> list[list[Pair]]:
     """Pairs among the open rows by what links them: each text that the sides may share, then amount and date alone."""
+    _check(options)
     linked = links()
     rules = [_rule([dict(link.given or {}), *LINKED]) for link in linked] + [_rule(UNLINKED)]
     lines = _without(evidence.lines, evidence.settled_lines)
@@ -163,6 +164,7 @@ def _proposals(
     """Every combination of what the pairs meet, judged."""
     grounds = _grounds(evidence, wanted, options)
     for combination in _combinations(grounds, texts):
+        _check(options)
         body = _body(combination, len(wanted), named)
         try:
             judged = judge(parse_rule(body), evidence, wanted, options)
@@ -171,6 +173,12 @@ def _proposals(
         except EngineError:  # too broad to be tried
             continue
         yield Proposal(body, combination, judged, len(wanted))
+
+
+def _check(options: Options) -> None:
+    """The engine looks four times a second; a search of many short matches would outrun it."""
+    if options.cancelled():
+        raise Cancelled
 
 
 def judge(rule: Rule, evidence: Evidence, wanted: Sequence[Pair], options: Options) -> Judged:
