@@ -19,7 +19,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--suite", default="d1,d2,d3,d4,d5,mixed", help=f"any of {','.join(SUITES)}; or all; or api; or ledger10m"
+            "--suite",
+            default="d1,d2,d3,d4,d5,mixed",
+            help=f"any of {','.join(SUITES)}; all; api; ledger10m; rematch",
         )
         parser.add_argument("--rows", help="lines in the statement; several sizes with commas (default: by suite)")
         parser.add_argument("--engine", default=",".join(ENGINES), help=f"any of {','.join(ENGINES)}")
@@ -42,6 +44,11 @@ class Command(BaseCommand):
             from benchmarks import ledger10m
 
             ledger10m.measure(self.stdout.write)
+            return
+        if options["suite"] == "rematch":
+            from benchmarks import rematch
+
+            rematch.measure(self.stdout.write, _sizes(options["rows"], 1_000_000)[0])
             return
         suites = list(SUITES) if options["suite"] == "all" else _chosen(options["suite"], SUITES, "suite")
         engines = _chosen(options["engine"], ENGINES, "engine")

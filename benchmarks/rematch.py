@@ -1,0 +1,83 @@
+"""Rows that the database holds already, matched once more: from the start of a run to its results stored.
+
+    DATABASE_URL=… ./run bench --suite rematch --rows 1000000
+
+The first run comes from two files, as `reconcile` makes it; it is reversed, and the same statement runs again. Reversing
+is timed too.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks.end_to_end import ROOT, write_csv
+from benchmarks.suites import SUITES
+
+
+def measure(say: Callable[[str], None], rows: int) -> None:
+    """In a process of its own, so that its memory is too."""
+    subprocess.run([sys.executable, "manage.py", "migrate", "--verbosity", "0"], cwd=ROOT, check=True)
+    with TemporaryDirectory(prefix="tieout-bench-") as folder:
+        data = SUITES["d1"](rows)
+        write_csv(data.statement, Path(folder) / "statement.csv")
+        write_csv(data.ledger, Path(folder) / "ledger.csv")
+        (Path(folder) / "rules.json").write_text(json.dumps(list(data.passes[0].rules)))
+        command = [sys.executable, "-m", "benchmarks.rematch", folder]
+        environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "recon.settings"}
+        done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+        for line in done.stdout.splitlines():
+            say(line)
+
+
+def _twice(folder: Path) -> None:
+    from benchmarks.measure import peak_memory
+    from recon.models import MatchingRun, RunKind, RunState
+    from recon.usecases.events import Actor
+    from recon.usecases.reconcile_files import Job, reconcile_files
+    from recon.usecases.run_execution import execute_run
+    from recon.usecases.runs import start_run
+    from recon.usecases.undo import reverse_run
+
+    by = Actor.command()
+    job = Job(
+        statement=folder / "statement.csv", ledger=folder / "ledger.csv", rules=(folder / "rules.json").read_text()
+    )
+    started = time.monotonic()
+    done = reconcile_files(by, job)
+    print(f"files to results: {time.monotonic() - started:.2f} s ({_stages(done.seconds)})")
+    first = done.run
+    started = time.monotonic()
+    reverse_run(by, first)
+    print(f"reversed: {time.monotonic() - started:.2f} s")
+    versions = [used.version for used in first.run_rules.select_related("version").order_by("position")]
+    statement = first.statement
+    if statement is None:
+        raise RuntimeError("the run has no statement")
+    started = time.monotonic()
+    made = start_run(by, first.account, statement, versions, kind=RunKind.BATCH, is_dry_run=False)
+    execute_run(made.run_id)
+    seconds = time.monotonic() - started
+    again = MatchingRun.objects.get(pk=made.pk)
+    if again.state != RunState.COMPLETED or again.lines_matched != first.lines_matched:
+        raise RuntimeError(
+            f"{again.state} {again.error}: {again.lines_matched} of {first.lines_matched} lines matched"
+        )
+    print(f"matched again: {seconds:.2f} s ({_stages(again.timings)}); peak {peak_memory() / 2**20:.0f} MiB")
+
+
+def _stages(seconds: dict[str, float]) -> str:
+    return ", ".join(f"{stage} {taken:.2f}" for stage, taken in seconds.items())
+
+
+if __name__ == "__main__":
+    import django
+
+    django.setup()
+    _twice(Path(sys.argv[1]))
