@@ -54,8 +54,8 @@ class Sides:
 def load(session: Session, rules: Sequence[Rule], statement: pa.Table, ledger: pa.Table, options: Options) -> Sides:
     """Create ``s`` and ``l``."""
     rows: dict[Side, pa.Table] = {
-        "statement": _ordered(_dated(statement, options.time_zone), "statement"),
-        "ledger": _ordered(_dated(ledger, options.time_zone), "ledger"),
+        "statement": _ordered(dated(statement, options.time_zone), "statement"),
+        "ledger": _ordered(dated(ledger, options.time_zone), "ledger"),
     }
     scale, one_scale = _scale(rows.values(), rules, options)
     reach = max(_reach(table, scale) for table in rows.values())
@@ -84,7 +84,7 @@ def load(session: Session, rules: Sequence[Rule], statement: pa.Table, ledger: p
     )
 
 
-def _dated(table: pa.Table, time_zone: str) -> pa.Table:
+def dated(table: pa.Table, time_zone: str) -> pa.Table:
     """Add ``day`` (days since 1970; of an instant in the account's zone) and ``instant`` (microseconds since 1970)."""
     day = table["booking_date"].cast(pa.int32())
     booked_at = table["booked_at"].cast(pa.timestamp("us", tz="UTC"))
@@ -197,7 +197,7 @@ def _with_groups(session: Session, table: pa.Table, side: Side, options: Options
     if there are any."""
     claimed = options.claimed.get(side)
     if claimed is not None and "date" in options.grouping:
-        claimed = _dated(claimed, options.time_zone)
+        claimed = dated(claimed, options.time_zone)
     groups, taken = group_numbers(table, claimed, options.grouping)
     if len(taken):
         session.create_from(

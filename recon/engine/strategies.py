@@ -49,14 +49,18 @@ def two_sides(match: Match, rules: Sequence[Rule], statement: pa.Table, ledger: 
     """
     side = 0 if options.strategy == "within_statement" else 1
     rows, others = (statement, ledger) if side == 0 else (ledger, statement)
-    money_in = rows.filter(pc.greater(rows["units"], 0))
-    money_out = rows.filter(pc.less(rows["units"], 0))
-    mirrored = money_out.set_column(
-        money_out.schema.get_field_index("units"), money_out.schema.field("units"), pc.negate(money_out["units"])
-    )
+    money_in, mirrored = in_and_out(rows)
     own_currency = [replace(rule, cross_currency=False) for rule in rules]
     found = match(own_currency, money_in, mirrored, replace(options, sign="as_given", told=("statement", "ledger")))
     return _on_one_side(found, side, rows.filter(pc.equal(rows["units"], 0)), others)
+
+
+def in_and_out(rows: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """The money in, and the money out with its amounts as if it came in."""
+    money_in = rows.filter(pc.greater(rows["units"], 0))
+    money_out = rows.filter(pc.less(rows["units"], 0))
+    place = rows.schema.get_field_index("units")
+    return money_in, money_out.set_column(place, rows.schema.field("units"), pc.negate(money_out["units"]))
 
 
 def _on_one_side(found: Outcome, side: int, zeros: pa.Table, others: pa.Table) -> Outcome:

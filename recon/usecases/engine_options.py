@@ -10,14 +10,22 @@ from typing import Any, cast
 
 from django.conf import settings
 
-from recon.engine import Options, Progress, RuleOutcome
-from recon.engine.options import Sign, Strategy
-from recon.models import MatchingRun, RunStage
+from recon.engine import LEDGER_GROUPING, STATEMENT_GROUPING, Options, Progress, RuleOutcome
+from recon.engine.options import Sign
+from recon.engine.options import Strategy as EngineStrategy
+from recon.models import MatchingRun, RunStage, Strategy
 from recon.usecases.errors import Refused
 from recon.usecases.open_items import sides_reported
 from recon.usecases.run_lease import Heartbeat
 from rules.criteria import Rule, parse_rule
 from rules.criteria.scope import Side as EngineSide
+
+GROUPING: dict[str, tuple[str, ...]] = {
+    Strategy.MANY_TO_ONE: STATEMENT_GROUPING,
+    Strategy.WITHIN_STATEMENT: STATEMENT_GROUPING,
+    Strategy.MANY_TO_MANY: tuple(name for name in STATEMENT_GROUPING if name in LEDGER_GROUPING),
+}
+"""The fields each strategy groups by, where they are not the ledger's."""
 
 
 def engine_options(run: MatchingRun, heartbeat: Heartbeat) -> Options:
@@ -27,7 +35,7 @@ def engine_options(run: MatchingRun, heartbeat: Heartbeat) -> Options:
         heartbeat.report(RunStage.MATCHING, progress.matched, heartbeat.progress["rows_total"])
 
     return Options(
-        strategy=cast("Strategy", run.strategy),
+        strategy=cast("EngineStrategy", run.strategy),
         grouping=grouping_fields(run.grouping),
         time_zone=run.account.time_zone,
         sign=cast("Sign", run.sign),
@@ -59,6 +67,15 @@ def rules_of(run: MatchingRun) -> list[Rule]:
 def grouping_fields(text: str) -> tuple[str, ...]:
     """``"reference, currency"`` as field names."""
     return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def check_grouping(strategy: str, grouping: str) -> None:
+    """Raise Refused for a strategy that does not exist, or fields that it cannot group by."""
+    if strategy not in Strategy.values:
+        raise Refused(f"The strategy {strategy!r} is not known; expected one of {', '.join(Strategy.values)}.")
+    allowed = GROUPING.get(strategy, LEDGER_GROUPING)
+    if unknown := [name for name in grouping_fields(grouping) if name not in allowed]:
+        raise Refused(f"This strategy cannot group by {', '.join(unknown)}; expected {', '.join(allowed)}.")
 
 
 def exchange_rates(given: Mapping[str, Any]) -> dict[tuple[str, str], Decimal]:

@@ -1,7 +1,7 @@
-"""What matches of one line with many entries have in common: what names the group, and the group as one entry.
+"""What matches of one row with many of the other side have in common: what names the group, and the group as one row.
 
-The engine compares a line with the sum and the date of a group. Here groups become rows that have these, so that rules
-for groups are sought and judged by the same means as rules for pairs.
+The engine compares the sum and the date of a group with the one row. Here groups become rows that have these, so that
+rules for groups are sought and judged by the same means as rules for pairs.
 """
 
 from __future__ import annotations
@@ -15,74 +15,96 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from recon.models import Account, MatchRow, Side
+from recon.models import Account, MatchRow, Side, Strategy
 from recon.usecases.rule_evidence import Evidence, Pair, evidence_of, newest_confirmed
 from rules.criteria.ideas import enough
 
 Group = tuple[int, frozenset[int]]
-"""Ids of a statement line and of the ledger entries that it settles."""
+"""The id of one row, and those of the many rows of the other side that belong to it."""
 
-KEYS: Final = (
-    ("parent_transaction",),
-    ("reference",),
-    ("description",),
-    ("source", "date"),
-    ("destination", "date"),
-    ("source",),
-    ("destination",),
-)
-"""Grouping columns worth trying, those that name a group before those that only gather it."""
+KEYS: Final = {
+    Side.LEDGER: (
+        ("parent_transaction",),
+        ("reference",),
+        ("description",),
+        ("source", "date"),
+        ("destination", "date"),
+        ("source",),
+        ("destination",),
+    ),
+    Side.STATEMENT: (
+        ("reference",),
+        ("description",),
+        ("reference", "date"),
+        ("description", "date"),
+        ("source", "date"),
+        ("date",),
+        ("source",),
+    ),
+}
+"""Grouping columns worth trying by the side that has the many rows: those that name a group before those that only
+gather it."""
+STRATEGIES: Final = {Side.LEDGER: Strategy.ONE_TO_MANY, Side.STATEMENT: Strategy.MANY_TO_ONE}
 _COLUMNS: Final = {"date": "booking_date"}
 
 
 @dataclass(frozen=True)
 class Grouped:
-    """The evidence with groups for entries, and the chosen matches as pairs of a line and a group."""
+    """The evidence with groups for rows of one side, and the chosen matches as pairs of a line and an entry."""
 
     key: tuple[str, ...]
     evidence: Evidence
     wanted: list[Pair]
 
 
-def groups_of(match_ids: Iterable[int]) -> set[Group]:
-    """The matches of one whole line with whole entries."""
+def groups_of(match_ids: Iterable[int], many: Side) -> set[Group]:
+    """The matches of one whole row with whole rows of the side `many`."""
     sides: dict[int, dict[int, list[tuple[int, int]]]] = defaultdict(lambda: {Side.STATEMENT: [], Side.LEDGER: []})
     rows = MatchRow.objects.filter(match_id__in=list(match_ids))
     for match_id, side, row_id, part in rows.values_list("match_id", "side", "row_id", "part"):
         sides[match_id][side].append((row_id, part))
     return {
-        (lines[0][0], frozenset(entry for entry, _ in entries))
-        for lines, entries in ((each[Side.STATEMENT], each[Side.LEDGER]) for each in sides.values())
-        if len(lines) == 1 and entries and not any(part for _, part in [*lines, *entries])
+        (ones[0][0], frozenset(row_id for row_id, _ in members))
+        for ones, members in ((each[1 - many], each[many]) for each in sides.values())
+        if len(ones) == 1 and members and not any(part for _, part in [*ones, *members])
     }
 
 
-def grouped_by_what_names_them(account: Account, wanted: set[Group]) -> list[Grouped]:
+def grouped_by_what_names_them(account: Account, wanted: set[Group], many: Side) -> list[Grouped]:
     """For each key by which (nearly all of) the wanted groups are whole groups: the evidence seen through it."""
-    known = groups_of(newest_confirmed(account)) | wanted
-    pairs = {(line, entry) for line, entries in known for entry in entries}
+    known = groups_of(newest_confirmed(account), many) | wanted
+    pairs = {_pair(one, row_id, many) for one, ids in known for row_id in ids}
     evidence = evidence_of(account, pairs)
+    claimed = {row_id for _, ids in known for row_id in ids}
     found = []
-    for key in KEYS:
-        entries, members = collapsed(evidence.entries, [_COLUMNS.get(name, name) for name in key])
-        whole = {(line, min(ids)) for line, ids in known if members.get(min(ids)) == ids}
-        chosen = sorted((line, min(ids)) for line, ids in wanted if (line, min(ids)) in whole)
+    for key in KEYS[many]:
+        rows = evidence.entries if many == Side.LEDGER else evidence.lines
+        groups, members = collapsed(rows, [_COLUMNS.get(name, name) for name in key])
+        whole = {_pair(one, min(ids), many) for one, ids in known if members.get(min(ids)) == ids}
+        chosen = sorted({_pair(one, min(ids), many) for one, ids in wanted} & whole)
         if not enough(len(chosen), len(wanted)):
             continue
-        claimed = {entry for _, ids in known for entry in ids}
         settled = frozenset(first for first, ids in members.items() if ids & claimed)
-        seen = replace(evidence, entries=entries, known=frozenset(whole), settled_entries=settled)
+        seen = replace(evidence, known=frozenset(whole))
+        if many == Side.LEDGER:
+            seen = replace(seen, entries=groups, settled_entries=settled)
+        else:
+            seen = replace(seen, lines=groups, settled_lines=settled)
         found.append(Grouped(key, seen, chosen))
     return found
 
 
-def collapsed(entries: pa.Table, columns: Sequence[str]) -> tuple[pa.Table, dict[int, frozenset[int]]]:
-    """One row per group, under the id of its first entry, with the group's sum and earliest date; and who is in it.
+def _pair(one: int, row_id: int, many: Side) -> Pair:
+    return (one, row_id) if many == Side.LEDGER else (row_id, one)
+
+
+def collapsed(rows: pa.Table, columns: Sequence[str]) -> tuple[pa.Table, dict[int, frozenset[int]]]:
+    """One row per group, under the id of its first one, with the group's sum and earliest date; and who is in it.
 
     As for the engine: where a column is empty there is no group, and a group of several currencies never matches.
     """
-    named = [pc.fill_null(pc.not_equal(entries[name].cast(pa.string()), ""), False) for name in columns]
-    kept = entries.filter(reduce(pc.and_, named))
+    named = [pc.fill_null(pc.not_equal(rows[name].cast(pa.string()), ""), False) for name in columns]
+    kept = rows.filter(reduce(pc.and_, named))
     sums = kept.group_by(list(columns)).aggregate(
         [("id", "min"), ("id", "list"), ("units", "sum"), ("booking_date", "min"),
          ("currency", "count_distinct"), ("scale", "count_distinct")]

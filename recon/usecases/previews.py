@@ -24,10 +24,11 @@ from django.db.models import F, Q, QuerySet
 from recon.engine import Cancelled, EngineError, Options, Outcome, match
 from recon.engine.options import Sign
 from recon.engine.options import Strategy as EngineStrategy
-from recon.models import Account, LedgerEntry, Side, Statement, StatementLine, Strategy
+from recon.models import Account, LedgerEntry, MatchingRun, Side, Statement, StatementLine, Strategy
 from recon.usecases.accounts import all_rows, entries_in_scope, lines_in_scope
 from recon.usecases.engine_options import grouping_fields
-from recon.usecases.preview_pairs import Pair, examples, explained, near_misses
+from recon.usecases.preview_pairs import Pair, as_two_sides, examples, explained, near_misses, turned_back
+from recon.usecases.pushdown import choose_entries
 from recon.usecases.run_input import compared, next_entry_id, with_transaction_id
 from rules.criteria import Rule
 from rules.criteria.scope import whole_days
@@ -40,9 +41,14 @@ LEDGER_LIMIT = 200_000
 """Entries a preview reads without narrowing them to the dates around the statement."""
 DAYS_AROUND = 45
 """How far around the statement's dates entries are read then, if the rule itself has no date window."""
-GROUPED = (Strategy.ONE_TO_MANY, Strategy.MANY_TO_ONE, Strategy.MANY_TO_MANY)
+WITHIN: dict[str, Side] = {Strategy.WITHIN_STATEMENT: Side.STATEMENT, Strategy.WITHIN_LEDGER: Side.LEDGER}
+"""Strategies that match one side with itself."""
 CANDIDATE_BUDGET = 2_000_000
 SECONDS = 10.0
+LARGE = 10_000
+"""Lines of a statement above which a preview begins with a few of them if its rows are still to be read."""
+FEW = 500
+"""So many: what they imply is found by the indexes of the ledger."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,7 @@ class Preview:
     entries: int = 0
     every: int = 1  # only every n-th line was looked at
     days: tuple[date, date] | None = None  # only entries of these days were looked at
+    is_first: bool = False  # few lines, while the others are still to be read: a whole one should follow
     matched: int = 0
     suggested: int = 0
     candidates: int = 0
@@ -68,9 +75,19 @@ class Preview:
         return self.lines - self.matched - self.suggested
 
     @property
+    def is_within(self) -> bool:
+        """Whether rows of one side are matched with each other. They are only ever suggested."""
+        return self.statement.account.strategy in WITHIN
+
+    @property
+    def rows_word(self) -> str:
+        return "entries" if self.statement.account.strategy == Strategy.WITHIN_LEDGER else "lines"
+
+    @property
     def is_broad(self) -> bool:
         """Whether most of what it finds is not clear-cut: a sign that the rule needs one more criterion."""
-        return self.suggested > max(self.matched, 10) or self.candidates > 20 * max(self.lines, 1_000)
+        is_doubtful = not self.is_within and self.suggested > max(self.matched, 10)
+        return is_doubtful or self.candidates > 20 * max(self.lines, 1_000)
 
 
 class Superseded(Exception):  # noqa: N818 - what happened, not a fault
@@ -84,6 +101,7 @@ class Watch:
     """
 
     def __init__(self, page: str = "", seconds: float = SECONDS) -> None:
+        self.started = time.perf_counter()
         self.until = time.monotonic() + seconds
         self.number = uuid4().hex
         name = hashlib.sha256(page.encode()).hexdigest()[:32]
@@ -118,12 +136,33 @@ def latest_statement() -> Statement | None:
 
 def preview_rule(rule: Rule, statement: Statement, watch: Watch | None = None) -> Preview:
     """Try a rule on a statement. Raises Superseded if the watch says that nobody waits for it any more."""
-    started = time.perf_counter()
     watch = watch or Watch()
     lines, every = _lines(statement)
     entries, days = _entries(statement, [rule], lines)
-    preview = Preview(statement, lines.num_rows, entries.num_rows, every, days)
-    options = replace(settling_options(statement.account, watch), told=("statement",))
+    return _tried(rule, lines, entries, watch, Preview(statement, lines.num_rows, entries.num_rows, every, days))
+
+
+def first_preview(rule: Rule, statement: Statement, watch: Watch) -> Preview | None:
+    """Try a rule on a few lines of a large statement of which no rows are in memory yet; the figures come at once, and
+    are a guess. None if a whole preview is as quick, or nothing narrows the ledger to what these lines imply."""
+    account = statement.account
+    if statement.record_count <= LARGE or _recent.has(_lines_key(statement)):
+        return None
+    every = statement.record_count // FEW
+    queryset = lines_in_scope(account, statement).annotate(place=F("position") % every).filter(place=0)
+    lines = all_rows(account, Side.STATEMENT, queryset, compared(account.strategy, Side.STATEMENT))
+    like_a_run = MatchingRun(account=account, strategy=account.strategy)
+    choice = choose_entries(like_a_run, [rule], lines, entries_in_scope(account))
+    if not choice.narrowed:
+        return None
+    entries = all_rows(account, Side.LEDGER, choice.entries, compared(account.strategy, Side.LEDGER))
+    preview = Preview(statement, lines.num_rows, entries.num_rows, every, is_first=True)
+    return _tried(rule, lines, with_transaction_id(entries), watch, preview)
+
+
+def _tried(rule: Rule, lines: pa.Table, entries: pa.Table, watch: Watch, preview: Preview) -> Preview:
+    """The preview with what the engine makes of these rows."""
+    options = replace(settling_options(preview.statement.account, watch), told=("statement",))
     try:
         outcome = match([rule], lines, entries, options)
     except Cancelled:
@@ -135,15 +174,26 @@ def preview_rule(rule: Rule, statement: Statement, watch: Watch | None = None) -
         return replace(preview, refused=str(error))
     if watch.superseded:
         raise Superseded
-    shown = explained(rule, [*examples(outcome, lines, entries), *near_misses(outcome, lines, entries)], options)
-    return replace(
+    side = WITHIN.get(preview.statement.account.strategy, Side.STATEMENT)
+    found = replace(
         preview,
-        matched=_lines_in(outcome, "confirmed"),
-        suggested=_lines_in(outcome, "suggested"),
+        lines=(entries if side == Side.LEDGER else lines).num_rows,
+        matched=_rows_in(outcome, "confirmed", side),
+        suggested=_rows_in(outcome, "suggested", side),
         candidates=outcome.rules[0].candidates,
+    )
+    if found.is_within:
+        outcome, lines, entries = as_two_sides(outcome, entries if side == Side.LEDGER else lines, side)
+        options = replace(options, sign="as_given")
+    near = near_misses(outcome, lines, entries, options)
+    shown = explained(rule, [*examples(outcome, lines, entries), *near], options)
+    if found.is_within:
+        shown = [turned_back(each) for each in shown]
+    return replace(
+        found,
         examples=[each for each in shown if each.state],
         near_misses=[each for each in shown if not each.state],
-        seconds=time.perf_counter() - started,
+        seconds=time.perf_counter() - watch.started,
     )
 
 
@@ -168,13 +218,10 @@ def preview_options(account: Account, watch: Watch) -> Options:
 
 
 def settling_options(account: Account, watch: Watch) -> Options:
-    """As the account's runs start: one line with one entry, or groups of them."""
-    options = preview_options(account, watch)
-    if account.strategy not in GROUPED:
-        return options
-    return replace(
-        options, strategy=cast("EngineStrategy", account.strategy), grouping=grouping_fields(account.grouping)
-    )
+    """As the account's runs start: one line with one entry, groups of them, or reversals within one side."""
+    strategy = cast("EngineStrategy", account.strategy)
+    grouping = () if account.strategy == Strategy.ONE_TO_ONE else grouping_fields(account.grouping)
+    return replace(preview_options(account, watch), strategy=strategy, grouping=grouping)
 
 
 def read_ahead(statement: Statement) -> None:
@@ -203,6 +250,12 @@ class Recent:
         self._things: dict[Hashable, _Kept] = {}
         self._lock = threading.Lock()
 
+    def has(self, key: Hashable) -> bool:
+        """Whether something was read for the key a moment ago."""
+        with self._lock:
+            kept = self._things.get(key)
+        return bool(kept and kept.things and kept.until > time.monotonic())
+
     def get(self, key: Hashable, read: Callable[[], Thing]) -> Thing:
         """What `read` gave for the key a moment ago, or gives now; who asks meanwhile waits for the same answer."""
         now = time.monotonic()
@@ -221,15 +274,22 @@ _recent = Recent()
 
 
 def _lines(statement: Statement) -> tuple[pa.Table, int]:
-    every = max(1, -(-statement.record_count // SAMPLE))
+    every = _every(statement)
     lines: QuerySet[StatementLine] = lines_in_scope(statement.account, statement)
     if every > 1:
         lines = lines.annotate(place=F("position") % every).filter(place=0)
     columns = compared(statement.account.strategy, Side.STATEMENT)
-    table = _recent.get(
-        (statement.pk, every, columns), lambda: all_rows(statement.account, Side.STATEMENT, lines, columns)
-    )
-    return table, every
+    key = _lines_key(statement)
+    return _recent.get(key, lambda: all_rows(statement.account, Side.STATEMENT, lines, columns)), every
+
+
+def _every(statement: Statement) -> int:
+    return max(1, -(-statement.record_count // SAMPLE))
+
+
+def _lines_key(statement: Statement) -> Hashable:
+    """The strategy says what columns are compared."""
+    return statement.pk, _every(statement), statement.account.strategy
 
 
 def _entries(
@@ -269,7 +329,7 @@ def _reach(rule: Rule) -> tuple[int, int]:
     return whole_days(windows[0]) if windows else (-DAYS_AROUND, DAYS_AROUND)
 
 
-def _lines_in(outcome: Outcome, state: str) -> int:
+def _rows_in(outcome: Outcome, state: str, side: Side) -> int:
     chosen = outcome.matches.filter(pc.field("state") == state)["match_no"]
-    rows = outcome.match_rows.filter((pc.field("side") == 0) & pc.is_in(pc.field("match_no"), chosen.combine_chunks()))
-    return int(rows.num_rows)
+    in_them = pc.is_in(pc.field("match_no"), chosen.combine_chunks())
+    return int(outcome.match_rows.filter((pc.field("side") == int(side)) & in_them).num_rows)

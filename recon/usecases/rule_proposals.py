@@ -18,9 +18,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from recon.engine import Cancelled, EngineError, Options, Outcome, explain_pairs, match
-from recon.models import Account, DifferenceType, MatchDifference, MatchingRun
+from recon.models import Account, DifferenceType, MatchDifference, MatchingRun, Side
 from recon.rows import amount
-from recon.usecases.group_evidence import Group, grouped_by_what_names_them, groups_of
+from recon.usecases.group_evidence import STRATEGIES, Group, grouped_by_what_names_them, groups_of
 from recon.usecases.previews import Watch, preview_options
 from recon.usecases.rule_evidence import Evidence, Pair, gather, pairs_of
 from rules.bodies import write_json
@@ -93,18 +93,20 @@ class Search:
     proposals: list[Proposal] = field(default_factory=list)
     pairs: int = 0
     history: int = 0
-    passed_over: int = 0  # chosen matches that are not one line with one entry
+    passed_over: int = 0  # chosen matches of another kind than most
     problem: str = ""
-    grouping: str = ""  # what the entries of each line have in common, if it settles many
+    strategy: str = ""  # how a run has to settle them, if one row settles many
+    grouping: str = ""  # what the many have in common
 
 
 def propose_from_matches(account: Account, match_ids: Sequence[int], watch: Watch) -> Search:
     """Rules that would have made these matches. Raises Cancelled if the watch says so."""
     wanted = sorted(pairs_of(match_ids))
     passed_over = len(set(match_ids)) - len(wanted)
-    groups = {group for group in groups_of(match_ids) if len(group[1]) > 1}
+    by_side = {many: {group for group in groups_of(match_ids, many) if len(group[1]) > 1} for many in STRATEGIES}
+    many, groups = max(by_side.items(), key=lambda each: len(each[1]))
     if len(groups) > max(len(wanted), 1):
-        return _propose_for_groups(account, match_ids, groups, watch)
+        return _propose_for_groups(account, match_ids, groups, many, watch)
     if len(wanted) < 2:
         problem = "Choose at least two matches of one line each: a single one says nothing about the next."
         return Search(pairs=len(wanted), passed_over=passed_over, problem=problem)
@@ -118,16 +120,20 @@ def propose_from_matches(account: Account, match_ids: Sequence[int], watch: Watc
     return Search(proposals, len(wanted), len(evidence.known - set(wanted)), passed_over, problem)
 
 
-def _propose_for_groups(account: Account, match_ids: Sequence[int], groups: set[Group], watch: Watch) -> Search:
-    """Rules for lines that settle many entries, by the first key that names these groups and leads to a rule."""
+def _propose_for_groups(
+    account: Account, match_ids: Sequence[int], groups: set[Group], many: Side, watch: Watch
+) -> Search:
+    """Rules for rows that settle many of the side `many`, by the first key that names these and leads to a rule."""
     options = replace(preview_options(account, watch), reasons=False)
     passed_over = len(set(match_ids)) - len(groups)
-    for found in grouped_by_what_names_them(account, groups):
+    for found in grouped_by_what_names_them(account, groups, many):
         named = _difference_type(match_ids)
         if proposals := _best(_proposals(found.evidence, found.wanted, options, named)):
             history = len(found.evidence.known - set(found.wanted))
-            return Search(proposals, len(groups), history, passed_over, grouping=", ".join(found.key))
-    problem = "Nothing names these groups: their entries share no reference, text, source or date that others lack."
+            how = {"strategy": STRATEGIES[many].value, "grouping": ", ".join(found.key)}
+            return Search(proposals, len(groups), history, passed_over, **how)
+    members = "entries share no reference, text, source" if many == Side.LEDGER else "lines share no reference, text"
+    problem = f"Nothing names these groups: their {members} or date that others lack."
     return Search(pairs=len(groups), passed_over=passed_over, problem=problem)
 
 

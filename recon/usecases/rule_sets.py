@@ -11,11 +11,13 @@ import pyarrow.compute as pc
 from django.db import transaction
 from django.db.models import Max, Q, Sum
 
-from recon.engine import Outcome, match
+from recon.engine import EngineError, Outcome, match
 from recon.models import Account, AccountRule, RunRule, RunState, Statement
+from recon.usecases.account_settings import change_account
+from recon.usecases.engine_options import check_grouping
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor, record
-from recon.usecases.previews import Watch, preview_rows, settling_options
+from recon.usecases.previews import WITHIN, Watch, preview_rows, settling_options
 from rules.authoring import create_rule, current_versions, parsed
 from rules.criteria import Rule
 from rules.differences import sentences_of
@@ -126,10 +128,14 @@ def _looseness(rule: Rule) -> tuple[bool, bool]:
     return not shares_text, not amounts or not all(window and window.exact for window in amounts)
 
 
-def add_new_rule(by: Actor, account: Account, text: str, rule_id: str, after: str) -> MatchingRule:
+def add_new_rule(
+    by: Actor, account: Account, text: str, rule_id: str, after: str, settle: tuple[str, str] | None = None
+) -> MatchingRule:
     """Create a rule and give it its place in the account: behind the rule `after`, or first if that is not there.
 
-    `rule_id` is drawn beforehand, so that a form sent twice makes one rule. Raises RuleError.
+    `rule_id` is drawn beforehand, so that a form sent twice makes one rule. `settle`, a strategy and its grouping, is
+    how the account's runs start from then on, if somebody chose that. Raises RuleError, and Refused for a grouping
+    that the strategy does not know.
     """
     with transaction.atomic():
         rule = create_rule(by, text, rule_id)
@@ -139,6 +145,9 @@ def add_new_rule(by: Actor, account: Account, text: str, rule_id: str, after: st
             place = next((number for number, each in enumerate(places, 1) if each[0] == after), 0)
             places.insert(place, (rule.pk, True))
             arrange_rules(by, account, places)
+        if settle:
+            check_grouping(*settle)
+            change_account(by, account, dict(zip(("strategy", "grouping"), settle, strict=True)))
     return rule
 
 
@@ -196,6 +205,8 @@ def find_overlaps(account: Account, statement: Statement, watch: Watch | None = 
 
     Raises EngineError if a rule cannot be tried.
     """
+    if account.strategy in WITHIN:
+        raise EngineError("Reversals are only suggested, and take nothing from later rules: nothing overlaps here.")
     enabled = [place.rule for place in account.rule_places.filter(enabled=True).select_related("rule")]
     rules = [parsed(version) for version in current_versions(enabled)]
     if not rules:

@@ -14,7 +14,6 @@ from django_tasks import TaskResultStatus
 from django_tasks_db.models import DBTaskResult
 
 from recon import tasks
-from recon.engine import LEDGER_GROUPING, STATEMENT_GROUPING
 from recon.models import (
     Account,
     LoadState,
@@ -27,7 +26,7 @@ from recon.models import (
     reserve_ids,
 )
 from recon.usecases.accounts import hold_still
-from recon.usecases.engine_options import exchange_rates, grouping_fields
+from recon.usecases.engine_options import check_grouping, exchange_rates
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor, record
 from recon.usecases.run_application import read_application
@@ -36,13 +35,6 @@ from recon.usecases.run_lease import RULES, lease_end, taken_now
 from recon.usecases.undo import check_reversible, reverse_run
 from recon.usecases.webhook_outbox import announce_run
 from rules.models import RuleVersion
-
-GROUPING: dict[str, tuple[str, ...]] = {
-    Strategy.MANY_TO_ONE: STATEMENT_GROUPING,
-    Strategy.WITHIN_STATEMENT: STATEMENT_GROUPING,
-    Strategy.MANY_TO_MANY: tuple(name for name in STATEMENT_GROUPING if name in LEDGER_GROUPING),
-}
-"""The fields each strategy groups by, where they are not the ledger's."""
 
 REVERSED_AT_ONCE = 20_000
 """Matches up to which somebody who reverses a run waits for it: about two seconds."""
@@ -252,11 +244,7 @@ def _check_account(account: Account, statement: Statement | None, *, kind: RunKi
 def _check_method(versions: Sequence[RuleVersion], strategy: str, grouping: str, options: Mapping[str, Any]) -> None:
     if not versions:
         raise Refused("Choose at least one matching rule.")
-    if strategy not in Strategy.values:
-        raise Refused(f"The strategy {strategy!r} is not known; expected one of {', '.join(Strategy.values)}.")
-    allowed = GROUPING.get(strategy, LEDGER_GROUPING)
-    if unknown := [name for name in grouping_fields(grouping) if name not in allowed]:
-        raise Refused(f"This strategy cannot group by {', '.join(unknown)}; expected {', '.join(allowed)}.")
+    check_grouping(strategy, grouping)
     exchange_rates(options.get("rates", {}))
 
 

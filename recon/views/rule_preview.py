@@ -24,7 +24,10 @@ STATEMENTS_OFFERED = 20
 
 @require_POST
 def rule_preview(request: Request) -> HttpResponse:
-    """The rule as it stands in the form, tried on a statement; an unfinished rule says what it still lacks."""
+    """The rule as it stands in the form, tried on a statement; an unfinished rule says what it still lacks.
+
+    The page may get figures of a few lines first, and then asks again for ``whole``.
+    """
     offered = Statement.objects.ready().select_related("account").order_by("-number")[:STATEMENTS_OFFERED]
     statement = _statement(request)
     context: dict[str, Any] = {"statements": offered, "statement": statement}
@@ -32,7 +35,9 @@ def rule_preview(request: Request) -> HttpResponse:
     if rule is not None and statement is not None:
         try:
             with previews.Watch(_page_of(request)) as watch:
-                context["preview"] = previews.preview_rule(rule, statement, watch)
+                comes_again = request.htmx and "whole" not in request.GET
+                first = previews.first_preview(rule, statement, watch) if comes_again else None
+                context["preview"] = first or previews.preview_rule(rule, statement, watch)
         except previews.Superseded:
             return HttpResponse(status=204)
     if statement is not None:

@@ -13,9 +13,10 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from recon.engine import Cancelled
 from recon.forms import after_key
-from recon.models import Account, Match, MatchingRun, RunState, Side
+from recon.models import Account, Match, MatchingRun, RunState, Side, Strategy
 from recon.partials import Request, page_or_fragment
 from recon.usecases import reading
+from recon.usecases.errors import Refused
 from recon.usecases.previews import Watch
 from recon.usecases.rule_evidence import matched_by_hand
 from recon.usecases.rule_proposals import Search, propose_for_leftovers, propose_from_matches
@@ -55,15 +56,18 @@ def rule_suggest(request: Request) -> HttpResponse:
 
 @require_POST
 def rule_suggest_save(request: Request) -> HttpResponse:
-    """Save a proposal and give it its place among the account's rules."""
+    """Save a proposal and give it its place among the account's rules; if ticked, its runs settle as it needs."""
     account = get_object_or_404(Account, pk=after_key(request.POST.get("account_id")) or 0)
     body, after, drawn = (request.POST.get(name, "") for name in ("body", "after", "new_id"))
+    strategy, grouping = (request.POST.get(name, "") for name in ("strategy", "grouping"))
+    settle = (strategy, grouping) if "settle" in request.POST else None
     try:
-        rule = add_new_rule(on_screen(request), account, body, drawn_id(drawn), after)
-    except RuleError as error:
+        rule = add_new_rule(on_screen(request), account, body, drawn_id(drawn), after, settle)
+    except (RuleError, Refused) as error:
         messages.error(request, str(error))
         return redirect("rule_suggest")
-    messages.success(request, f"Rule “{rule.name}” is saved. Runs of {account} use it from now on.")
+    start = f" and start as {Strategy(strategy).label.lower()}, grouped by {grouping}" if settle else ""
+    messages.success(request, f"Rule “{rule.name}” is saved. Runs of {account} use it from now on{start}.")
     return redirect("rule_set", account.pk)
 
 
@@ -78,8 +82,11 @@ def _searched(account: Account, run: MatchingRun | None, chosen: list[int]) -> d
     rows = reading.rows_by_key(
         [(Side.STATEMENT, line) for line, _ in pairs] + [(Side.LEDGER, entry) for _, entry in pairs]
     )
+    settles_so = (account.strategy, account.grouping) == (search.strategy, search.grouping)
     return {
         "search": search,
+        "strategy": Strategy(search.strategy) if search.strategy else None,
+        "settles_so": settles_so or not search.strategy,
         "proposals": [
             (
                 each,

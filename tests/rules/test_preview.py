@@ -7,7 +7,7 @@ from django.conf import settings
 from django.urls import reverse
 
 from recon.models import LedgerEntry, Match, OpenItem, StatementLine, UnmatchedItem
-from recon.usecases import previews
+from recon.usecases import previews, pushdown
 from recon.usecases.previews import Superseded, Watch, latest_statement, preview_rule
 from rules.criteria import parse_rule
 from rules.drafts import draft_of
@@ -75,6 +75,71 @@ def test_a_preview_settles_groups_where_the_accounts_runs_do(client):
     page = preview_page(client, EXACT).content.decode()
     assert "and 2 more entries" in page
     assert "one line to many entries by reference" in page
+
+
+def test_a_near_miss_of_a_group_shows_the_whole_group_and_its_sum(account):
+    account = make_account("Payouts", strategy="one_to_many", grouping="reference, date")
+    parts = [row(n, "10.00", "2026-03-01", "P-1") for n in range(1, 4)]
+    make_entries(account, [*parts, row(4, "99.00", "2026-03-01", "P-2"), row(5, "7.00", "2026-02-01", "P-1")])
+    statement = make_statement(account, [row(1, "31.00", "2026-03-01", "P-1")])
+    (pair,) = preview_rule(parse_rule(EXACT), statement).near_misses
+    assert (pair.reason, [str(entry.amount) for entry in pair.entries]) == ("group_total_differs", ["10.00"] * 3)
+    assert [(each.found, each.expected, each.difference) for each in pair.failed] == [
+        ("31.00", "equals 30.00", "1.00")
+    ]
+
+
+def test_lines_of_a_group_are_one_near_miss(account):
+    account = make_account("Instalments", strategy="many_to_one", grouping="reference")
+    make_entries(account, [row(1, "100.00", "2026-03-01", "C-1"), row(2, "5.00", "2026-03-01", "C-2")])
+    rows = [row(n, "30.00", "2026-03-02", "C-1") for n in range(1, 4)]
+    statement = make_statement(account, [*rows, row(4, "6.00", "2026-03-02", "C-2")])
+    misses = preview_rule(parse_rule(EXACT), statement).near_misses
+    assert [[len(each.lines), each.failed[0].found] for each in misses] == [[3, "90.00"], [1, "6.00"]]
+
+
+@pytest.mark.parametrize("strategy", ["within_statement", "within_ledger"])
+def test_a_preview_pairs_reversals_where_the_accounts_runs_do(client, strategy):
+    account = make_account("Wallet", strategy=strategy, sign="inverted")
+    rows = [
+        row(1, "10.00", "2026-03-01", "A-1"), row(2, "-10.00", "2026-03-04", "A-1"),
+        row(3, "20.00", "2026-03-01", "A-2"), row(4, "-20.00", "2026-03-01", "A-3"),
+    ]  # fmt: skip
+    make_entries(account, rows if strategy == "within_ledger" else [])
+    statement = make_statement(account, rows if strategy == "within_statement" else [row(1, "10.00", reference="A-1")])
+    preview = preview_rule(parse_rule(EXACT), statement)
+    assert (preview.lines, preview.matched, preview.suggested) == (4, 0, 2)
+    (example,), (miss,) = preview.examples, preview.near_misses
+    assert {str(each.amount) for each in (example.line, example.entry)} == {"10.00", "-10.00"}
+    assert all(verdict.passed for verdict in example.verdicts)
+    assert (miss.reason, [each.sentence for each in miss.failed]) == (
+        "reference_differs", ["Statement *reference* equals ledger *reference*"],
+    )  # fmt: skip
+    page = preview_page(client, EXACT).content.decode()
+    word = "entries" if strategy == "within_ledger" else "lines"
+    assert f"Would suggest <strong>2</strong> of 4 {word} as reversals of each other" in page
+    assert "Try this pair" not in page
+
+
+def test_of_a_large_statement_nobody_has_looked_at_yet_a_few_lines_come_first(client, account, monkeypatch):
+    monkeypatch.setattr(previews, "LARGE", 50)
+    monkeypatch.setattr(previews, "FEW", 6)
+    monkeypatch.setattr(pushdown, "SMALL", 20)
+    monkeypatch.setattr(pushdown, "READ", 1_000)  # so slow that looking up is quicker
+    rows = [row(n, f"{n}.00", "2026-03-01", f"R-{n}") for n in range(1, 61)]
+    make_entries(account, [*rows, *({**each, "booking_date": None} for each in rows[:30])])
+    statement = make_statement(account, rows)
+    first = preview_page(client, EXACT).content.decode()
+    assert "A first look at 6 of 60 lines; the whole statement follows" in first
+    assert "Would match <strong>3</strong> of 6 lines, suggest <strong>3</strong>" in first
+    assert f'hx-post="{reverse("rule_preview")}?whole=1"' in first
+    form, fragment = posted(draft_of(EXACT)), {"HX-Request": "true", "HX-Target": "rule-preview"}
+    whole = client.post(reverse("rule_preview") + "?whole=1", form, headers=fragment).content.decode()
+    assert "Would match <strong>30</strong> of 60 lines, suggest <strong>30</strong>" in whole
+    assert "first look" not in whole
+    assert "first look" not in preview_page(client, EXACT).content.decode()  # now the rows are in memory
+    reads = {"name": "N", "criteria": [{"field": "description", "operator": "contains"}]}
+    assert previews.first_preview(parse_rule(reads), statement, Watch()) is None
 
 
 def test_rows_read_ahead_are_not_read_again(client, statement):

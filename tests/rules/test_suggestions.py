@@ -10,7 +10,7 @@ import pytest
 from django.urls import reverse
 
 from recon.engine import Cancelled
-from recon.models import AccountRule, LedgerEntry, Match, MatchingRun, Origin, RunKind
+from recon.models import Account, AccountRule, LedgerEntry, Match, MatchingRun, Origin, RunKind
 from recon.usecases.manual import match_by_hand
 from recon.usecases.previews import Watch, preview_options
 from recon.usecases.rule_evidence import gather
@@ -145,17 +145,71 @@ def test_matches_of_one_line_with_many_entries_teach_what_names_the_group(client
         for line in lines(statement)[:3]
     ]
     search = propose_from_matches(account, [each.pk for each in made], Watch())
-    assert (search.grouping, search.pairs, search.passed_over) == ("reference", 3, 0)
+    assert (search.strategy, search.grouping) == ("one_to_many", "reference")
+    assert (search.pairs, search.passed_over) == (3, 0)
     best = search.proposals[0]
     assert {"field": "amount", "operator": "eq"} in best.body["criteria"]
     assert (best.judged.found, best.judged.differ) == (3, 0)
     found = get(client, "?" + "&".join(f"match={each.pk}" for each in made), fragment=True)
-    assert "A run has to settle one line to many entries, grouped by <code>reference</code>" in found
+    assert "if it settles one line to many entries, grouped by <code>reference</code>" in found
     run = start_run(
         actor(alice), account, statement, [make_rule("Learnt", *best.body["criteria"])], kind=RunKind.INSTANT,
         is_dry_run=True, strategy="one_to_many", grouping=search.grouping,
     )  # fmt: skip
     assert run.lines_matched == 2
+
+
+@pytest.fixture
+def payments(alice) -> list[Match]:
+    """Three of four matches of two instalments each with their invoice, which names the contract as they do."""
+    account = make_account("Instalments")
+    entries = make_entries(account, [row(n, f"{n}00.00", "2026-03-01", f"C-{n}") for n in range(1, 5)])
+    parts = [row(10 * n + k, f"{n}{k}.00", f"2026-03-{k:02}", f"C-{n}") for n in range(1, 5) for k in range(1, 3)]
+    rest = [row(10 * n + 3, f"{100 * n - 20 * n - 3}.00", "2026-03-03", f"C-{n}") for n in range(1, 5)]
+    statement = make_statement(account, parts + rest)
+    of_contract = [[each.pk for each in lines(statement) if each.reference == entry.reference] for entry in entries]
+    return [
+        match_by_hand(actor(alice), account, line_ids, [entry.pk])
+        for line_ids, entry in zip(of_contract[:3], entries, strict=False)
+    ]
+
+
+def test_matches_of_many_lines_with_one_entry_teach_what_names_the_group(alice, payments):
+    account = Account.objects.get()
+    search = propose_from_matches(account, [each.pk for each in payments], Watch())
+    assert (search.strategy, search.grouping, search.pairs) == ("many_to_one", "reference", 3)
+    best = search.proposals[0]
+    assert best.body["criteria"][:2] == [SAME_REFERENCE, SAME_AMOUNT]
+    assert (best.judged.found, best.judged.differ) == (3, 0)
+    run = start_run(
+        actor(alice), account, account.statements.get(), [make_rule("Learnt", *best.body["criteria"])],
+        kind=RunKind.INSTANT, is_dry_run=True, strategy=search.strategy, grouping=search.grouping,
+    )  # fmt: skip
+    assert run.lines_matched == 3  # the three of the contract that nobody has matched yet
+
+
+@pytest.mark.parametrize(("ticked", "settles"), [({}, "one_to_one"), ({"settle": "on"}, "many_to_one")])
+def test_only_who_ticks_it_changes_how_the_accounts_runs_settle(client, payments, ticked, settles):
+    page = get(client, "?" + "&".join(f"match={each.pk}" for each in payments), fragment=True)
+    assert "Start all runs of Instalments as many lines to one entry, grouped by reference" in page
+    form = page.split('class="proposal-save"')[1].split("</form>")[0]
+    fields = {name: html.unescape(value) for name, value in re.findall(r'name="([a-z_]+)" value="([^"]*)"', form)}
+    answer = client.post(reverse("rule_suggest_save"), fields | ticked, follow=True).content.decode()
+    account = Account.objects.get()
+    assert (account.strategy, account.grouping) == (settles, "reference" if ticked else "")
+    assert ("start as many lines to one entry, grouped by reference" in answer) == bool(ticked)
+    if ticked:
+        again = get(client, "?" + "&".join(f"match={each.pk}" for each in payments), fragment=True)
+        assert "Runs of Instalments settle them so" in again
+        assert 'name="settle"' not in again
+
+
+def test_a_grouping_that_does_not_exist_saves_nothing(client, payments):
+    body = '{"name": "N", "criteria": [{"field": "amount", "operator": "eq"}]}'
+    form = {"account_id": Account.objects.get().pk, "body": body, "settle": "on", "strategy": "many_to_one"}
+    answer = client.post(reverse("rule_suggest_save"), form | {"grouping": "destination"}, follow=True)
+    assert "cannot group by destination" in answer.content.decode()
+    assert not Account.objects.get().rule_places.exists()
 
 
 def test_pairs_without_anything_in_common_give_no_rule(alice):

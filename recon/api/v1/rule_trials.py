@@ -234,9 +234,8 @@ class SuggestionsShape(Shape):
     history = serializers.IntegerField()
     passed_over = serializers.IntegerField()
     problem = serializers.CharField()
-    grouping = serializers.CharField(
-        help_text="What the entries that one line settles have in common, if it settles many."
-    )
+    strategy = serializers.CharField(help_text="How a run has to settle them, if one row settles many; else empty.")
+    grouping = serializers.CharField(help_text="What the many rows that one settles have in common.")
 
     example = {
         "proposals": [{"body": BODY_EXAMPLE, "found": 3, "agree": 40, "differ": 0, "fresh": 2, "precision": "100.0"}],
@@ -244,6 +243,7 @@ class SuggestionsShape(Shape):
         "history": 40,
         "passed_over": 0,
         "problem": "",
+        "strategy": "",
         "grouping": "",
     }
 
