@@ -72,6 +72,9 @@ class PlainField(serializers.Field[Any, Any, Any, Any]):
 class AnyField(serializers.Field[Any, Any, Any, Any]):
     """Whatever JSON it is."""
 
+    def to_internal_value(self, data: Any) -> Any:
+        return data
+
     def to_representation(self, value: Any) -> Any:
         return value
 
