@@ -7,8 +7,9 @@ import io
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from recon.statements.model import StatementError
@@ -67,6 +68,11 @@ def delimiter_of(text: str) -> str | None:
     return best if scores[best] > 0 else None
 
 
+def typed_cell(cell: str) -> bool:
+    """Whether a cell looks like a number, a date or a code rather than a text; quickly, for finding delimiters."""
+    return bool(cell) and _TYPED.fullmatch(cell) is not None
+
+
 class _OpenQuote(Exception):  # noqa: N818 - a signal between two functions, not an error
     def __init__(self, line: int) -> None:
         super().__init__()
@@ -101,24 +107,25 @@ def _unquoted_rows(text: str, delimiter: str) -> Iterator[Row]:
 
 def _regularity(text: str, delimiter: str) -> float:
     """How regular the rows are: the share of rows with the commonest width, more for typed cells, 0 for no table."""
-    widths: Counter[int] = Counter()
-    typed = 0
-    for number, row in enumerate(_some_rows(text, delimiter)):
-        if not row.blank and number < _SAMPLE_ROWS:
-            widths[_width(row)] += 1
-            typed += sum(1 for cell in row.cells if cell and _TYPED.fullmatch(cell))
-    tables = {width: count for width, count in widths.items() if width > 1}
-    if not tables:
-        return 0
-    width, count = max(tables.items(), key=lambda each: (each[1] * min(each[0], 6), each[0]))
-    total = sum(widths.values())
-    return count / total * math.sqrt(min(width, 8)) * (1 + min(typed / total, 4))
+    rows = [row for row in islice(_some_rows(text, delimiter), _SAMPLE_ROWS) if not row.blank]
+    typed = sum(1 for row in rows for cell in row.cells if typed_cell(cell))
+    # Exports differ in trailing delimiters, and rows in which of their last columns are filled.
+    shapes = max(_shape(map(_width, rows)), _shape(len(row.cells) for row in rows))
+    return shapes * (1 + min(typed / len(rows), 4)) if shapes else 0
+
+
+def _shape(widths: Iterable[int]) -> float:
+    """The share of the commonest width of several columns, more for wide rows."""
+    counted = Counter(widths)
+    tables = {width: count for width, count in counted.items() if width > 1}
+    width, count = max(tables.items(), key=lambda each: (each[1] * min(each[0], 6), each[0]), default=(0, 0))
+    return count / max(counted.total(), 1) * math.sqrt(min(width, 8))
 
 
 _SAMPLE_ROWS: Final = 300
 _TYPED: Final = re.compile(
     r"[-+(]?[$£€¥]?\s?\d[\d.,' ]*\)?-?(?: ?[A-Z]{3})?|[-+]?[.,]\d+|[A-Z]{3}"
-    r"|\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?:[ T].{4,20})?"
+    r"|\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?:[ T].{4,20})?|\d{1,2}[-/. ][^\W\d]{3,4}\.?[-/. ]\d{2,4}"
 )
 
 
@@ -130,5 +137,5 @@ def _some_rows(text: str, delimiter: str) -> Iterator[Row]:
 
 
 def _width(row: Row) -> int:
-    """Cells up to the last that has text: exports differ in trailing delimiters."""
+    """Cells up to the last that has text."""
     return max((place for place, cell in enumerate(row.cells, start=1) if cell), default=0)

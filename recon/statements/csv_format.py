@@ -17,6 +17,7 @@ from recon.statements.labelled import labelled_rows
 from recon.statements.mapping import Mapping
 from recon.statements.model import Hints, Reading, StatementError
 from recon.statements.sniffing import sniffed
+from recon.statements.spaced import SPACES, is_spaced, spaced_rows
 from recon.statements.tables import Table, table_of
 
 NAME: Final = "csv"
@@ -45,7 +46,10 @@ def read(data: bytes, name: str, hints: Hints) -> Reading:
     if wanted.delimiter is None and (blocks := labelled_rows(text.lstrip("\ufeff"))):
         return read_rows(NAME, blocks, replace(wanted, encoding=encoding), hints)
     delimiter = _delimiter(text, wanted)
-    rows = list(rows_of(text.lstrip("\ufeff"), delimiter, hints.limits.max_line_length))
+    if delimiter == SPACES:
+        rows = spaced_rows(text.lstrip("\ufeff"))
+    else:
+        rows = list(rows_of(text.lstrip("\ufeff"), delimiter, hints.limits.max_line_length))
     return read_rows(NAME, rows, replace(wanted, delimiter=delimiter, encoding=encoding), hints)
 
 
@@ -54,6 +58,8 @@ def _read_quickly(data: bytes, encoding: str, wanted: Mapping, hints: Hints) -> 
     head = data[: data.rfind(b"\n", 0, HEAD_BYTES) + 1]
     text = decode(head, encoding)
     delimiter = _delimiter(text, wanted)
+    if delimiter == SPACES:
+        return None
     rows = list(rows_of(text.lstrip("\ufeff"), delimiter, hints.limits.max_line_length))[:-1]
     partial = replace(wanted, delimiter=delimiter, encoding=encoding)
     header = header_of(rows, partial)
@@ -74,7 +80,8 @@ def _width(rows: list[Row], header: Row | None) -> int:
 
 
 def _delimiter(text: str, wanted: Mapping) -> str:
-    delimiter = wanted.delimiter or delimiter_of(text[:HEAD_BYTES])
+    head = text[:HEAD_BYTES]
+    delimiter = wanted.delimiter or (SPACES if is_spaced(head) else delimiter_of(head))
     if not text.strip():
         raise StatementError("The file has no content.")
     if delimiter is None:
@@ -82,7 +89,7 @@ def _delimiter(text: str, wanted: Mapping) -> str:
             "The file is text, but no table: no delimiter parts its lines into columns.",
             line=1,
             found=text.strip().splitlines()[0][:80],
-            expected="values parted by comma, semicolon or tab",
+            expected="values parted by comma, semicolon, tab or two spaces",
         )
     return delimiter
 

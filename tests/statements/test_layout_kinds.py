@@ -37,6 +37,13 @@ def test_years_of_other_calendars_become_common_ones(text, day):
     assert parse_date(text, "dmy").day == day
 
 
+def test_a_decimal_comma_is_no_delimiter_where_rows_fill_different_columns():
+    rows = "01 Jan 2021\tA\t\t0,01\n15 Apr 2021\tB\t98,45\t\n02 Jan 2021\tC\t3,96\t\n"
+    reading = reading_of(f"Buchungstag\tVerwendungszweck\tSoll\tHaben\n{rows}")
+    assert reading.mapping.delimiter == "\t"
+    assert amounts(reading) == [0.01, -98.45, -3.96]
+
+
 def test_a_date_in_three_columns_is_one_date():
     reading = reading_of("Year,Month,Day,Text,Amount\n2023,1,5,A,-5.00\n2023,12,31,B,7.00\n")
     assert reading.lines["booking_date"].to_pylist() == [date(2023, 1, 5), date(2023, 12, 31)]
