@@ -1,7 +1,11 @@
 """QIF, the Quicken interchange format: one field per line, a letter in front, records closed by ``^``.
 
-Source: Intuit's description of the format (1997), as Quicken and its followers write it. QIF names no currency and no
-balance, and its dates have no stated order: it is decided from all dates of the file, or asked.
+Source: Intuit's description of the format (1997), as Quicken and its followers write it. QIF names no currency, and
+its dates have no stated order: it is decided from all dates of the file, or asked.
+
+The only balance is what an account begins with: its first record, whose payee is "Opening Balance" and whose category,
+if any, is the account itself in brackets. That is no movement: it is left out of the lines and becomes the opening
+balance. Such a payee anywhere else, or with a category of income, is a line like any other.
 """
 
 from __future__ import annotations
@@ -17,8 +21,9 @@ from recon.statements.csv_encoding import decode, encoding_of
 from recon.statements.currencies import UNKNOWN
 from recon.statements.dates import DateOrder, order_votes, parse_date
 from recon.statements.direction_marks import directed
-from recon.statements.model import Hints, LeftOut, Question, Reading, RowError, Statement, StatementError
+from recon.statements.model import Balance, Hints, LeftOut, Question, Reading, RowError, Statement, StatementError
 from recon.statements.values import currency_of, either_mark_units, folded, unreadable
+from recon.statements.words import OPENING_WORDS, plain
 
 NAME = "qif"
 
@@ -26,6 +31,7 @@ _HEADER = re.compile(r"!\s*(Type|Account|Option|Clear)\s*(?::\s*(.*?))?\s*$", re
 _DETECT = re.compile(rb"(?:^|[\r\n])\s*!(Type:|Account|Option:|Clear:)", re.IGNORECASE)
 _CASH = {"bank", "cash", "ccard", "oth a", "oth l"}
 _EXTRA = {"N": "number", "L": "category", "C": "cleared", "A": "address"}
+_OWN_ACCOUNT = re.compile(r"\[(.*)\]")
 _SPLITS = {"S": "category", "E": "memo", "$": "amount", "%": "percent"}
 
 Section = Literal["cash", "account", "investments", "lists"]
@@ -167,10 +173,16 @@ def _statement(account: _Account, order: DateOrder, hints: Hints, errors: list[R
     currency = currency_of(hints)
     lines = Lines(hints.limits.max_rows)
     left_out = list(account.left_out)
-    for record in account.records:
+    balances: list[Balance] = []
+    for place, record in enumerate(account.records):
         raw = "\n".join(record.raw)
         try:
-            lines.add(_row(record, order, currency))
+            row = _row(record, order, currency)
+            if place == 0 and _is_opening(record, account):
+                balances.append(Balance("opening", currency, row["booking_date"], row["units"], row["scale"]))
+                left_out.append(LeftOut(record.line, raw, "opening balance"))
+            else:
+                lines.add(row)
         except ValueError as problem:
             column, found, expected = problem.args
             errors.append(unreadable(record.line, column, found, expected, raw))
@@ -178,15 +190,28 @@ def _statement(account: _Account, order: DateOrder, hints: Hints, errors: list[R
         if not record.is_closed and "T" not in record.fields:
             errors.append(unreadable(record.line, "record", raw, "a closing ^: the file may be cut off", raw))
     return Statement(
-        account=account.name,
+        account=account.name or (_own_account(account.records[0]) if balances else None),
         currency=None if currency == UNKNOWN else currency,
         number=None,
         period_start=None,
         period_end=None,
-        balances=(),
+        balances=tuple(balances),
         lines=lines.table(),
         left_out=tuple(left_out),
     )
+
+
+def _is_opening(record: _Record, account: _Account) -> bool:
+    """Whether an account's first record is what it begins with: by its payee, booked against nothing but itself."""
+    own = _own_account(record)
+    against_itself = own is not None and (account.name is None or plain(own) == plain(account.name))
+    return plain(record.fields.get("P", "")) in OPENING_WORDS and (against_itself or not record.fields.get("L"))
+
+
+def _own_account(record: _Record) -> str | None:
+    """The account in brackets that a record is booked against."""
+    found = _OWN_ACCOUNT.fullmatch(record.fields.get("L", ""))
+    return found[1].strip() or None if found else None
 
 
 def _row(record: _Record, order: DateOrder, currency: str) -> dict[str, Any]:

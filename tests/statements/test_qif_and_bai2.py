@@ -72,6 +72,45 @@ def test_accounts_splits_and_investments():
 
 
 @pytest.mark.parametrize(
+    ("head", "payee", "category"),
+    [
+        ("", "Opening Balance", "[Savings]"),  # as Quicken writes it
+        ("", "OPENING BALANCE", ""),
+        ("!Account\nNSavings\nTBank\n^\n", "Opening Balance", "[Savings]"),
+        ("", "Anfangssaldo", "[Savings]"),
+    ],
+)
+def test_the_balance_an_account_begins_with_is_no_movement(head, payee, category):
+    text = f"{head}!Type:Bank\nD1/1'26\nT4,706.57\nP{payee}\nL{category}\n^\nD1/25/26\nT-5.00\nPAnna\n^\n"
+    [statement] = read(text.encode(), "a.qif", Hints(currency="USD")).statements
+    assert statement.lines["units"].to_pylist() == [-500]
+    [opening] = statement.balances
+    assert (opening.kind, opening.currency, opening.date, opening.units) == (
+        "opening",
+        "USD",
+        date(2026, 1, 1),
+        470657,
+    )
+    assert [row.reason for row in statement.left_out] == ["opening balance"]
+    assert statement.account == ("Savings" if head or category else None)
+    assert statement.balance_check() == "unknown"  # QIF states no closing balance
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        "D1/1/26\nT-5.00\nPAnna\n^\nD1/25/26\nT7.00\nPOpening Balance\nL[Savings]\n^\n",  # not the first record
+        "D1/1/26\nT7.00\nPStarting Balance\nLIncome:Available\n^\nD1/25/26\nT-5.00\n^\n",  # income, says its category
+        "!Account\nNSavings\n^\n!Type:Bank\nD1/1/26\nT7.00\nPOpening Balance\nL[Other]\n^\nD1/25/26\nT-5.00\n^\n",
+    ],
+)
+def test_a_record_that_only_sounds_like_an_opening_balance_stays_a_line(records):
+    [statement] = read(f"!Type:Bank\n{records}".encode(), "a.qif").statements
+    assert sorted(statement.lines["units"].to_pylist()) == [-500, 700]
+    assert statement.balances == ()
+
+
+@pytest.mark.parametrize(
     ("record", "column"),
     [
         ("D1/25/26\nTabc\n^\n", "T"),
