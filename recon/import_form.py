@@ -51,7 +51,10 @@ ENCODINGS = (
 """What a person may choose; the one that was found out is offered as well."""
 
 SETTINGS: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
-    "delimiter": ("Columns are parted by", ((",", "comma"), (";", "semicolon"), ("\t", "tab"), ("|", "bar"))),
+    "delimiter": (
+        "Columns are parted by",
+        ((",", "comma"), (";", "semicolon"), ("\t", "tab"), ("|", "bar"), (" ", "spaces")),
+    ),
     "decimal": ("Numbers are written", ((".", "1,234.56"), (",", "1.234,56"))),
     "date_order": (
         "Dates are written",
@@ -62,6 +65,14 @@ SETTINGS: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
         (("as_given", "money in"), ("inverted", "money out"), ("column", "told by the direction column")),
     ),
     "debits": ("The debit column holds", (("positive", "positive numbers"), ("negative", "negative numbers"))),
+    "fees": (
+        "Fees in a column of their own",
+        (
+            ("included", "are in the amount already, or no matter"),
+            ("positive", "come off the amount, written as plus"),
+            ("negative", "come off the amount, written as minus"),
+        ),
+    ),
     "amount_column": ("The amount to match is", (("gross", "gross"), ("net", "net"))),
     "in_cents": ("Amounts are in", (("no", "whole units: 12.34"), ("yes", "cents: 1234"))),
 }  # fmt: skip

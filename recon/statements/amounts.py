@@ -12,12 +12,14 @@ from recon.rows import MAX_UNITS, amount
 from recon.statements.columns import Amounts, amounts_of, mapped, or_null
 from recon.statements.currencies import UNKNOWN, currency_code, exponent
 from recon.statements.directions import amount_column
+from recon.statements.fees import less_fees, may_move_the_balance, with_fees
 from recon.statements.mapping import Mapping, Role
 from recon.statements.model import Hints
 from recon.statements.numbers import NumberError, fitted
 from recon.statements.tables import Table
 
 ONE_OF_BOTH: Final = "an amount in only one of the two columns"
+_TAKEN: Final = ("positive", "negative")
 _ZERO: Final = pa.scalar(0, pa.decimal128(38, 0))
 
 
@@ -48,16 +50,45 @@ def row_amounts(
     table: Table, mapping: Mapping, hints: Hints, currencies: pa.Array, failures: FailureList
 ) -> RowAmounts:
     """Read and sign the amounts of a table. Plus is money in, from the account owner's view."""
-    if mapping.column("debit") or mapping.column("credit"):
-        read, texts = _apart(table, mapping, hints, failures)
-    else:
-        read, texts = _single(table, mapping, hints, failures)
+    read, texts = signed_amounts(table, mapping, hints, failures)
+    gross = None
+    if mapping.fees in _TAKEN and (name := mapping.column("fee")):
+        fees = _read(table.texts(name), mapping, hints)
+        failures.add(name, table.texts(name), fees.failures)
+        gross, read = read, less_fees(read, fees, negative=mapping.fees == "negative")
+        texts = pc.if_else(pc.equal(texts, ""), table.texts(name), texts)
     codes = _codes(currencies, read.symbols, mapping.currency or hints.currency)
-    if mapping.in_cents:
-        read = replace(read, scales=pc.add(read.scales, _exponents(codes)).cast(pa.int16()))
+    read = _in_cents(read, mapping, codes)
     units, scales, failed = _fitted(read, codes)
     failures.add(amount_column(mapping) or mapping.column("debit") or mapping.column("credit") or "", texts, failed)
-    return RowAmounts(units, scales, codes, or_null(texts), _beside(table, mapping, hints, codes))
+    beside = _beside(table, mapping, hints, codes)
+    if gross and "gross" not in beside:
+        beside["gross"] = _decimal_texts(_in_cents(gross, mapping, codes))
+    return RowAmounts(units, scales, codes, or_null(texts), beside)
+
+
+def signed_amounts(table: Table, mapping: Mapping, hints: Hints, failures: FailureList) -> tuple[Amounts, pa.Array]:
+    """The amounts as the mapping signs them, before fees, and the texts they were read from."""
+    if mapping.column("debit") or mapping.column("credit"):
+        return _apart(table, mapping, hints, failures)
+    return _single(table, mapping, hints, failures)
+
+
+def with_proven_fees(table: Table, mapping: Mapping, hints: Hints) -> Mapping:
+    """The mapping that takes fees from the amounts, if the file's running balance says so, or the account's choice."""
+    if not may_move_the_balance(mapping):
+        return mapping
+    moves, _ = signed_amounts(table, mapping, hints, _Unnoted())
+    fees = _read(table.texts(mapping.column("fee") or ""), mapping, hints)
+    name = mapping.column("balance")
+    return with_fees(mapping, moves, fees, _read(table.texts(name), mapping, hints) if name else None)
+
+
+class _Unnoted:
+    """Failures of a first look, which the reading itself will find again."""
+
+    def add(self, column: str, texts: pa.Array, failed: dict[int, str]) -> None:
+        """Note nothing."""
 
 
 def _single(table: Table, mapping: Mapping, hints: Hints, failures: FailureList) -> tuple[Amounts, pa.Array]:
@@ -81,6 +112,13 @@ def _amount_columns(mapping: Mapping, first: str) -> tuple[str, ...]:
     """The columns of the amount that is reconciled; a row without a gross amount (a fee, a payout) has its net."""
     names = next((names for names in mapping.columns.values() if names[:1] == (first,)), (first,))
     return names + mapping.columns.get("net", ()) if first == mapping.column("gross") else names
+
+
+def _in_cents(read: Amounts, mapping: Mapping, codes: pa.Array) -> Amounts:
+    """Whole numbers of the smallest unit get the places of their row's currency."""
+    if not mapping.in_cents:
+        return read
+    return replace(read, scales=pc.add(read.scales, _exponents(codes)).cast(pa.int16()))
 
 
 def _exponents(codes: pa.Array) -> pa.Array:
@@ -192,10 +230,7 @@ def _beside(table: Table, mapping: Mapping, hints: Hints, codes: pa.Array) -> di
     for role in roles:
         name = mapping.column(role)
         if name:
-            read = _read(table.texts(name), mapping, hints)
-            if mapping.in_cents:
-                read = replace(read, scales=pc.add(read.scales, _exponents(codes)).cast(pa.int16()))
-            beside[role] = _decimal_texts(read)
+            beside[role] = _decimal_texts(_in_cents(_read(table.texts(name), mapping, hints), mapping, codes))
     return beside
 
 

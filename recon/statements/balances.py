@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import cast
+from typing import Final, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,12 +20,13 @@ from recon.statements.currencies import exponent
 from recon.statements.dates import DateError, parse_date
 from recon.statements.leftovers import Verdicts, balance_word
 from recon.statements.mapping import Mapping
-from recon.statements.model import Balance, BalanceKind
+from recon.statements.model import Balance, BalanceKind, Reading
 from recon.statements.numbers import NumberError, fitted, parse_amount
 from recon.statements.proof import PROVEN, agreement, newest_first
 from recon.statements.tables import Table
 from recon.statements.words import PREAMBLE_WORDS, plain
 
+_SAMPLE: Final = 2_000
 _IBAN = re.compile(r"[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?")
 
 
@@ -49,6 +51,25 @@ def balances_of(
     if running and {balance.kind for balance in stated} != {"opening", "closing"}:
         return tuple(running), facts  # one source for both ends: a balance above the header may be of another day
     return tuple(stated), facts
+
+
+def running_balance_disagrees(reading: Reading) -> bool:
+    """Whether a column of running balances is there, whole and in one currency, and does not follow the amounts.
+
+    Then it proves nothing, and most likely a column, a sign or a fee is read wrongly. Looks at the first lines only.
+    """
+    mapping = reading.mapping
+    if mapping is None or not mapping.column("balance") or mapping.amount_column == "gross":
+        return False
+    [statement] = reading.statements
+    lines = statement.lines.slice(0, _SAMPLE)
+    if statement.balance_check() != "unknown" or len(pc.unique(lines["currency"])) != 1:
+        return False
+    said = [json.loads(extra or "{}").get("balance") for extra in lines["extra"].to_pylist()]
+    pairs = zip(lines["units"].to_pylist(), lines["scale"].to_pylist(), strict=True)
+    return (
+        len(said) > 1 and all(said) and agreement([amount(*pair) for pair in pairs], list(map(Decimal, said))) < PROVEN
+    )
 
 
 def _stated(table: Table, mapping: Mapping, currency: str, verdicts: Verdicts) -> list[Balance]:

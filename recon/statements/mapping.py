@@ -38,6 +38,7 @@ class Mapping:
     date_order: Literal["dmy", "mdy", "ymd"] | None = None
     sign: Literal["as_given", "inverted", "column"] | None = None
     debits: Literal["positive", "negative"] | None = None  # how the debit column writes money out
+    fees: Literal["positive", "negative", "included"] | None = None  # how fees off the amount are written
     plus_words: tuple[str, ...] = ()  # values of the sign column for money in
     minus_words: tuple[str, ...] = ()
     neutral_words: tuple[str, ...] = ()  # neither in nor out: left out
@@ -96,6 +97,7 @@ _CHOICES: Final[dict[str, tuple[str, ...]]] = {
     "date_order": ("dmy", "mdy", "ymd"),
     "sign": ("as_given", "inverted", "column"),
     "debits": ("positive", "negative"),
+    "fees": ("positive", "negative", "included"),
     "amount_column": ("gross", "net"),
 }
 

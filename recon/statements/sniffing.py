@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pyarrow.compute as pc
 
+from recon.statements.amounts import with_proven_fees
 from recon.statements.currencies import exponent, named_in, stated_code
 from recon.statements.directions import amount_column, with_directions
 from recon.statements.mapping import Mapping, Role
@@ -46,6 +47,7 @@ def sniffed(table: Table, partial: Mapping, hints: Hints) -> tuple[Mapping, tupl
     mapping = replace(mapping, amount_column=amount_kind)
     mapping, question = with_directions(table, mapping, hints)
     questions.append(question)
+    mapping = with_proven_fees(table.head(_SAMPLE), mapping, hints)
     return mapping, tuple(each for each in questions if each)
 
 

@@ -13,6 +13,7 @@ from django.conf import settings
 
 from recon.models import FINAL_STATUSES, Account, AccountKind, ImportProfile, Side, Statement
 from recon.statements import read
+from recon.statements.balances import running_balance_disagrees
 from recon.statements.currencies import UNKNOWN
 from recon.statements.mapping import Mapping, MappingError
 from recon.statements.model import Hints, Limits, Reading, StatementError, line_totals
@@ -80,6 +81,7 @@ def examine(reading: Reading, account: Account | None, side: Side, sha256: str) 
         repeated_file(account, side, sha256),
         *repeated_rows(side, rows, known),
         _left_out(reading),
+        _fees(reading),
         _undated(reading),
     ]
     made = Preview(reading, (), totals_in_words(reading, side), rows, known, changes)
@@ -88,7 +90,12 @@ def examine(reading: Reading, account: Account | None, side: Side, sha256: str) 
     elif account is not None:
         span = span_of_reading(reading)
         joined = joint(account, span)
-        found += [repeated_number(account, span), _neighbour(joined), *_balances_that_differ(reading)]
+        found += [
+            repeated_number(account, span),
+            _neighbour(joined),
+            *_balances_that_differ(reading),
+            _running(reading),
+        ]
         made = replace(made, joint=joined, replaceable=tuple(overlapping(account, span)))
     if account is not None and not account.is_builtin:
         found += [*_of_other_account(account, reading), *_other_currencies(account, reading)]
@@ -219,6 +226,26 @@ def _left_out(reading: Reading) -> Announcement | None:
         return None
     reasons = ", ".join(sorted({each.reason for each in rows}))
     return Announcement("left_out", f"{counted(len(rows), 'row')} left out: {reasons}.", len(rows))
+
+
+def _fees(reading: Reading) -> Announcement | None:
+    """Where fees come off the amounts, so that nobody wonders why lines are not what their column says."""
+    mapping = reading.mapping
+    if mapping is None or mapping.fees not in ("positive", "negative") or not mapping.column("fee"):
+        return None
+    return Announcement("fees", f"Every line is its amount less the fee of the column “{mapping.column('fee')}”.")
+
+
+def _running(reading: Reading) -> Announcement | None:
+    """A running balance that proves nothing, because the amounts do not make it."""
+    if not running_balance_disagrees(reading):
+        return None
+    name = reading.mapping.column("balance") if reading.mapping else ""
+    text = (
+        f"The column “{name}” does not go up and down with the amounts, so that there is no balance check."
+        " Look whether columns, signs and fees are read rightly."
+    )
+    return Announcement("no_balance_check", text)
 
 
 def _not_final(reading: Reading) -> Announcement | None:

@@ -27,7 +27,7 @@ SHOWN_ROWS = 12
 SHOWN_ERRORS = 100
 SHOWN_LEFT_OUT = 20
 SHOWN_CHANGES = 40
-WARNED = ("balance_differs", "gap", "account", "currency", "no_date")
+WARNED = ("balance_differs", "no_balance_check", "gap", "account", "currency", "no_date")
 """Announcements that need no decision, but a look."""
 
 

@@ -182,6 +182,27 @@ def test_a_preview_says_totals_and_stores_nothing(by, account):
     assert (found.announcements, Statement.objects.count()) == ((), 0)
 
 
+def test_a_running_balance_that_the_amounts_do_not_make_is_announced(by, account):
+    text = (
+        "Date,Description,Amount,Balance\n2026-01-05,A,-5.00,{}\n2026-01-06,B,7.00,102.00\n2026-01-07,C,-2.00,100.00\n"
+    )
+    followed = preview(text.format("95.00").encode(), "a.csv", account, Side.STATEMENT)
+    assert followed.announcements == ()
+    stray = text.replace("102.00", "999.00").format("95.00").encode()
+    [announcement] = preview(stray, "a.csv", account, Side.STATEMENT).announcements
+    assert announcement.kind == "no_balance_check"
+    assert "“Balance” does not go up and down with the amounts" in announcement.text
+
+
+def test_fees_that_come_off_the_amounts_are_announced(by, account):
+    text = b"Date,Description,Amount,Fee,Balance\n2026-01-05,A,-5.00,1.00,94.00\n2026-01-06,B,-7.00,1.00,86.00\n"
+    found = preview(text, "a.csv", account, Side.STATEMENT)
+    assert [each.text for each in found.announcements] == [
+        "Every line is its amount less the fee of the column “Fee”."
+    ]
+    assert found.reading.lines["units"].to_pylist() == [-600, -800]
+
+
 def test_an_overlapping_period_is_announced(by, account):
     import_statement(
         by, account, csv("1.00,2026-01-01,EUR,A", "1.00,2026-01-31,EUR,B"), "january.csv", accepting={"sign"}
