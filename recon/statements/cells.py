@@ -83,17 +83,26 @@ def _quoted_rows(text: str, delimiter: str, max_cell: int) -> Iterator[Row]:
     csv.field_size_limit(max_cell)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
     line = 1
+    last: Row | None = None
     try:
         for cells in reader:
+            if last:
+                yield last
             if reader.line_num - line > _MOST_LINES_OF_A_ROW:
                 raise _OpenQuote(line)
-            yield Row(line, tuple(map(cell_text, cells)))
+            last = Row(line, tuple(map(cell_text, cells)))
             line = reader.line_num + 1
     except csv.Error:
+        if last:
+            yield last
         if len(text.splitlines()) - line < 1:
             message = f"Line {line} has a cell of more than {max_cell:,} characters."
             raise StatementError.at(message, line=line, expected=f"cells of at most {max_cell:,} characters") from None
         raise _OpenQuote(line) from None
+    if last and line - last.line > 1 and "\n".join(text.splitlines()[last.line - 1 :]).count('"') % 2:
+        raise _OpenQuote(last.line)  # the end of the file closed it
+    if last:
+        yield last
 
 
 _MOST_LINES_OF_A_ROW: Final = 200

@@ -50,7 +50,7 @@ def with_directions(table: Table, mapping: Mapping, hints: Hints) -> tuple[Mappi
         return _signed(mapping, hints.sign), None
     signs = _signs(sample, mapping)
     words = _words(sample, mapping)
-    if words and not any(sign < 0 for sign in signs):
+    if any(words) and not any(sign < 0 for sign in signs):
         return _with_words(sample, mapping), _doubted(sample, mapping, words)
     proven = _proven_by_balance(sample, mapping)
     if proven and not _is_card(table) and (any(sign < 0 for sign in signs) or len(signs) > _FEW):
@@ -78,12 +78,24 @@ def _doubted(table: Table, mapping: Mapping, words: list[int]) -> Question | Non
     kind = fit("type_code", name)
     if fit("sign", name) and not kind:
         return None
+    if _of_a_shop(table, name):
+        return None if _agrees_with_balance(table, mapping, words) else _meant_as_direction(table, name)
     short = _short_marks(table, name)
     both = {1, -1} <= {*words}
     if _belong_together(short) and (kind or (both and (not short or _UNNAMED.fullmatch(name)))):
         return None
     if _agrees_with_balance(table, mapping, words):
         return None
+    return _meant_as_direction(table, name)
+
+
+def _of_a_shop(table: Table, name: str) -> bool:
+    """Whether all that says a direction are words which mean the other one to the shop: a charge is its money in."""
+    telling = {text.casefold() for text in table.texts(name).to_pylist()} & (PLUS_WORDS | MINUS_WORDS)
+    return telling <= SHOP_WORDS
+
+
+def _meant_as_direction(table: Table, name: str) -> Question:
     return Question(
         "sign",
         f"Does the column {name!r} ({_some(table, name)}) say which way money goes?",

@@ -120,3 +120,14 @@ def test_a_type_of_debit_and_credit_under_another_header_is_asked_about_but_deci
     [question] = reading.questions
     assert (question.about, question.suggested) == ("sign", "as_given")
     assert "'category' (Credit, Debit)" in question.text
+
+
+@pytest.mark.parametrize("word", ["charge", "purchase", "refund", "payment"])
+def test_words_that_mean_the_other_direction_to_a_shop_are_asked_about(word):
+    rows = "".join(f"2024-01-{day},A,{day}.00,{word}\n" for day in (13, 14, 15))
+    [question] = [
+        each for each in read(f"Date,Text,Amount,Type\n{rows}".encode(), "a.csv").questions if each.about == "sign"
+    ]
+    assert word in question.text
+    with_fees = f"Date,Text,Amount,Type,Fee\n{rows.replace(word, word + ',0.30')}"
+    assert [each.about for each in read(with_fees.encode(), "a.csv", Hints(currency="EUR")).questions] == ["sign"]

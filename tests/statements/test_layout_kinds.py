@@ -44,6 +44,12 @@ def test_a_decimal_comma_is_no_delimiter_where_rows_fill_different_columns():
     assert amounts(reading) == [0.01, -98.45, -3.96]
 
 
+def test_a_quotation_mark_that_the_end_of_the_file_closes_takes_no_rows_with_it():
+    reading = reading_of('Date,Text,Amount\n2024-01-13,"A\nB",-5.00\n2024-01-14,"open,7.00\n2024-01-15,C,8.00\n')
+    assert amounts(reading) == [-5.0, 7.0, 8.0]
+    assert reading.lines["description"].to_pylist() == ["A B", "open", "C"]
+
+
 def test_a_date_in_three_columns_is_one_date():
     reading = reading_of("Year,Month,Day,Text,Amount\n2023,1,5,A,-5.00\n2023,12,31,B,7.00\n")
     assert reading.lines["booking_date"].to_pylist() == [date(2023, 1, 5), date(2023, 12, 31)]
