@@ -37,12 +37,14 @@ def test_aligned_columns_keep_their_empty_cells():
 def test_columns_that_are_not_aligned_are_taken_by_their_order(hints):
     reading = read(RAGGED.encode(), "list.txt", hints)
     assert reading.lines["units"].to_pylist() == [-1250, 100000, -10000]
+    assert reading.mapping
     assert reading.mapping.delimiter == " "
 
 
 def test_a_delimited_file_with_padded_cells_stays_delimited():
     text = "Date      ;  Text    ;  Amount\n2024-01-02;  A  B    ;   -12,50\n2024-01-13;  C  D    ;  1000,00\n"
     reading = read(text.encode(), "list.csv")
+    assert reading.mapping
     assert reading.mapping.delimiter == ";"
     assert reading.lines["description"].to_pylist() == ["A  B", "C  D"]
 
