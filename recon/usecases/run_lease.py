@@ -143,9 +143,8 @@ class Heartbeat:
 
     def _beat(self) -> None:
         progress, since = self.progress | self.counts, time.monotonic() - self._last_beat
-        if progress == self._written and since < settings.RUN_LEASE_SECONDS / 4:
-            cancelled = self.ours().values_list("cancel_requested", flat=True).first()
-            self.lost, self.cancelled = cancelled is None, bool(cancelled)
-            return
-        self.lost = not self.ours().update(heartbeat_at=timezone.now(), lease_until=lease_end(), **progress)
-        self._written, self._last_beat = progress, time.monotonic()
+        if progress != self._written or since >= settings.RUN_LEASE_SECONDS / 4:
+            self.ours().update(heartbeat_at=timezone.now(), lease_until=lease_end(), **progress)
+            self._written, self._last_beat = progress, time.monotonic()
+        cancelled = self.ours().values_list("cancel_requested", flat=True).first()
+        self.lost, self.cancelled = cancelled is None, bool(cancelled)
