@@ -2,7 +2,8 @@
 
 Source: ISO 20022 message definitions. Any namespace prefix is read, and none at all. Entries (``camt_entries``) are
 read one by one and dropped, so that memory stays bounded. Entries that are pending or announced are left out visibly;
-in a camt.054 entries for information are kept, since that is what a notification consists of.
+in a camt.054 entries for information are kept, since that is what a notification consists of. Entries without a date
+have none, unless the hints want that of a statement of one day for them.
 """
 
 from __future__ import annotations
@@ -201,16 +202,37 @@ def _statement(draft: _Draft, hints: Hints, errors: list[RowError]) -> Statement
     own = stated_code(text_at(element, names, "Acct", "Ccy") or "")
     only = currencies.pop() if len(currencies) == 1 else None if currencies else own
     period = at(element, names, "FrToDt")
+    start = _day(text_at(period, names, "FrDtTm") or text_at(period, names, "FrDt"))
+    end = _day(text_at(period, names, "ToDtTm") or text_at(period, names, "ToDt"))
+    lines = draft.lines.table()
+    if hints.undated_by_statement and lines["booking_date"].null_count and (day := _only_day(start, end, balances)):
+        start, end, lines = start or day, end or day, _dated(lines, day)
     return Statement(
         account=text_at(account, names, "IBAN") or text_at(account, names, "Othr", "Id"),
         currency=None if only == UNKNOWN else only,
         number=text_at(element, names, "ElctrncSeqNb") or text_at(element, names, "Id"),
-        period_start=_day(text_at(period, names, "FrDtTm") or text_at(period, names, "FrDt")),
-        period_end=_day(text_at(period, names, "ToDtTm") or text_at(period, names, "ToDt")),
+        period_start=start,
+        period_end=end,
         balances=balances,
-        lines=draft.lines.table(),
+        lines=lines,
         left_out=tuple(draft.left_out),
     )
+
+
+def _only_day(start: date | None, end: date | None, balances: tuple[Balance, ...]) -> date | None:
+    """The one day that a statement covers, by its period or by its opening and closing balances; None if several."""
+    if start or end:
+        return start if start == end else None
+    outer = [balance for balance in balances if balance.kind in ("opening", "closing")]
+    days = {balance.date for balance in outer}
+    return days.pop() if len(days) == 1 and len({balance.kind for balance in outer}) > 1 else None
+
+
+def _dated(lines: pa.Table, day: date) -> pa.Table:
+    """The lines with a booking date for those that have no date at all."""
+    place = lines.schema.get_field_index("booking_date")
+    dates = pc.coalesce(lines["booking_date"], lines["value_date"], pa.scalar(day, pa.date32()))
+    return lines.set_column(place, lines.schema.field(place), dates)
 
 
 def _day(text: str | None) -> date | None:

@@ -170,6 +170,7 @@ def hints_for(account: Account | None, side: Side) -> Hints:
         time_zone=account.time_zone,
         currency=currency,
         split_batches=account.split_batches,
+        undated_by_statement=True,
         amount_column=_amount_column(account),
     )
 

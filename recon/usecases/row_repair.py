@@ -40,7 +40,7 @@ MEANINGS = {
 
 @dataclass(frozen=True)
 class Cell:
-    """One value of a row as a form shows it: `means` is what the column stands for, empty if for nothing."""
+    """One value of a row as a form shows it: `means` is the role of its column, empty if it has none."""
 
     column: str
     text: str
@@ -59,7 +59,7 @@ def cells_of(error: StatementRowError, given: Plain[str, str] | None = None, wro
         Cell(
             column=name,
             text=(given or {}).get(name, text),
-            means=means.get(name, "").replace("_", " "),
+            means=means.get(name, ""),
             hint="" if error.cells is not None else MEANINGS.get(name, ""),
             is_wrong=name == at_fault,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from django.contrib import messages
@@ -9,10 +10,11 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_http_methods, require_POST
 
+from recon.import_form import ROLE_WORDS
 from recon.models import Statement, StatementRowError
 from recon.partials import page_or_fragment
 from recon.usecases.errors import Refused
-from recon.usecases.row_repair import cells_of, repair_row, set_all_aside, set_aside, try_row
+from recon.usecases.row_repair import Cell, cells_of, repair_row, set_all_aside, set_aside, try_row
 from recon.views.import_preview import shown_rows
 from recon.views.people import on_screen
 from recon.wording import counted
@@ -44,13 +46,19 @@ def row_repair(request: HttpRequest, upload_id: str, error_id: int) -> HttpRespo
     context: dict[str, Any] = {
         "error": error,
         "statement": error.statement,
-        "cells": cells_of(error, given, wrong),
+        "cells": [in_words(cell) for cell in cells_of(error, given, wrong)],
         "problem": problem,
         "rows": shown_rows(read.lines) if read else [],
         "left": error.statement.row_errors.filter(settled_at=None).count(),
     }
     fragments = {"row-repair": "statements/_row_repair.html"}
     return page_or_fragment(request, "statements/row_repair.html", fragments, context, status=422 if problem else 200)
+
+
+def in_words(cell: Cell) -> Cell:
+    """The value with its role as the mapping's form calls it; nothing where the column is called so itself."""
+    words = next((label for role, label in ROLE_WORDS.items() if role == cell.means), "")
+    return replace(cell, means="" if words.casefold() == cell.column.casefold() else words[:1].lower() + words[1:])
 
 
 def posted_cells(error: StatementRowError, request: HttpRequest) -> dict[str, str]:

@@ -81,6 +81,24 @@ def test_dates_keep_the_day_as_written_and_the_instant_in_utc():
 
 
 @pytest.mark.parametrize(
+    ("opened", "closed", "day"),
+    [
+        ("2026-03-05", "2026-03-05", date(2026, 3, 5)),
+        ("2026-03-04", "2026-03-05", None),  # of two days, nothing says which
+        ("2026-03-05", None, None),
+    ],
+)
+def test_entries_without_a_date_are_of_a_statement_of_one_day_where_that_is_wanted(opened, closed, day):
+    balance = "<Bal><Tp><CdOrPrtry><Cd>{}</Cd></CdOrPrtry></Tp><Amt Ccy='EUR'>1</Amt><Dt><Dt>{}</Dt></Dt></Bal>"
+    stated = [balance.format(code, at) for code, at in (("OPBD", opened), ("CLBD", closed)) if at]
+    dated = ENTRY.format("2", "CRDT", "<ValDt><Dt>2026-03-07</Dt></ValDt>")
+    data = camt(*stated, ENTRY.format("1", "CRDT", ""), dated)
+    assert [row["booking_date"] for row in rows(data)] == [None, date(2026, 3, 7)]
+    wanted = rows(data, Hints(undated_by_statement=True))
+    assert [row["booking_date"] for row in wanted] == [day, date(2026, 3, 7)]
+
+
+@pytest.mark.parametrize(
     "status", ["<Sts>PDNG</Sts>", "<Sts><Cd>PDNG</Cd></Sts>", "<Sts>INFO</Sts>", "<Sts>FUTR</Sts>"]
 )
 def test_what_is_not_booked_is_left_out_visibly(status):
