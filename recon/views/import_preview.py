@@ -224,7 +224,8 @@ def refusal_context(
     if isinstance(refused, SeveralAccounts):
         return {"numbers": refused.numbers}
     error = refused.__cause__
-    context: dict[str, Any] = {"refusal": refused.message, "row_errors": refused.row_errors[:SHOWN_ERRORS]}
+    placed = [each for each in refused.row_errors if each.line is not None or each.raw]  # the others say nothing more
+    context: dict[str, Any] = {"refusal": refused.message, "row_errors": placed[:SHOWN_ERRORS]}
     if not isinstance(error, StatementError) or not error.header:
         return context | {"mapping": data.get("mapping", "")}
     columns = (mapping or {}).get("columns", {})
