@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from recon.models import Account, MatchRow, Side, Strategy
-from recon.usecases.rule_evidence import Evidence, Pair, evidence_of, newest_confirmed
+from recon.usecases.rule_evidence import Evidence, Pair, evidence_of, newest_confirmed, newest_refused
 from rules.criteria.ideas import enough
 
 Group = tuple[int, frozenset[int]]
@@ -73,23 +73,29 @@ def groups_of(match_ids: Iterable[int], many: Side) -> set[Group]:
 def grouped_by_what_names_them(account: Account, wanted: set[Group], many: Side) -> list[Grouped]:
     """For each key by which (nearly all of) the wanted groups are whole groups: the evidence seen through it."""
     known = groups_of(newest_confirmed(account), many) | wanted
-    pairs = {_pair(one, row_id, many) for one, ids in known for row_id in ids}
-    evidence = evidence_of(account, pairs)
+    refused = groups_of(newest_refused(account), many) - known
+    settled, against = (
+        {_pair(one, row_id, many) for one, ids in groups for row_id in ids} for groups in (known, refused)
+    )
+    evidence = evidence_of(account, settled, against)
     claimed = {row_id for _, ids in known for row_id in ids}
     found = []
     for key in KEYS[many]:
         rows = evidence.entries if many == Side.LEDGER else evidence.lines
         groups, members = collapsed(rows, [_COLUMNS.get(name, name) for name in key])
-        whole = {_pair(one, min(ids), many) for one, ids in known if members.get(min(ids)) == ids}
+        whole, taken_back = (
+            frozenset(_pair(one, min(ids), many) for one, ids in those if members.get(min(ids)) == ids)
+            for those in (known, refused)
+        )
         chosen = sorted({_pair(one, min(ids), many) for one, ids in wanted} & whole)
         if not enough(len(chosen), len(wanted)):
             continue
-        settled = frozenset(first for first, ids in members.items() if ids & claimed)
-        seen = replace(evidence, known=frozenset(whole))
+        firsts = frozenset(first for first, ids in members.items() if ids & claimed)
+        seen = replace(evidence, known=whole, refused=taken_back)
         if many == Side.LEDGER:
-            seen = replace(seen, entries=groups, settled_entries=settled)
+            seen = replace(seen, entries=groups, settled_entries=firsts)
         else:
-            seen = replace(seen, lines=groups, settled_lines=settled)
+            seen = replace(seen, lines=groups, settled_lines=firsts)
         found.append(Grouped(key, seen, chosen))
     return found
 

@@ -58,7 +58,7 @@ class Evidence:
 def gather(account: Account, run: MatchingRun | None, wanted: Sequence[Pair] = ()) -> Evidence:
     """The newest history, the open rows, and the rows of the wanted pairs."""
     known = pairs_of(newest_confirmed(account))
-    refused = pairs_of(_newest(account, MatchState.REJECTED, MatchState.UNDONE)) - known
+    refused = pairs_of(newest_refused(account)) - known
     settled = known | set(wanted)
     evidence = evidence_of(account, settled, refused, run)
     return replace(evidence, known=frozenset(known))
@@ -130,6 +130,11 @@ def _some(ids: Iterable[int]) -> list[int]:
 def newest_confirmed(account: Account) -> list[int]:
     """Ids of the newest matches that stand."""
     return _newest(account, MatchState.CONFIRMED)
+
+
+def newest_refused(account: Account) -> list[int]:
+    """Ids of the newest matches that people rejected or unmatched."""
+    return _newest(account, MatchState.REJECTED, MatchState.UNDONE)
 
 
 def _newest(account: Account, *states: MatchState) -> list[int]:

@@ -188,6 +188,12 @@ def test_matches_of_many_lines_with_one_entry_teach_what_names_the_group(alice, 
     assert run.lines_matched == 3  # the three of the contract that nobody has matched yet
 
 
+def test_a_group_that_somebody_took_back_counts_against_a_rule_that_would_match_it(alice, payments):
+    unmatch(actor(alice), payments[2])
+    best = propose_from_matches(Account.objects.get(), [each.pk for each in payments[:2]], Watch()).proposals[0]
+    assert (best.judged.found, best.judged.agree, best.judged.differ) == (2, 0, 1)
+
+
 @pytest.mark.parametrize(("ticked", "settles"), [({}, "one_to_one"), ({"settle": "on"}, "many_to_one")])
 def test_only_who_ticks_it_changes_how_the_accounts_runs_settle(client, payments, ticked, settles):
     page = get(client, "?" + "&".join(f"match={each.pk}" for each in payments), fragment=True)
