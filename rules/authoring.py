@@ -140,6 +140,12 @@ def import_rules(by: Author, text: str | bytes) -> list[MatchingRule]:
         return [_create(by, body, write_json(body), "rule imported", new_rule_id()) for body in bodies]
 
 
+def namesakes(rules: Sequence[MatchingRule]) -> list[str]:
+    """Names of these rules that others have, too, which are not archived."""
+    others = MatchingRule.objects.listed().exclude(pk__in=[rule.pk for rule in rules])
+    return sorted(set(others.filter(name__in={rule.name for rule in rules}).values_list("name", flat=True)))
+
+
 def export_rules(rules: Sequence[MatchingRule]) -> str:
     """Rules as JSON in the shape `import_rules` and the rule API take: one object for one rule, else a list."""
     current = {version.rule_id: version for version in current_versions(rules)}

@@ -137,6 +137,11 @@ def rules_import(request: Request) -> HttpResponse:
             imported = authoring.import_rules(authoring.OnScreen(request.user), text)
             word = f"“{imported[0].name}”" if len(imported) == 1 else f"{len(imported)} rules"
             messages.success(request, f"Imported {word}.")
+            if taken := authoring.namesakes(imported):
+                more = f" and {len(taken) - 1} more" if len(taken) > 1 else ""
+                messages.warning(
+                    request, f"“{taken[0]}”{more}: another rule has that name, too. Archive one of the two."
+                )
             return redirect("rules")
     except RuleError as error:
         problems = [str(problem) for problem in error.problems]

@@ -46,9 +46,12 @@ WITHIN: dict[str, Side] = {Strategy.WITHIN_STATEMENT: Side.STATEMENT, Strategy.W
 CANDIDATE_BUDGET = 2_000_000
 SECONDS = 10.0
 LARGE = 10_000
-"""Lines of a statement above which a preview begins with a few of them if its rows are still to be read."""
+"""Lines of a statement above which a preview begins with a few of them if the whole may take long."""
 FEW = 500
 """So many: what they imply is found by the indexes of the ledger."""
+KINDS_KEPT = 500
+QUICK = 1.0
+"""Seconds within which somebody who types should see what a change does."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ class Preview:
     entries: int = 0
     every: int = 1  # only every n-th line was looked at
     days: tuple[date, date] | None = None  # only entries of these days were looked at
-    is_first: bool = False  # few lines, while the others are still to be read: a whole one should follow
+    is_first: bool = False  # few lines, because all of them may take long: a whole one should follow
     matched: int = 0
     suggested: int = 0
     candidates: int = 0
@@ -139,14 +142,22 @@ def preview_rule(rule: Rule, statement: Statement, watch: Watch | None = None) -
     watch = watch or Watch()
     lines, every = _lines(statement)
     entries, days = _entries(statement, [rule], lines)
-    return _tried(rule, lines, entries, watch, Preview(statement, lines.num_rows, entries.num_rows, every, days))
+    tried = _tried(rule, lines, entries, watch, Preview(statement, lines.num_rows, entries.num_rows, every, days))
+    if len(_was_quick) >= KINDS_KEPT:
+        _was_quick.clear()
+    _was_quick[_kind(rule, statement)] = tried.seconds <= QUICK and not tried.refused
+    return tried
 
 
 def first_preview(rule: Rule, statement: Statement, watch: Watch) -> Preview | None:
-    """Try a rule on a few lines of a large statement of which no rows are in memory yet; the figures come at once, and
-    are a guess. None if a whole preview is as quick, or nothing narrows the ledger to what these lines imply."""
+    """Try a rule on a few lines of a large statement; the figures come at once, and are a guess.
+
+    None if all rows are in memory and a rule of this kind was quick a moment ago, or if nothing narrows the ledger to
+    what these lines imply.
+    """
     account = statement.account
-    if statement.record_count <= LARGE or _recent.has(_lines_key(statement)):
+    is_quick = _recent.has(_lines_key(statement)) and _was_quick.get(_kind(rule, statement), False)
+    if statement.record_count <= LARGE or is_quick:
         return None
     every = statement.record_count // FEW
     queryset = lines_in_scope(account, statement).annotate(place=F("position") % every).filter(place=0)
@@ -271,6 +282,17 @@ class Recent:
 
 
 _recent = Recent()
+_was_quick: dict[Hashable, bool] = {}
+"""Whether the last whole preview of a kind of rule on a statement was, as this process saw it."""
+
+
+def _kind(rule: Rule, statement: Statement) -> Hashable:
+    """Rules that differ only in their values take about as long."""
+    compared = [
+        (each.field.name, each.ledger_field.name, each.operator.name, each.loose, each.is_constant)
+        for each in rule.criteria
+    ]
+    return statement.pk, *compared
 
 
 def _lines(statement: Statement) -> tuple[pa.Table, int]:

@@ -253,8 +253,11 @@ def test_rules_go_out_and_come_in_as_json(client, rule):
     assert exported.headers["Content-Disposition"] == 'attachment; filename="exact.json"'
     assert json.loads(exported.content) == json.loads(BODY)
     upload = SimpleUploadedFile("rules.json", client.get(reverse("rules_export")).content)
-    assert client.post(reverse("rules_import"), {"file": upload}).status_code == 302
+    answer = client.post(reverse("rules_import"), {"file": upload}, follow=True).content.decode()
+    assert "“Exact”: another rule has that name, too" in answer
     assert MatchingRule.objects.filter(name="Exact").count() == 2
+    other = client.post(reverse("rules_import"), {"text": BODY.replace("Exact", "Other")}, follow=True)
+    assert "that name" not in other.content.decode()
 
 
 @pytest.mark.parametrize(
