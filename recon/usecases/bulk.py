@@ -7,7 +7,9 @@ open connections: commits that were acknowledged are then gone.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final
 
@@ -23,6 +25,8 @@ from recon.usecases.copy_format import HEAD, TAIL, binary_rows, in_copy_order
 
 CHUNK: Final = 100_000
 """Rows per transaction on SQLite: heartbeats, cancels and other small writes get in between."""
+
+_ASK_EVERY: Final = 0.5  # seconds
 
 STATISTICS_FROM: Final = 10_000
 """Rows that change a table enough for the planner to be told."""
@@ -203,11 +207,51 @@ def _fetch_arrow(sql: str, params: Sequence[Any], schema: pa.Schema, progress: P
     wanted = {"host", "port", "dbname", "user", "password", "sslmode", "sslrootcert", "sslcert", "sslkey", "service",
               "options"}  # fmt: skip
     target = {key: value for key, value in connection.get_connection_params().items() if key in wanted}
-    with adbc_driver_postgresql.dbapi.connect(make_conninfo(**target)) as own, own.cursor() as cursor:
+    with (
+        adbc_driver_postgresql.dbapi.connect(make_conninfo(**target)) as own,
+        own.cursor() as cursor,
+        _stopped_by(progress, cursor.adbc_cancel) as heard,
+    ):
         cursor.execute(composed)
         arriving = cursor.fetch_record_batch()
-        table = pa.Table.from_batches(_heard(arriving, progress), arriving.schema)
+        table = pa.Table.from_batches(_heard(arriving, heard), arriving.schema)
     return table.rename_columns(schema.names).cast(schema)
+
+
+@contextmanager
+def _stopped_by(progress: Progress, cancel: Callable[[], None]) -> Iterator[Progress]:
+    """What hears of rows instead of `progress`, which is told again every half second, also while a query thinks.
+
+    If it raises then, the query is cancelled, and the error is that of `progress`.
+    """
+    over, stopped = threading.Event(), list[Exception]()
+    done = 0
+
+    def heard(rows: int) -> None:
+        nonlocal done
+        done = rows
+        progress(rows)
+
+    def ask() -> None:
+        while not over.wait(_ASK_EVERY):
+            try:
+                progress(done)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the reader raises it
+                stopped.append(error)
+                cancel()
+                return
+
+    asking = threading.Thread(target=ask, name="read-watcher", daemon=True)
+    asking.start()
+    try:
+        yield heard
+    except Exception:
+        if stopped:
+            raise stopped[0] from None
+        raise
+    finally:
+        over.set()
+        asking.join()
 
 
 def _heard(batches: Iterable[pa.RecordBatch], progress: Progress) -> Iterator[pa.RecordBatch]:

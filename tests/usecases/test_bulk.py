@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, date, datetime
 
 import pyarrow as pa
@@ -103,6 +104,24 @@ def test_progress_hears_of_every_chunk(db):
     heard: list[int] = []
     load_rows(StatementLine, lines(["x"] * 10), chunk=4, progress=heard.append)
     assert heard == [4, 8, 10]
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite hands rows out one by one")
+@pytest.mark.django_db(transaction=True)
+def test_a_query_that_thinks_for_long_can_be_stopped():
+    class TooLongError(Exception):
+        pass
+
+    began = time.monotonic()
+
+    def impatient(rows: int) -> None:
+        if time.monotonic() - began > 0.2:
+            raise TooLongError
+
+    schema = pa.schema([pa.field("nothing", pa.string())])
+    with pytest.raises(TooLongError):
+        read_rows("SELECT pg_sleep(60)::text", [], schema, impatient)
+    assert time.monotonic() - began < 30
 
 
 def test_no_rows_are_a_table_too(db):
