@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Final, Literal
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from recon.rows import amount
 from recon.statements.columns import Amounts
@@ -22,6 +23,8 @@ Fees = Literal["positive", "negative"]
 """How fees are written: as plain numbers to be taken from the amount, or with their own minus."""
 
 _WIDE: Final = pa.decimal128(38, 0)
+_SUMMABLE: Final = pa.decimal128(37, 0)  # of which Arrow makes sums of 38 digits; read numbers have 30 at most
+_ZERO: Final = pa.scalar(0, _WIDE)
 
 
 def may_move_the_balance(mapping: Mapping) -> bool:
@@ -59,6 +62,8 @@ _STYLES: Final[tuple[Fees, ...]] = ("positive", "negative")
 
 def less_fees(read: Amounts, fees: Amounts, *, negative: bool) -> Amounts:
     """Amounts less their fees; a row that has only a fee is a line of that fee. Failures stay those of the amounts."""
+    if pc.all(pc.equal(read.scales, fees.scales)).as_py():
+        return replace(read, units=_at_one_scale(read.units, fees.units, negative=negative))
     units: list[int | None] = []
     scales: list[int] = []
     columns = (read.units.to_pylist(), read.scales.to_pylist(), fees.units.to_pylist(), fees.scales.to_pylist())
@@ -70,6 +75,15 @@ def less_fees(read: Amounts, fees: Amounts, *, negative: bool) -> Amounts:
         units.append(None if is_nothing else whole + fee if negative else whole - fee)
         scales.append(scale)
     return replace(read, units=pa.array(units, _WIDE), scales=pa.array(scales, pa.int16()))
+
+
+def _at_one_scale(units: pa.Array, fees: pa.Array, *, negative: bool) -> pa.Array:
+    """The same for all rows at once."""
+    fees = pc.fill_null(fees, _ZERO)
+    is_nothing = pc.and_(pc.is_null(units), pc.equal(fees, _ZERO))
+    whole, less = (each.cast(_SUMMABLE) for each in (pc.fill_null(units, _ZERO), fees))
+    summed = pc.add(whole, less) if negative else pc.subtract(whole, less)
+    return pc.if_else(is_nothing, pa.scalar(None, _WIDE), summed.cast(_WIDE))
 
 
 def _less(moves: Sequence[Decimal | None], fees: Sequence[Decimal | None], style: Fees) -> list[Decimal | None]:

@@ -72,6 +72,14 @@ def test_without_a_balance_the_account_or_a_person_says_whether_fees_count(hints
     assert units("Date,Text,Amount,Fee\n2024-05-31,A,-100.00,1.00\n2024-05-30,B,50.00,1.50\n", hints)[0] == lines
 
 
+def test_a_fee_of_more_places_than_its_amount_is_taken_exactly():
+    text = "Date,Text,Amount,Fee\n2024-05-31,A,-100.00,1.005\n2024-05-30,B,,2\n2024-05-29,C,7.00,\n"
+    lines = read(text.encode(), "file.csv", Hints(mapping=Mapping(fees="positive"))).lines
+    assert list(zip(lines["units"].to_pylist(), lines["scale"].to_pylist(), strict=True)) == [
+        (-101005, 3), (-200, 2), (700, 2),
+    ]  # fmt: skip
+
+
 def test_net_is_gross_less_fees_where_the_file_has_only_these():
     text = "Date,Text,Gross,Fee\n2024-05-31,A,-100.00,1.00\n2024-05-30,B,50.00,1.50\n"
     assert units(text, Hints(amount_column="net"))[0] == [-10100, 4850]
