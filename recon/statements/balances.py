@@ -22,7 +22,7 @@ from recon.statements.leftovers import Verdicts, balance_word
 from recon.statements.mapping import Mapping
 from recon.statements.model import Balance, BalanceKind, Reading
 from recon.statements.numbers import NumberError, fitted, parse_amount
-from recon.statements.proof import PROVEN, agreement, newest_first
+from recon.statements.proof import PROVEN, agreement, newest_first, share_of_steps
 from recon.statements.tables import Table
 from recon.statements.words import PREAMBLE_WORDS, plain
 
@@ -126,29 +126,55 @@ def _running(table: Table, mapping: Mapping, lines: pa.Table, currency: str) -> 
         return []
     more = exponent(currency) if mapping.in_cents else 0
     read = amounts_of(table.texts(name), mapping.decimal or ".", places=exponent(currency) - more)
-    by_line = dict(
-        zip(table.lines.to_pylist(), zip(read.units.to_pylist(), read.scales.to_pylist(), strict=True), strict=True)
-    )
-    after = [_decimal(by_line[line], more) for line in lines["line"].to_pylist()]
-    if any(each is None for each in after):
+    at = pc.index_in(lines["line"].combine_chunks(), value_set=table.lines)
+    units, scales = read.units.take(at), read.scales.take(at)
+    if units.null_count:
         return []
-    balances = cast("list[Decimal]", after)
-    pairs = zip(lines["units"].to_pylist(), lines["scale"].to_pylist(), strict=True)
-    moves = [amount(units, scale) for units, scale in pairs]
-    days = lines["booking_date"].to_pylist()
-    if newest_first(moves, balances):
-        balances, moves, days = balances[::-1], moves[::-1], days[::-1]
-    if len(moves) > 1 and agreement(moves, balances) < PROVEN:
+    scale = _only_scale(scales, more, lines)
+    ends = _ends_at_one_scale(units, scale, lines) if scale is not None else _ends(units, scales, more, lines)
+    if ends is None:
         return []
+    opening, closing, first, last = ends
+    days = lines["booking_date"]
     return [
-        _balance("opening", currency, days[0], balances[0] - moves[0]),
-        _balance("closing", currency, days[-1], balances[-1]),
+        _balance("opening", currency, days[first].as_py(), opening),
+        _balance("closing", currency, days[last].as_py(), closing),
     ]
 
 
-def _decimal(pair: tuple[Decimal | None, int | None], more: int) -> Decimal | None:
-    units, scale = pair
-    return None if units is None or scale is None else amount(int(units), scale + more)
+Ends = tuple[Decimal, Decimal, int, int]
+"""What a running balance opens and closes with, and at which lines."""
+
+
+def _only_scale(scales: pa.Array, more: int, lines: pa.Table) -> int | None:
+    """The one scale of all balances and amounts; None if there are several."""
+    found = {*(each + more for each in pc.unique(scales).to_pylist()), *pc.unique(lines["scale"]).to_pylist()}
+    return found.pop() if len(found) == 1 else None
+
+
+def _ends_at_one_scale(units: pa.Array, scale: int, lines: pa.Table) -> Ends | None:
+    """The ends if most steps agree, computed for all rows at once."""
+    try:
+        balances, moves = units.cast(pa.int64()), lines["units"].combine_chunks()
+        oldest, newest = (share_of_steps(moves, balances, newest_first=each) for each in (False, True))
+    except pa.ArrowInvalid:  # more digits than any amount has
+        return None
+    if len(balances) > 1 and max(oldest, newest) < PROVEN:
+        return None
+    first, last = (len(balances) - 1, 0) if newest > oldest else (0, len(balances) - 1)
+    before = amount(balances[first].as_py(), scale) - amount(moves[first].as_py(), scale)
+    return before, amount(balances[last].as_py(), scale), first, last
+
+
+def _ends(units: pa.Array, scales: pa.Array, more: int, lines: pa.Table) -> Ends | None:
+    """The same where rows have different scales."""
+    pairs = zip(units.to_pylist(), scales.to_pylist(), strict=True)
+    balances = [amount(int(unit), scale + more) for unit, scale in pairs]
+    moves = [amount(*pair) for pair in zip(lines["units"].to_pylist(), lines["scale"].to_pylist(), strict=True)]
+    if len(moves) > 1 and agreement(moves, balances) < PROVEN:
+        return None
+    first, last = (len(moves) - 1, 0) if newest_first(moves, balances) else (0, len(moves) - 1)
+    return balances[first] - moves[first], balances[last], first, last
 
 
 def _balance(kind: BalanceKind, currency: str, day: date | None, value: Decimal) -> Balance:
