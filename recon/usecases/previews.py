@@ -142,10 +142,11 @@ def preview_rule(rule: Rule, statement: Statement, watch: Watch | None = None) -
     watch = watch or Watch()
     lines, every = _lines(statement)
     entries, days = _entries(statement, [rule], lines)
+    read = time.perf_counter()
     tried = _tried(rule, lines, entries, watch, Preview(statement, lines.num_rows, entries.num_rows, every, days))
     if len(_was_quick) >= KINDS_KEPT:
         _was_quick.clear()
-    _was_quick[_kind(rule, statement)] = tried.seconds <= QUICK and not tried.refused
+    _was_quick[_kind(rule, statement)] = time.perf_counter() - read <= QUICK and not tried.refused
     return tried
 
 

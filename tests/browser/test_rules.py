@@ -134,6 +134,22 @@ def test_criteria_are_reordered_by_dragging(chromium, site):
     assert [text.split()[1] for text in numbers(page)] == ["date", "amount"]
 
 
+def test_a_rule_goes_down_its_accounts_rules_by_keyboard_alone(chromium, site):
+    page = signed_in(chromium, site)
+    page.goto("/rules/sets/")
+    page.get_by_role("link", name="Main account").click()
+    for _ in range(3):
+        count = page.locator("[data-item]").count()
+        page.get_by_role("button", name="Add at the end").click()
+        expect(page.locator("[data-item]")).to_have_count(count + 1)
+    names = page.locator(".place-text > a").all_inner_texts()
+    tab_to(page, ".place:first-child .place-text > a")
+    for place in (2, 3):  # the keyboard stays on the rule that moves
+        page.keyboard.press("Alt+ArrowDown")
+        expect(page.locator(f".place:nth-child({place}) .place-text > a")).to_be_focused()
+    assert page.locator(".place-text > a").all_inner_texts() == [*names[1:], names[0]]
+
+
 def test_inputs_follow_field_and_operator_without_a_page_reload(chromium, site):
     page = signed_in(chromium, site)
     page.goto("/rules/new/")
