@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from itertools import accumulate
 from typing import Final
@@ -37,7 +38,8 @@ def _parts_most(delimiter: str, lines: Sequence[str]) -> bool:
     """Whether a delimiter parts most lines into as many cells; between digits it is a mark of numbers or times."""
     mark = re.escape(delimiter)
     apart = re.compile(rf"(?<!\d){mark}|{mark}(?!\d)")
-    return sum(1 for line in lines if len(apart.findall(line)) >= _FEWEST_CELLS - 1) >= _MOST * len(lines)
+    counts = Counter(len(apart.findall(line)) for line in lines)
+    return any(count >= _FEWEST_CELLS - 1 and many >= _MOST * len(lines) for count, many in counts.items())
 
 
 _LOOKED_AT: Final = 300
