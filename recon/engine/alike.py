@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from recon.engine.candidates import Join, pair_query
-from recon.engine.cells import Cells, others
+from recon.engine.cells import Cells, filled
 from recon.engine.contest import NOBODY, Contest, Flags, Pairs
 from recon.engine.plan import Plan
 from recon.engine.session import Session
@@ -116,14 +116,8 @@ def _cells(session: Session, table: str, alias: str, plan: Plan, kin: Rows | Non
     made = session.create("kinds", f"{_kinds(plan, table, alias)} ORDER BY first")
     without_time = "" if "instant" in keys else ", NULL::BIGINT AS instant"
     cells = session.create("cells", f"SELECT rowid::INTEGER AS u, *{without_time} FROM {made}")
-    same = " AND ".join(f"r.{key} IS NOT DISTINCT FROM c.{key}" for key in keys)
-    found = session.arrow(f"SELECT (c.u::BIGINT << 32) | r.u AS placed FROM {table} r JOIN {cells} c ON {same}")
-    placed = np.sort(found["placed"].to_numpy())
-    rows, cell = (placed & 0xFFFF_FFFF).astype(np.int32), placed >> 32
-    sizes = np.bincount(cell, minlength=session.count(cells)).astype(np.int32)
-    starts = np.cumsum(sizes) - sizes
     session.drop(made)
-    return Cells(cells, rows, sizes, starts, others(rows, cell, sizes, starts, kin))
+    return filled(session, cells, table, " AND ".join(f"r.{key} IS NOT DISTINCT FROM c.{key}" for key in keys), kin)
 
 
 def _remember(contest: Contest, side: int, sides: tuple[Cells, Cells], pairs: CellPairs) -> None:

@@ -68,17 +68,21 @@ def _cells(session: Session, table: str, alias: str, plan: Plan, kin: Rows | Non
     listed = ", ".join(keys)
     kinds = session.create("kinds", f"SELECT {listed} FROM {table} GROUP BY {listed}")
     cells = session.create("cells", f"SELECT rowid::INTEGER AS u, *, NULL::BIGINT AS instant FROM {kinds}")
-    same = " AND ".join(f"r.{key} = c.{key}" for key in keys)
+    session.drop(kinds)
+    return filled(session, cells, table, " AND ".join(f"r.{key} = c.{key}" for key in keys), kin)
+
+
+def filled(session: Session, cells: str, table: str, same: str, kin: Rows | None) -> Cells:
+    """A table of cells with the rows of a table in them: a row ``r`` is in the cell ``c`` for which ``same`` holds."""
     found = session.arrow(f"SELECT (c.u::BIGINT << 32) | r.u AS placed FROM {table} r JOIN {cells} c ON {same}")
     placed = np.sort(found["placed"].to_numpy())
     rows, cell = (placed & 0xFFFF_FFFF).astype(np.int32), placed >> 32
     sizes = np.bincount(cell, minlength=session.count(cells)).astype(np.int32)
     starts = np.cumsum(sizes) - sizes
-    session.drop(kinds)
-    return Cells(cells, rows, sizes, starts, others(rows, cell, sizes, starts, kin))
+    return Cells(cells, rows, sizes, starts, _others(rows, cell, sizes, starts, kin))
 
 
-def others(rows: Rows, cell: Ints, sizes: Rows, starts: Ints, kin: Rows | None) -> Rows:
+def _others(rows: Rows, cell: Ints, sizes: Rows, starts: Ints, kin: Rows | None) -> Rows:
     """The first row of each cell that is no twin of its very first, or NOBODY."""
     other = np.full(len(sizes), NOBODY, np.int32)
     kind = rows if kin is None else kin[rows]

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from recon.engine.candidates import (
     Band,
@@ -25,15 +24,14 @@ from recon.engine.candidates import (
     widening,
     widest_gap,
 )
-from recon.engine.contest import Flags
 from recon.engine.outcome import UNMATCHED
 from recon.engine.plan import CURRENCY, SIGN, Part, Plan, make_plan
 from recon.engine.session import Session
 from recon.engine.sides import SIDES, Sides, grouped_sides
 from recon.engine.standing import Standing, limit_of
 from recon.engine.subset_sum import Missed
-from recon.engine.taking import Rows
-from recon.engine.units import Units, make_units, open_units, partly_claimed, with_every_text
+from recon.engine.telling import Taken, told, units_told
+from recon.engine.units import Units, open_units, partly_claimed, with_every_text
 from rules.criteria import Criterion, Rule
 from rules.criteria.scope import ALIAS, Side
 
@@ -49,14 +47,6 @@ class Leftovers:
 
     units: tuple[Units, Units]
     open: tuple[str, str]
-
-
-@dataclass(frozen=True)
-class Taken:
-    """The units of a side that are in some match, and which of these matches are confirmed."""
-
-    units: Rows
-    confirmed: Flags
 
 
 def unmatched_table(
@@ -76,16 +66,14 @@ def unmatched_table(
     for index, rule in enumerate(rules):
         leftovers = _leftovers(session, sides, rule, taken)
         if any(session.count(leftovers.open[SIDES.index(side)]) for side in session.options.told):
-            if session.options.searches_sums:
-                _near_sums(session, sides, index, rule, leftovers)
-            else:
-                _near_misses(session, sides, index, rule, leftovers)
+            _near_misses(session, sides, index, rule, leftovers)
+            if not session.options.searches_sums:
                 _claimed_by_another(session, sides, index, rule, leftovers)
         session.drop(*leftovers.open)
     _in_no_sum(session, missed)
     _duplicates(session, taken)
     _partly_claimed(session)
-    return _told(session, sides, taken)
+    return told(session, sides, taken)
 
 
 def _has_open_rows(session: Session, sides: Sides, side: Side, kept: Standing) -> bool:
@@ -107,12 +95,8 @@ def _taken(session: Session, kept: Standing) -> tuple[Taken, Taken]:
     return found[0], found[1]
 
 
-def _units(session: Session, sides: Sides, side: Side, rule: Rule | None) -> Units:
-    return Units(side, ALIAS[side]) if session.options.searches_sums else make_units(session, sides, side, rule)
-
-
 def _leftovers(session: Session, sides: Sides, rule: Rule, taken: tuple[Taken, Taken]) -> Leftovers:
-    units = (_units(session, sides, "statement", rule), _units(session, sides, "ledger", rule))
+    units = (units_told(session, sides, "statement", rule), units_told(session, sides, "ledger", rule))
     open_ = []
     for each, own, count in zip(units, taken, sides.sizes, strict=True):
         listed, join = own.units, "ANTI"
@@ -129,32 +113,28 @@ def _near_misses(session: Session, sides: Sides, index: int, rule: Rule, left: L
     options = session.options
     if not all(session.count(table) for table in left.open):
         return
-    _note(session, sides, index, make_plan(rule, sides, options), left, left.open, "ambiguous", _AMBIGUOUS)
+    aside = _left_aside(session, rule)
+    if not aside:
+        _note(session, sides, index, make_plan(rule, sides, options), left, left.open, "ambiguous", _AMBIGUOUS)
     for criterion in rule.criteria:
-        plan = make_plan(rule, sides, options, without={criterion.number})
-        _note(session, sides, index, plan, left, left.open, _reason(criterion, left), _NEAR, criterion)
+        if criterion.number not in aside:
+            plan = make_plan(rule, sides, options, without={criterion.number, *aside})
+            _note(session, sides, index, plan, left, left.open, _reason(criterion, left), _NEAR, criterion)
     if not sides.one_currency and not rule.cross_currency:
-        plan = make_plan(rule, sides, options, without={CURRENCY, *_on_currency(rule)})
+        plan = make_plan(rule, sides, options, without={CURRENCY, *_on_currency(rule), *aside})
         _note(session, sides, index, plan, left, left.open, "currency_differs", _NEAR + 40)
-    if options.sign != "unsigned" and sides.signed:
+    if options.sign != "unsigned" and sides.signed and not aside:
         plan = make_plan(rule, sides, options, without={SIGN})
         negated = session.create("negated", f"SELECT t.* REPLACE (-amt AS amt) FROM {left.open[0]} t WHERE amt <> 0")
         _note(session, sides, index, plan, left, (negated, left.open[1]), "opposite_sign", _NEAR + 40)
         session.drop(negated)
 
 
-def _near_sums(session: Session, sides: Sides, index: int, rule: Rule, left: Leftovers) -> None:
-    """Rows that would be summed with somebody but for one criterion; what they would add up to is left aside."""
-    if not all(session.count(table) for table in left.open):
-        return
-    sums: set[Part] = {each.number for each in rule.criteria if each.field.kind == "amount" and not each.is_constant}
-    for criterion in rule.criteria:
-        if criterion.number not in sums:
-            plan = make_plan(rule, sides, session.options, without={criterion.number, SIGN, *sums})
-            _note(session, sides, index, plan, left, left.open, _reason(criterion, left), _NEAR, criterion)
-    if not sides.one_currency:
-        plan = make_plan(rule, sides, session.options, without={CURRENCY, SIGN, *_on_currency(rule), *sums})
-        _note(session, sides, index, plan, left, left.open, "currency_differs", _NEAR + 40)
+def _left_aside(session: Session, rule: Rule) -> set[Part]:
+    """What single rows need not meet where sums are sought: amounts, and their signs."""
+    if not session.options.searches_sums:
+        return set()
+    return {SIGN, *(each.number for each in rule.criteria if each.field.kind == "amount" and not each.is_constant)}
 
 
 def _in_no_sum(session: Session, missed: Sequence[Missed]) -> None:
@@ -167,22 +147,20 @@ def _in_no_sum(session: Session, missed: Sequence[Missed]) -> None:
             best[key] = each
     if not best:
         return
-    rows = [
-        (
-            each.side,
-            each.row,
-            rank[each.reason],
-            each.reason,
-            each.rule,
-            None,
-            1 - each.side,
-            each.other,
-            each.difference,
-        )
-        for each in best.values()
-    ]
-    columns = ("side", "u", "rank", "reason", "rule", "criterion", "other_side", "other", "difference")
-    given = pa.table({name: pa.array(values) for name, values in zip(columns, zip(*rows, strict=True), strict=True)})
+    rows = list(best.values())
+    given = pa.table(
+        {
+            "side": [each.side for each in rows],
+            "u": [each.row for each in rows],
+            "rank": [rank[each.reason] for each in rows],
+            "reason": [each.reason for each in rows],
+            "rule": [each.rule for each in rows],
+            "criterion": pa.nulls(len(rows), pa.int32()),
+            "other_side": [1 - each.side for each in rows],
+            "other": pa.array([each.other for each in rows], pa.int32()),
+            "difference": pa.array([each.difference for each in rows], pa.int64()),
+        }
+    )
     table = session.create_from("missed", given, "FROM given")
     session.run(f"INSERT INTO near FROM {table}")
 
@@ -322,100 +300,3 @@ def _partly_claimed(session: Session) -> None:
                 f"INSERT INTO near SELECT {number}, u, {_PARTLY}, 'group_partly_claimed', NULL, NULL, NULL, NULL, NULL"
                 f" FROM ({groups})"
             )
-
-
-def _told(session: Session, sides: Sides, taken: tuple[Taken, Taken]) -> pa.Table:
-    """One row for each open row: its best note, with the ids and the difference of the units concerned."""
-    best = ", ".join(
-        f"'{name}': {name}" for name in ("reason", "rule", "criterion", "other_side", "other", "difference")
-    )
-    noted = session.arrow(
-        f"""SELECT side, u, arg_min({{{best}}}, (rank, coalesce(rule, 0), coalesce(criterion, 0), coalesce(other, 0)))
-            AS best FROM near GROUP BY side, u"""
-    )
-    parts = [UNMATCHED.empty_table()]
-    for number, (side, own) in enumerate(zip(SIDES, taken, strict=True)):
-        if side not in session.options.told:
-            continue
-        unit = _units_of_rows(session, sides, side)
-        free = np.ones(len(unit) + 1, np.bool_)
-        free[own.units] = False
-        rows = np.flatnonzero(free[unit]).astype(np.int32)
-        if not len(rows):
-            continue
-        of_side = noted.filter(pc.equal(noted["side"], number))
-        parts.append(_reasons_of(session, sides, number, rows, unit[rows], of_side))
-    return pa.concat_tables(parts)
-
-
-def _units_of_rows(session: Session, sides: Sides, side: Side) -> Rows:
-    """By row the unit it belongs to; -1 where it belongs to no group."""
-    units, count = _units(session, sides, side, None), sides.rows[side].num_rows
-    if units.members is None:
-        return np.arange(count, dtype=np.int32)
-    unit = np.full(count, -1, np.int32)
-    members = session.arrow(f"SELECT u, row FROM {units.members}")
-    unit[members["row"].to_numpy()] = members["u"].to_numpy()
-    return unit
-
-
-def _reasons_of(session: Session, sides: Sides, side: int, rows: Rows, unit: Rows, noted: pa.Table) -> pa.Table:
-    """The rows of one side with the best note on their unit."""
-    count = len(rows)
-    note = np.full(sides.rows[SIDES[side]].num_rows + 1, -1, np.int64)
-    note[noted["u"].to_numpy()] = np.arange(noted.num_rows)
-    places = note[unit]
-    at = pa.array(places, mask=places < 0)
-    best = {name: pc.struct_field(noted["best"], name).take(at) for name in ("reason", "rule", "criterion")}
-    other, other_side = (pc.struct_field(noted["best"], name).take(at) for name in ("other", "other_side"))
-    across = pc.fill_null(pc.not_equal(other_side, side), False)
-    nearest = pc.coalesce(*(_ids(sides, each, other, pc.equal(other_side, each)) for each in range(2)))
-    amounts, days = _values(session, sides, side)
-    other_amounts, other_days = _values(session, sides, 1 - side)
-    partner = pc.if_else(across, other, None)
-    own = pa.array(unit, mask=unit < 0)
-    pair = amounts.take(own), other_amounts.take(partner)
-    # The difference to one of several rows that are summed would mean nothing.
-    sums, between = session.options.searches_sums, pc.subtract(*(pair if side == 0 else pair[::-1]))
-    difference = pc.struct_field(noted["best"], "difference").take(at) if sums else between
-    lacks = {SIDES[side]: pc.is_null(days.take(own)), SIDES[1 - side]: pc.is_null(other_days.take(partner))}
-    undated = pc.or_(*(pc.and_(pc.match_substring(best["reason"], each), lacks[each]) for each in SIDES))
-    date = pc.if_else(undated, "date_missing", "date_outside_window")
-    reason = pc.if_else(
-        pc.fill_null(pc.starts_with(best["reason"], "date "), False),
-        date,
-        pc.fill_null(best["reason"], "no_candidate"),
-    )
-    table = sides.rows[SIDES[side]]
-    columns = {
-        "side": pa.array(np.full(count, side, np.int8)),
-        "id": table["id"].take(pa.array(rows)),
-        "part": table["part"].take(pa.array(rows)),
-        "reason": reason,
-        "rule_index": best["rule"],
-        "criterion": best["criterion"],
-        "nearest_id": nearest,
-        "difference_units": difference,
-        "scale": pa.array(np.full(count, sides.scope.scale, np.int16)),
-        "detail": pa.nulls(count, pa.string()),
-    }
-    return pa.table(columns).cast(UNMATCHED)
-
-
-def _ids(sides: Sides, side: int, rows: pa.ChunkedArray, which: pa.ChunkedArray) -> pa.ChunkedArray:
-    return sides.rows[SIDES[side]]["id"].take(pc.if_else(which, rows, None))
-
-
-def _values(session: Session, sides: Sides, side: int) -> tuple[pa.Array, pa.Array]:
-    """Amount and day of every unit of a side, by its ``u``."""
-    units, rows = _units(session, sides, SIDES[side], None), sides.rows[SIDES[side]]
-    if not (units.grouped or sides.wide):
-        return rows["amt"], rows["day"]
-    # Sums beyond 64 bits have no place in a difference either.
-    found = session.arrow(
-        f"SELECT u, CASE WHEN abs(amt) < {2**62} THEN amt::BIGINT END AS amt, day FROM {units.table}"
-    )
-    place = np.full(rows.num_rows, -1, np.int64)
-    place[found["u"].to_numpy()] = np.arange(found.num_rows)
-    at = pa.array(place, mask=place < 0)
-    return found["amt"].take(at), found["day"].take(at)

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from recon.rows import amount
 from recon.statements import read
+from recon.statements.currencies import UNKNOWN
 from recon.statements.model import BalanceCheck, Hints, Reading, RowError, Statement, StatementError, Totals
 
 _DAY_OF_FORMAT = {"mt940": "value_date"}
@@ -94,7 +95,7 @@ def _entry(
     booked = _span(lines, "booking_date")
     return {
         "account": statement.account,
-        "currency": None if currency == "XXX" else currency or statement.currency,
+        "currency": None if currency == UNKNOWN else currency or statement.currency,
         "number": statement.number,
         "opening": _text(check.opening if check else None),
         "closing": _text(check.closing if check else None),

@@ -36,7 +36,7 @@ def fields_of(text: str) -> Iterator[Field]:
             if current:
                 yield current
             current = Field(number, found[1], [found[2]])
-        elif line.rstrip() == "-" or line.startswith(("-}", "-XXX")):
+        elif line.rstrip() == "-" or line.startswith(("-}", "-XXX")):  # a message's end; Dutch banks write "-XXX"
             if current:
                 yield current
             current = None

@@ -105,30 +105,10 @@ def store_statement(
     `label` is the source named with the upload; lines that name none get it. Raises NothingNew if every line is there
     already and was to be left out, Refused if the account changed in between so that somebody must look again.
     """
-    reading, sha256 = prepared.reading, prepared.sha256
+    reading = prepared.reading
     if prepared.replaces is None and len(prepared.left_out) and not prepared.row_count:
         raise nothing_new(by, account, Side.STATEMENT, prepared)
-    start, end = period(reading)
-    first = reading.statements[0]
-    statement = Statement(
-        number=reserve_ids(Statement, 1),
-        account=account,
-        source=label or account.name,
-        name=prepared.name[:255],
-        sha256=sha256,
-        file=keep(prepared.source, sha256),
-        format=reading.format,
-        encoding=reading.encoding or "",
-        mapping=reading.mapping.to_dict() if reading.mapping else None,
-        account_number=(first.account or "")[:64],
-        statement_number=(first.number or "")[:64],
-        period_start=start,
-        period_end=end,
-        sections=[facts.to_dict() for facts in reading_facts(reading)],
-        skipped=_skipped(prepared),
-        record_count=reading.lines.num_rows if prepared.replaces else prepared.row_count,
-        uploaded_by=by.user,
-    )
+    statement = _new_statement(by, account, prepared, label)
     ids: list[int] = []
 
     def rows() -> pa.Table:
@@ -158,6 +138,32 @@ def store_statement(
     if prepared.replaces is not None:
         statement.refresh_from_db()
     return statement
+
+
+def _new_statement(by: Actor, account: Account, prepared: Prepared, label: str) -> Statement:
+    """The statement's own record, not stored yet; the original file is."""
+    reading = prepared.reading
+    start, end = period(reading)
+    first = reading.statements[0]
+    return Statement(
+        number=reserve_ids(Statement, 1),
+        account=account,
+        source=label or account.name,
+        name=prepared.name[:255],
+        sha256=prepared.sha256,
+        file=keep(prepared.source, prepared.sha256),
+        format=reading.format,
+        encoding=reading.encoding or "",
+        mapping=reading.mapping.to_dict() if reading.mapping else None,
+        account_number=(first.account or "")[:64],
+        statement_number=(first.number or "")[:64],
+        period_start=start,
+        period_end=end,
+        sections=[facts.to_dict() for facts in reading_facts(reading)],
+        skipped=_skipped(prepared),
+        record_count=reading.lines.num_rows if prepared.replaces else prepared.row_count,
+        uploaded_by=by.user,
+    )
 
 
 def _skipped(prepared: Prepared) -> dict[str, Any] | None:

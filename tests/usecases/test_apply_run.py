@@ -23,9 +23,7 @@ from recon.usecases.undo import reverse_run
 from tests.cast import (
     SAME_AMOUNT,
     SAME_REFERENCE,
-    actor,
     lines,
-    make_account,
     make_entries,
     make_rule,
     make_statement,
@@ -33,16 +31,6 @@ from tests.cast import (
 )
 
 COUNTS = ("lines_total", "lines_matched", "lines_suggested", "lines_unmatched", "entries_matched", "entries_unmatched")
-
-
-@pytest.fixture
-def by(alice):
-    return actor(alice)
-
-
-@pytest.fixture
-def account(db):
-    return make_account()
 
 
 @pytest.fixture

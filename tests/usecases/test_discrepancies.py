@@ -11,7 +11,6 @@ from recon.usecases.discrepancies import discrepancies, other_account, reopen_di
 from recon.usecases.errors import Refused
 from recon.usecases.imports import discard_statement, import_statement
 from recon.usecases.statement_facts import statement_facts, worst_verdict
-from tests.cast import actor
 
 
 def mt940(
@@ -26,11 +25,6 @@ def mt940(
         [":20:STARTUMS", f":25:{account}", f":28C:{number:05}/001", f":60F:C26{month}01EUR{opening}", *lines,
          f":62F:C26{month}28EUR{closing}", "-", ""]
     ).encode()  # fmt: skip
-
-
-@pytest.fixture
-def by(alice):
-    return actor(alice)
 
 
 @pytest.fixture

@@ -19,15 +19,9 @@ from recon.usecases.import_profiles import (
     use_profile,
 )
 from recon.usecases.imports import import_statement, preview
-from tests.cast import actor
 
 MAPPING = {"columns": {"booking_date": "Datum", "amount": "Wert B"}, "currency": "EUR", "sign": "as_given"}
 FILE = b"Datum;Wert A;Wert B\n05.01.2026;1,00;2,00\n"
-
-
-@pytest.fixture
-def by(alice):
-    return actor(alice)
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ from recon.usecases.integrity import violations
 from recon.usecases.reissues import differing, shares
 from recon.usecases.runs import start_run
 from recon.usecases.taking_back import discard_statement
-from tests.cast import SAME_AMOUNT, SAME_REFERENCE, actor, make_rule
+from tests.cast import SAME_AMOUNT, SAME_REFERENCE, make_rule
 
 HEADER = "id,amount,date,currency,reference,description,source\n"
 
@@ -65,11 +65,6 @@ BOOKS = (
     "e2,-20.00,2026-03-03,EUR,INV-2,Refund,books",
     "e3,70.00,2026-03-04,EUR,INV-3,Lamp,books",
 )
-
-
-@pytest.fixture
-def by(alice):
-    return actor(alice)
 
 
 @pytest.fixture

@@ -27,17 +27,7 @@ from recon.usecases import review
 from recon.usecases.errors import Refused
 from recon.usecases.manual import match_by_hand
 from recon.usecases.undo import reverse_run, unmatch
-from tests.cast import actor, lines, make_account, make_entries, make_statement, row
-
-
-@pytest.fixture
-def account(db):
-    return make_account()
-
-
-@pytest.fixture
-def by(alice):
-    return actor(alice)
+from tests.cast import lines, make_account, make_entries, make_statement, row
 
 
 @pytest.fixture

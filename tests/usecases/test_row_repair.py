@@ -16,7 +16,7 @@ from recon.usecases.integrity import violations
 from recon.usecases.row_repair import cells_of, repair_row, set_aside
 from recon.usecases.runs import start_run
 from recon.usecases.statement_facts import statement_facts
-from tests.cast import SAME_REFERENCE, actor, make_rule
+from tests.cast import SAME_REFERENCE, make_rule
 
 GERMAN = """Buchungstag;Verwendungszweck;Umsatz;Währung
 02.03.2026;INV-1 Blauer Stuhl;1.152,75;EUR
@@ -24,11 +24,6 @@ GERMAN = """Buchungstag;Verwendungszweck;Umsatz;Währung
 04.03.2026;INV-3 Keine Zahl;12,3.4;EUR
 05.03.2026;INV-4;-5,00;EUR
 """.encode()
-
-
-@pytest.fixture
-def by(alice):
-    return actor(alice)
 
 
 @pytest.fixture

@@ -31,7 +31,6 @@ from recon.usecases.undo import unmatch
 from tests.cast import (
     SAME_AMOUNT,
     SAME_REFERENCE,
-    actor,
     lines,
     make_account,
     make_entries,
@@ -39,16 +38,6 @@ from tests.cast import (
     make_statement,
     row,
 )
-
-
-@pytest.fixture
-def by(alice):
-    return actor(alice)
-
-
-@pytest.fixture
-def account(db):
-    return make_account()
 
 
 @pytest.fixture

@@ -41,16 +41,6 @@ TEN = Decimal("10.00")
 
 
 @pytest.fixture
-def by(alice):
-    return actor(alice)
-
-
-@pytest.fixture
-def account(db):
-    return make_account()
-
-
-@pytest.fixture
 def rule(db):
     return make_rule("Exact", SAME_AMOUNT, SAME_REFERENCE)
 
