@@ -10,8 +10,10 @@ from typing import NamedTuple
 from django.conf import settings
 from django.db import DatabaseError, connection
 
+from recon.usecases.apart import make_room
 from recon.usecases.connector_sync import forget_old_syncs, sync_due
 from recon.usecases.connector_write_back import write_back_due
+from recon.usecases.passed_over import list_passed_over
 from recon.usecases.runs import take_up_stale_runs
 from recon.usecases.sla import report_over_sla
 from recon.usecases.webhook_delivery import deliver_due, forget_old
@@ -40,6 +42,8 @@ ERRANDS = (
     Errand("taking up runs", take_up_lost_runs, settings.RUN_LEASE_SECONDS / 4),
     Errand("delivering webhooks", deliver_due, 1),
     Errand("looking for late items", report_over_sla, 300),
+    Errand("listing entries that runs passed over", list_passed_over, 10),
+    Errand("making room for large loads", make_room, 300),
     Errand("reading from connectors", sync_due, 2),
     Errand("writing back to connectors", write_back_due, 5),
     Errand("forgetting old syncs", forget_old_syncs, 3600),

@@ -14,7 +14,7 @@ from recon.models.connectors import Connector, ConnectorSync, PulledTransaction,
 from recon.models.discrepancies import Discrepancy, DiscrepancyKind
 from recon.models.events import Event, Via
 from recon.models.fields import IdBlock, Side, reserve_ids
-from recon.models.items import ItemNote, ItemState, OpenItem, RowPart
+from recon.models.items import ItemNote, ItemState, OpenItem, PassedOver, RowPart
 from recon.models.keys import ApiKey, KeyScope
 from recon.models.ledger import FINAL_STATUSES, LedgerEntry, LedgerImport
 from recon.models.requests import ApiRequest
@@ -84,6 +84,7 @@ __all__ = [
     "MatchingRun",
     "OpenItem",
     "Origin",
+    "PassedOver",
     "PeriodClosing",
     "PulledTransaction",
     "RowPart",

@@ -110,3 +110,16 @@ class RowPart(models.Model):
 
     def __str__(self) -> str:
         return f"{Side(self.side).label} {self.row_id}/{self.part}"
+
+
+class PassedOver(models.Model):
+    """An account whose ledger a run has not read as a whole: the worker lists what is open of it, a piece at a time,
+    and deletes this when it has come to the end. The latest run begins it anew."""
+
+    account = models.OneToOneField(Account, on_delete=models.CASCADE, primary_key=True, related_name="passed_over")
+    run_number = models.BigIntegerField()
+    until = models.DateField()  # entries booked later are not the account's work yet
+    next_id = models.BigIntegerField(default=0)  # of the entries that are still to be looked at
+
+    def __str__(self) -> str:
+        return f"entries of {self.account} from {self.next_id}"

@@ -10,6 +10,7 @@ in small pieces. All of it happens in the transaction of the load.
 
 from __future__ import annotations
 
+import logging
 import re
 import zlib
 from collections.abc import Callable, Iterable, Sequence
@@ -18,9 +19,11 @@ from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from django.db import connection, models, transaction
+from django.db import OperationalError, connection, models, transaction
 
-from recon.models import LedgerEntry, Match, MatchRow, StatementLine, UnmatchedItem
+from recon.models import LedgerEntry, Match, MatchingRun, MatchRow, StatementLine, UnmatchedItem
+
+logger = logging.getLogger(__name__)
 
 APART_FROM: Final = 100_000
 """Rows of one load from which a table of their own pays."""
@@ -56,6 +59,9 @@ INSTEAD: Final = {
 NEEDLESS: Final = {"entry_import": "import_number", "entry_api_reference_once": "api_reference"}
 """Indexes, by name, that a table does without in which all rows have the same in this column, or nothing: a check says
 so, by which the planner leaves the table out."""
+
+
+LOCK_NOT_AVAILABLE: Final = "55P03"
 
 
 @dataclass(frozen=True)
@@ -198,13 +204,22 @@ def _complete(cursor: Any, model: type[models.Model], name: str) -> None:
     cursor.execute(f"ALTER TABLE {name} INHERIT {table}")
 
 
-def make_room() -> None:
-    """Merge some children of every table that has as many as it may: those neighbours that are smallest together."""
+def make_room() -> int:
+    """Merge some children of every table that has as many as it may: those neighbours that are smallest together. Not
+    while a run is at work, and somebody who is using a table is left in peace until the next time. Returns 0: whether
+    there is more to do is seen then."""
     for model in RANGE:
         present = tables_apart(model)
-        if len(present) >= MOST_APART:
-            windows = [present[start : start + MERGED] for start in range(len(present) - MERGED + 1)]
+        if len(present) < MOST_APART or MatchingRun.objects.active().exists():
+            continue
+        windows = [present[start : start + MERGED] for start in range(len(present) - MERGED + 1)]
+        try:
             merge_apart(model, min(windows, key=_size))
+        except OperationalError as error:
+            if getattr(error.__cause__, "sqlstate", None) != LOCK_NOT_AVAILABLE:
+                raise
+            logger.info("%s is in use; its tables are merged another time", model._meta.db_table)
+    return 0
 
 
 def _size(tables: Sequence[Apart]) -> int:
@@ -220,6 +235,8 @@ def merge_apart(model: type[models.Model], tables: Sequence[Apart]) -> None:
     columns = ", ".join(connection.ops.quote_name(str(field.column)) for field in model._meta.local_concrete_fields)
     name = f"{model._meta.db_table}_{tables[0].first}_{tables[-1].last}"
     with transaction.atomic(), connection.cursor() as cursor:
+        # Less than it takes to detect a deadlock, so that whoever would be in one with this goes on.
+        cursor.execute("SET LOCAL lock_timeout = '500ms'")
         cursor.execute(f"LOCK TABLE {named} IN SHARE ROW EXCLUSIVE MODE")
         reaches = ", ".join(f"min({column}), max({column})" for column in RANGE[model])
         rows = " UNION ALL ".join(f"SELECT {', '.join(RANGE[model])} FROM {each.name}" for each in tables)  # noqa: S608

@@ -7,7 +7,7 @@ reconciling item (a cheque that is not cashed yet) may still be matched with a r
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -18,7 +18,6 @@ from django.utils import timezone
 
 from recon.models import (
     Account,
-    Claim,
     HookEvent,
     ItemState,
     LedgerEntry,
@@ -26,7 +25,6 @@ from recon.models import (
     MatchRow,
     OpenItem,
     PeriodClosing,
-    RowPart,
     Side,
     StatementLine,
 )
@@ -34,7 +32,7 @@ from recon.rows import amount
 from recon.usecases.accounts import entries_in_scope, lines_in_scope
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor, record
-from recon.usecases.open_items import sides_reported
+from recon.usecases.open_items import sides_reported, untouched, up_to
 from recon.usecases.webhook_outbox import account_in_words, announce
 
 TO_DO = (ItemState.OPEN, ItemState.IN_REVIEW, ItemState.ON_HOLD)
@@ -72,16 +70,16 @@ def closed_until(account: Account) -> date | None:
 
 def unfinished(account: Account, until: date) -> Unfinished:
     """What is still to do for the days up to `until`, rows without a date included: they could be of any day."""
-    items = OpenItem.objects.for_account(account).filter(_up_to(until, "row_date"), state__in=TO_DO)
-    untouched = {
-        side: _untouched(account, side, rows.filter(_up_to(until, "booking_date"))).count()
+    items = OpenItem.objects.for_account(account).filter(up_to(until, "row_date"), state__in=TO_DO)
+    never_seen = {
+        side: untouched(account, side, rows.filter(up_to(until, "booking_date"))).count()
         for side, rows in ((Side.STATEMENT, lines_in_scope(account)), (Side.LEDGER, entries_in_scope(account)))
         if side in sides_reported(account)
     }
     return Unfinished(
         items=items.count(),
-        lines=untouched[Side.STATEMENT],
-        entries=untouched.get(Side.LEDGER, 0),
+        lines=never_seen[Side.STATEMENT],
+        entries=never_seen.get(Side.LEDGER, 0),
         runs=account.runs.active().count(),
     )
 
@@ -130,7 +128,7 @@ def reopen_period(by: Actor, closing: PeriodClosing, why: str) -> None:
 
 def accepted(account: Account, until: date) -> list[dict[str, Any]]:
     """The reconciling items that a closed period leaves, summed by side and currency."""
-    items = OpenItem.objects.for_account(account).filter(_up_to(until, "row_date"), state=ItemState.ACCEPTED)
+    items = OpenItem.objects.for_account(account).filter(up_to(until, "row_date"), state=ItemState.ACCEPTED)
     sums = items.order_by().values("side", "currency", "scale").annotate(count=Count("pk"), units=Sum("units"))
     return [
         {
@@ -198,17 +196,3 @@ def _of_a_later_day(until: date) -> Q:
 
 def _row_id() -> Q:
     return Q(pk=OuterRef("row_id"))
-
-
-def _up_to(until: date, column: str) -> Q:
-    return Q(**{f"{column}__lte": until}) | Q(**{f"{column}__isnull": True})
-
-
-def _untouched(account: Account, side: Side, rows: QuerySet[Any]) -> QuerySet[Any]:
-    """Rows that are neither matched, nor split, nor on anybody's list."""
-    of_row: Mapping[str, Any] = {"account_id": account.pk, "side": side, "row_id": OuterRef("pk")}
-    return rows.filter(
-        ~Exists(Claim.objects.filter(**of_row)),
-        ~Exists(RowPart.objects.filter(**of_row)),
-        ~Exists(OpenItem.objects.filter(**of_row)),
-    )

@@ -5,14 +5,27 @@ An item exists once per open row part; everything here may be repeated without h
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+import json
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from typing import Any
 
 from django.db import connection
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from recon.models import Account, Match, MatchingRun, OpenItem, RunState, Side, Statement, reserve_ids
+from recon.models import (
+    Account,
+    Claim,
+    Match,
+    MatchingRun,
+    OpenItem,
+    RowPart,
+    RunState,
+    Side,
+    Statement,
+    reserve_ids,
+)
 
 UPSERT = """
     INSERT INTO recon_openitem
@@ -49,6 +62,11 @@ FREED_BY_UNDOING = """
     WHERE m.id >= %(from_id)s AND m.id <= %(to_id)s AND m.account_id = %(account)s AND m.state = 'undone'
       AND m.state_changed_at = %(undone_at)s AND r.side = %(side)s
 """
+
+PASSED_OVER = {
+    "postgresql": "SELECT unnest(%(ids)s::bigint[]) AS row_id, 0 AS part, 'no_candidate' AS reason",
+    "sqlite": "SELECT value AS row_id, 0 AS part, 'no_candidate' AS reason FROM json_each(%(ids)s)",
+}
 
 ARRIVED_LATE = """
     SELECT id AS row_id, 0 AS part, 'arrived_late' AS reason FROM recon_statementline
@@ -128,6 +146,27 @@ def open_late_lines(account: Account, statement: Statement, line_ids: Sequence[i
     if real.exists():
         first, last = min(line_ids), max(line_ids)
         _upsert(account, Side.STATEMENT, ARRIVED_LATE, last - first + 1, from_id=first, to_id=last)
+
+
+def open_entries_passed_over(account: Account, entry_ids: Sequence[int]) -> None:
+    """Open whole ledger entries that no run has read, because no line of theirs implied them."""
+    ids = json.dumps(entry_ids) if connection.vendor == "sqlite" else list(entry_ids)
+    _upsert(account, Side.LEDGER, PASSED_OVER[connection.vendor], len(entry_ids), ids=ids)
+
+
+def untouched(account: Account, side: Side, rows: QuerySet[Any]) -> QuerySet[Any]:
+    """Rows that are neither matched, nor split, nor on anybody's list."""
+    of_row: Mapping[str, Any] = {"account_id": account.pk, "side": side, "row_id": OuterRef("pk")}
+    return rows.filter(
+        ~Exists(Claim.objects.filter(**of_row)),
+        ~Exists(RowPart.objects.filter(**of_row)),
+        ~Exists(OpenItem.objects.filter(**of_row)),
+    )
+
+
+def up_to(until: date, column: str) -> Q:
+    """Of a day or an earlier one, or without a date, which could be of any."""
+    return Q(**{f"{column}__lte": until}) | Q(**{f"{column}__isnull": True})
 
 
 def in_sql(instant: datetime) -> Any:

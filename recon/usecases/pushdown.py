@@ -25,35 +25,34 @@ from recon.usecases.open_items import sides_reported
 from rules.criteria import Criterion, Rule
 from rules.criteria.text import text_keys
 
-FEW_LINES = 10_000
-"""More lines imply so much that reading the open set is no slower."""
+FEW_LINES = 100_000
+"""More lines are not looked up: their entries are read with all others."""
 
 SMALL, TINY = 50_000, 5_000
 """A ledger scope up to this size is read as a whole: that costs less than deciding. TINY where the run lists no open
 entries, so that nothing is lost by reading fewer of them."""
 
-ENTRIES_PER_LINE = 20
-"""If the lines imply more entries than this for each of them, the indexes select too little."""
-
 AT_ONCE = 500
 """Lines for which everything is looked up at once."""
 
-READ, LOOK_UP, PROBE = 3, 50, 4
-"""Microseconds: to read one entry with all others; to look something up in the index of a large table and read what is
-found; and to find that a table has nothing of it."""
+READ, LIST, LOOK_UP, PROBE, FETCH = 3, 10, 50, 4, 20
+"""Microseconds: to read one entry with all others; to store that it is open, where a run lists open entries; to look
+something up in the index of a large table; to find that a table has nothing of it; and to read one of the entries that
+were found."""
 
 Window = tuple[int, str, int, int]  # scale, currency, lowest and highest units
 
-# OFFSET 0: one by one, through the index. The planner cannot know how narrow a window is, and would join ten million.
 BY_REFERENCE = {
+    # An array of unknown length: the planner takes the index, whatever it believes of a reference.
     "postgresql": """
-        SELECT e.id FROM jsonb_array_elements_text(%s::jsonb) AS w(reference)
-        CROSS JOIN LATERAL (SELECT id FROM recon_ledgerentry WHERE reference_key = w.reference OFFSET 0) e
+        SELECT id FROM recon_ledgerentry
+        WHERE reference_key = ANY(ARRAY(SELECT jsonb_array_elements_text(%s::jsonb)))
     """,
     "sqlite": """
         SELECT e.id FROM json_each(%s) AS w JOIN recon_ledgerentry e ON e.reference_key = w.value
     """,
 }
+# OFFSET 0: one by one, through the index. The planner cannot know how narrow a window is, and would join ten million.
 BY_AMOUNT = {
     "postgresql": """
         SELECT e.id FROM jsonb_to_recordset(%s::jsonb) AS w(s smallint, c text, lo bigint, hi bigint)
@@ -82,14 +81,15 @@ SCALES = """
 
 @dataclass(frozen=True)
 class Choice:
-    """How the ledger is read: in words, with what was estimated, and the entries that are read."""
+    """How the ledger is read: in words, with what was estimated, and the entries that are to be read (now, if it is
+    read in two steps)."""
 
     entries: QuerySet[LedgerEntry]
     narrowed: bool
     how: str
     estimate: dict[str, int] = field(default_factory=dict)  # in_scope, lookups, found
     few: bool = False  # at most SMALL
-    found: tuple[int, ...] = ()  # ids, if it is narrowed
+    found: tuple[int, ...] = ()  # ids in every step, if it is narrowed
     later: tuple[Criterion, ...] = ()  # what is looked up for lines that are left, see `with_near_misses`
     in_scope: QuerySet[LedgerEntry] = field(default_factory=LedgerEntry.objects.none)
 
@@ -116,9 +116,7 @@ def choose_entries(run: MatchingRun, rules: Sequence[Rule], lines: pa.Table, ent
 
 
 def with_near_misses(run: MatchingRun, choice: Choice, left: pa.Table) -> Choice:
-    """A narrowed choice, with the entries that only near misses of the lines that were `left` need."""
-    if not choice.narrowed or not choice.later or not left.num_rows:
-        return choice
+    """The second step of a narrowed choice: the entries that only near misses of the lines that were `left` need."""
     return _looked_up(run, left, choice.in_scope, choice.later, (), choice)
 
 
@@ -151,24 +149,34 @@ def _looked_up(
     in_scope = before.estimate.get("in_scope") or about_how_many(entries)
     lookups = before.estimate.get("lookups", 0) + len(references) + len(windows)
     a_look_up = LOOK_UP + PROBE * len(tables_apart(LedgerEntry))
-    if (len(references) + len(windows)) * a_look_up > in_scope * READ:
+    whole = READ + LIST * (Side.LEDGER in sides_reported(run.account))
+    left = in_scope * whole - lookups * a_look_up
+    if left < 0:
         return everything(entries, "so many lookups would take longer", in_scope=in_scope, lookups=lookups)
-    most = max(lines.num_rows * ENTRIES_PER_LINE, SMALL // 10)
-    fresh = _found_by(references, windows, most)
-    found = sorted({*before.found, *fresh})
-    estimate = {"in_scope": in_scope, "lookups": lookups, "found": len(found)}
-    if len(fresh) > most:
-        return everything(entries, "the indexes select too little", **estimate)
-    ids = json.dumps(found) if connection.vendor == "sqlite" else found
+    most = left // FETCH
+    found = _found_by(references, windows, most)
+    fresh = sorted(found - {*before.found})
+    estimate = {"in_scope": in_scope, "lookups": lookups, "found": len(before.found) + len(fresh)}
+    if len(found) > most:
+        return everything(entries, "the lines imply too much of it", **estimate)
+    ids = json.dumps(fresh) if connection.vendor == "sqlite" else fresh
     narrowed = entries.filter(pk__in=RawSQL(LISTED[connection.vendor], [ids]))  # noqa: S611 - our own text
-    how = "the open entries that the lines imply, by index"
-    return Choice(narrowed, True, how, estimate, few=True, found=tuple(found), later=tuple(later), in_scope=entries)
+    return Choice(
+        narrowed,
+        True,
+        "the open entries that the lines imply, by index",
+        estimate,
+        few=len(fresh) <= SMALL,
+        found=(*before.found, *fresh),
+        later=tuple(later),
+        in_scope=entries,
+    )
 
 
 def about_how_many(entries: QuerySet[LedgerEntry]) -> int:
-    """PostgreSQL's planner knows without counting; SQLite counts."""
+    """More than SMALL, of which the planner of PostgreSQL has an idea without counting; SQLite counts."""
     if connection.vendor == "postgresql":
-        return int(json.loads(entries.order_by().explain(format="json"))[0]["Plan"]["Plan Rows"])
+        return max(int(json.loads(entries.order_by().explain(format="json"))[0]["Plan"]["Plan Rows"]), TINY + 1)
     return entries.order_by().count()
 
 
@@ -254,10 +262,10 @@ def _share(criterion: Criterion) -> Decimal:
     return max(abs(criterion.window.low), abs(criterion.window.high)) / 100
 
 
-def _found_by(references: set[str], windows: set[Window], most: int) -> list[int]:
+def _found_by(references: set[str], windows: set[Window], most: int) -> set[int]:
     """The ids of the entries that indexes find, or one more than `most` of them."""
     amounts = [dict(zip(("s", "c", "lo", "hi"), window, strict=True)) for window in sorted(windows)]
     sql = f"{BY_REFERENCE[connection.vendor]} UNION {BY_AMOUNT[connection.vendor]} LIMIT {most + 1}"
     with connection.cursor() as cursor:
         cursor.execute(sql, [json.dumps(sorted(references)), json.dumps(amounts)])
-        return [entry_id for (entry_id,) in cursor.fetchall()]
+        return {entry_id for (entry_id,) in cursor.fetchall()}

@@ -95,6 +95,8 @@ def _open_rows_of(dry: MatchingRun) -> RunInput:
         found[side] = open_rows(dry.account, side, rows.filter(pk__in=placed.union(left, all=True)))
     statement, ledger = found[Side.STATEMENT], found[Side.LEDGER]
     read = {"how": f"the rows of dry run {dry.number}", "lines": statement.num_rows, "entries": ledger.num_rows}
+    if dry.explanation["rows"].get("narrowed"):
+        read["narrowed"] = True
     return RunInput(statement, ledger, next_entry_id(), read)
 
 

@@ -8,20 +8,23 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
+from typing import Final
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.db.models import F, Model
 from django.utils import timezone
 
 from recon.engine import Cancelled, EngineError, Outcome, match
-from recon.models import Claim, LoadState, MatchingRun, RunRule, RunStage, RunState, Statement, Via
+from recon.models import Claim, Event, LoadState, MatchingRun, RunRule, RunStage, RunState, Side, Statement, Via
 from recon.usecases import run_results
+from recon.usecases.accounts import hold_still
 from recon.usecases.alongside import beside
 from recon.usecases.claims import ClaimedError, claim_rows, withdraw_suggestions
 from recon.usecases.engine_options import engine_options, explained, rules_of
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor, record
-from recon.usecases.open_items import open_what_a_run_left, resolve_claimed, resolve_matched_by
+from recon.usecases.open_items import open_what_a_run_left, resolve_claimed, resolve_matched_by, sides_reported
+from recon.usecases.passed_over import note_passed_over
 from recon.usecases.run_application import competing, read_application
 from recon.usecases.run_input import RunInput, read_input
 from recon.usecases.run_lease import NOTHING_COUNTED, Heartbeat, StoppedError, shutting_down, take_lease
@@ -37,6 +40,9 @@ ATTEMPTS = 3
 
 MATCHINGS = 5
 """How often a run matches again because another one claimed a row first."""
+
+RESOLVED_ONE_BY_ONE: Final = 200_000
+"""Claims up to which their open items are looked for one by one; more are found sooner among all that are open."""
 
 
 def execute_run(run_id: str, at_hand: AtHand | None = None) -> None:
@@ -65,6 +71,9 @@ def execute_taken(run: MatchingRun, at_hand: AtHand | None = None) -> None:
         except Exception as error:
             logger.exception("Run %s failed", run.run_id)
             _end(run, RunState.FAILED, f"An unexpected error stopped this run ({type(error).__name__}: {error}).")
+        else:
+            if not run.is_dry_run and Side.LEDGER in sides_reported(run.account):
+                _agree_with_others(run)
 
 
 def _work(run: MatchingRun, heartbeat: Heartbeat, at_hand: AtHand | None) -> None:
@@ -169,11 +178,13 @@ def complete(run: MatchingRun, heartbeat: Heartbeat, results: Results, laps: Lap
         _refuse_vanished_statement(run)
         if not run.is_dry_run:
             withdraw_suggestions(run.account_id)
-            if results.are_few:
+            if results.claims.num_rows <= RESOLVED_ONE_BY_ONE:
                 resolve_matched_by(run.account, run.number)
             else:
                 resolve_claimed(run.account)
             open_what_a_run_left(run.account, run.number, results.left_open)
+            if results.passes_over:
+                note_passed_over(run, results.until)
         for position, (matched, suggested) in enumerate(results.by_rule, start=1):
             RunRule.objects.filter(run=run, position=position).update(matched=matched, suggested=suggested)
         laps.end("storing")
@@ -188,6 +199,20 @@ def complete(run: MatchingRun, heartbeat: Heartbeat, results: Results, laps: Lap
         )
         record(_itself(run), "run completed", "run", run.run_id, account_id=run.account_id, after=results.counts)
         announce_run(run.run_id)
+
+
+def _agree_with_others(run: MatchingRun) -> None:
+    """What a run has opened somebody may have claimed at the same time, or the other way round: neither saw what the
+    other had not committed yet. The run itself is over, whatever becomes of this."""
+    others = Event.objects.filter(account_id=run.account_id).exclude(kind="run", object_id=run.run_id)
+    try:
+        with transaction.atomic():
+            hold_still(run.account_id)  # waits for people; other runs look for themselves when they are through
+            last = others.order_by("-pk").values_list("at", flat=True).first()
+            if last is not None and run.started_at is not None and last >= run.started_at:
+                resolve_claimed(run.account)
+    except DatabaseError:
+        logger.exception("Whether others claimed what run %s left open could not be seen", run.run_id)
 
 
 def _refuse_vanished_statement(run: MatchingRun) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from recon.models import DifferenceType, MatchingRun, RunRule
+from recon.models import DifferenceType, MatchingRun, PassedOver, RunRule
 from recon.usecases.reading import since_completion
 
 OUTCOMES = ("confirmed", "suggested", "unmatched")
@@ -36,6 +36,7 @@ class RunFacts:
     reasons: list[dict[str, Any]]
     since: dict[str, int]
     reading_estimate: str  # what the choice how to read the ledger was made from
+    passed_over: str  # what becomes of the entries that were not read
     previous: MatchingRun | None  # the completed run of the same account before this one
 
 
@@ -53,6 +54,7 @@ def run_facts(run: MatchingRun) -> RunFacts:
         reasons=run.totals.get("reasons", []),
         since=since_completion(run),
         reading_estimate=reading_estimate(run.explanation.get("rows", {})),
+        passed_over=passed_over(run),
         previous=earlier.order_by("-number").first(),
     )
 
@@ -74,6 +76,15 @@ def reading_estimate(rows: dict[str, Any]) -> str:
     if "found" in rows:
         said.append(f"{rows['found']:,} entries found by them")
     return ", ".join(said)
+
+
+def passed_over(run: MatchingRun) -> str:
+    """What becomes of the open entries that no line implied and that were not read; nothing if all were."""
+    if run.is_dry_run or not run.explanation.get("rows", {}).get("narrowed") or not run.account.scope:
+        return ""
+    if PassedOver.objects.filter(account_id=run.account_id).exists():
+        return "The other open entries are being put on the list of open items."
+    return "The other open entries are on the list of open items."
 
 
 def percent(part: int, whole: int) -> Decimal | None:

@@ -73,6 +73,8 @@ def _read_once(run: MatchingRun, progress: Progress, options: Options | None) ->
             partial(open_lines, run, lines, of_lines), partial(open_entries, run, in_scope, of_entries)
         )
     read = {"how": choice.how, "lines": statement.num_rows, "entries": ledger.num_rows, **choice.estimate}
+    if choice.narrowed:
+        read["narrowed"] = True
     # Only now: what is claimed meanwhile is then found in both, not in neither.
     return RunInput(statement, ledger, next_entry, read, _claimed(run, lines, in_scope))
 
@@ -84,13 +86,16 @@ def narrowed_entries(
     rules = rules_of(run)
     choice = choose_entries(run, rules, lines, in_scope)
     entries = open_entries(run, choice.entries, progress, few=choice.few)
-    if choice.later:
+    if choice.narrowed and choice.later:
         taken = match(rules, lines, entries, replace(options, reasons=False)).match_rows
         of_lines = pc.equal(taken["side"], int(Side.STATEMENT))
         is_taken = pc.is_in(lines["id"], taken["id"].filter(of_lines).combine_chunks())
         left = lines.filter(pc.or_(pc.invert(is_taken), pc.greater(lines["part"], 0)))
-        choice = with_near_misses(run, choice, left)
-        entries = open_entries(run, choice.entries, progress, few=choice.few)
+        if left.num_rows:
+            choice = with_near_misses(run, choice, left)
+            so_far = entries.num_rows if choice.narrowed else 0
+            more = open_entries(run, choice.entries, lambda done: progress(so_far + done), few=choice.few)
+            entries = pa.concat_tables([entries, more]) if choice.narrowed else more
     return choice, entries
 
 

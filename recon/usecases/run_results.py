@@ -55,6 +55,8 @@ class Results:
     counts: dict[str, int]
     totals: dict[str, Any]
     by_rule: list[tuple[int, int]]  # (matched, suggested) matches, in rule order
+    passes_over: bool  # whether entries are open that were not read, see `recon.usecases.passed_over`
+    until: date  # the day up to which the ledger side is the run's business
 
     @property
     def rows(self) -> int:
@@ -74,7 +76,8 @@ class Results:
 
 def prepare(run: MatchingRun, rows: RunInput, outcome: Outcome, version_ids: Sequence[int]) -> Results:
     """The outcome in the shape of the tables, with ids from a block of the run's own."""
-    unmatched = reported(run, rows, outcome.unmatched)
+    until = closing_date(run, rows.statement)
+    unmatched = reported(run, rows, outcome.unmatched, until)
     states = outcome.matches.select(["match_no", "state"])
     placed = with_state(outcome.match_rows, states)
     counts = count(rows.statement.num_rows, states, placed, unmatched)
@@ -98,7 +101,8 @@ def prepare(run: MatchingRun, rows: RunInput, outcome: Outcome, version_ids: Seq
     }
     by_rule = [matches_of_rule(outcome.matches, index) for index in range(len(version_ids))]
     claims = claim_table(run, placed, match_ids)
-    return Results(tables, claims, counts, came_to, by_rule)
+    passes_over = bool(rows.explanation.get("narrowed")) and Side.LEDGER in sides_reported(run.account)
+    return Results(tables, claims, counts, came_to, by_rule, passes_over, until)
 
 
 def with_state(table: pa.Table, states: pa.Table) -> pa.Table:
@@ -230,12 +234,12 @@ def unmatched_table(run: MatchingRun, unmatched: pa.Table, version_ids: Sequence
     )
 
 
-def reported(run: MatchingRun, rows: RunInput, unmatched: pa.Table) -> pa.Table:
+def reported(run: MatchingRun, rows: RunInput, unmatched: pa.Table, until: date) -> pa.Table:
     """Without the ledger rows that are no work of this account: no scope, before its cut-over, after the closing."""
     if Side.LEDGER not in sides_reported(run.account):
         return unmatched.filter(pc.equal(unmatched["side"], int(Side.STATEMENT)))
     dates = rows.ledger["booking_date"]
-    outside = pc.fill_null(pc.greater(dates, closing_date(run, rows.statement) or date.max), False)
+    outside = pc.fill_null(pc.greater(dates, until), False)
     if run.account.cut_over:
         outside = pc.or_(outside, pc.fill_null(pc.less(dates, run.account.cut_over), False))
     other_days = rows.ledger["id"].filter(outside)
@@ -243,10 +247,11 @@ def reported(run: MatchingRun, rows: RunInput, unmatched: pa.Table) -> pa.Table:
     return unmatched.filter(pc.invert(pc.and_(ledger_side, pc.is_in(unmatched["id"], value_set=other_days))))
 
 
-def closing_date(run: MatchingRun, lines: pa.Table) -> date | None:
-    """The day up to which the ledger side is this run's business: the statement's end, else its last line's date."""
+def closing_date(run: MatchingRun, lines: pa.Table) -> date:
+    """The day up to which the ledger side is this run's business: the statement's end, else its last line's date, else
+    there is no such limit."""
     stated = run.statement.period_end if run.statement else None
-    last: date | None = stated or pc.max(lines["booking_date"]).as_py()
+    last: date = stated or pc.max(lines["booking_date"]).as_py() or date.max
     return last
 
 

@@ -41,6 +41,7 @@ def test_it_names_how_rows_were_read_and_what_each_rule_did(run):
 def test_a_narrowed_reading_says_by_what_estimate(run, alice, monkeypatch):
     monkeypatch.setattr(pushdown, "SMALL", 2)
     monkeypatch.setattr(pushdown, "LOOK_UP", 0)
+    monkeypatch.setattr(pushdown, "FETCH", 1)
     rules = [each.version for each in run.run_rules.all()]
     again = start_run(actor(alice), run.account, run.statement, rules, kind=RunKind.INSTANT, is_dry_run=True)
     text = said(again.run_id)

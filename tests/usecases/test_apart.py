@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 from django.db import IntegrityError, connection, transaction
 
+from recon import errands
 from recon.demo import practice
 from recon.models import Claim, LedgerEntry, Match, MatchRow, OpenItem, RunKind, StatementLine, UnmatchedItem
 from recon.usecases import apart, run_results
@@ -212,3 +213,7 @@ def test_what_a_cut_off_attempt_loaded_apart_is_dropped(practised, always_apart)
     run_results.discard(run.number)
     assert outcome(run) == ([], [])
     assert tables_apart(Match) == tables_apart(MatchRow) == tables_apart(UnmatchedItem) == []
+
+
+def test_making_room_is_an_errand_of_the_worker():
+    assert apart.make_room in {errand.do for errand in errands.ERRANDS}

@@ -27,6 +27,7 @@ def eager(monkeypatch):
     """Entries are looked up even in a ledger of a few rows."""
     monkeypatch.setattr(pushdown, "SMALL", 10)
     monkeypatch.setattr(pushdown, "LOOK_UP", 0)
+    monkeypatch.setattr(pushdown, "FETCH", 1)
 
 
 def some_rows(seed, count):

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
 import pytest
+from django.db import connection, transaction
 from django_tasks_db.models import DBTaskResult
 
 from recon import tasks
 from recon.models import (
     Claim,
     Event,
+    IdBlock,
     ItemState,
+    LedgerEntry,
     Match,
     MatchDifference,
     MatchingRun,
@@ -21,10 +27,14 @@ from recon.models import (
     RunKind,
     RunState,
     Side,
+    Statement,
     UnmatchedItem,
 )
 from recon.usecases import runs
 from recon.usecases.errors import Refused
+from recon.usecases.integrity import violations
+from recon.usecases.manual import match_by_hand
+from recon.usecases.run_execution import execute_run
 from recon.usecases.run_input import read_input
 from recon.usecases.runs import start_reversal, start_run
 from recon.usecases.undo import unmatch
@@ -315,3 +325,52 @@ def test_a_large_run_is_reversed_by_the_worker_and_asked_for_once(by, account, s
     tasks.reverse_run.call(*queued.args_kwargs["args"])  # once more: harmless
     last = Event.objects.filter(kind="run", verb="run reversed").get()
     assert (last.actor, last.via) == (by.user, by.via)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_a_run_leaves_and_a_person_matches_meanwhile_is_no_open_item(by, account, statement, exact):
+    """Neither sees what the other has not committed."""
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite has one writer at a time")
+    earlier = make_statement(account, [row(4, "7.00")], sha256="1" * 64)
+    run = reconcile(by, account, statement, exact, kind=RunKind.BATCH)
+    held, matched = threading.Event(), threading.Event()
+
+    @on_a_connection_of_its_own
+    def hold_the_run_up():
+        with transaction.atomic():
+            Statement.objects.select_for_update().get(pk=statement.pk)  # asked for after the run's rows are claimed
+            held.set()
+            matched.wait(10)
+
+    @on_a_connection_of_its_own
+    def match_the_entry_that_the_run_leaves():
+        held.wait(10)
+        while not IdBlock.objects.filter(table=Match._meta.db_table).exists():
+            time.sleep(0.01)
+        with transaction.atomic():
+            match_by_hand(by, account, [lines(earlier)[0].pk], [LedgerEntry.objects.get(units=700).pk])
+            matched.set()
+            time.sleep(1)  # the run completes meanwhile
+
+    with ThreadPoolExecutor(2) as pool:
+        others = [pool.submit(do) for do in (hold_the_run_up, match_the_entry_that_the_run_leaves)]
+        held.wait(10)
+        execute_run(run.run_id)
+        for each in others:
+            each.result(10)
+    run.refresh_from_db()
+    assert run.state == RunState.COMPLETED
+    assert UnmatchedItem.objects.filter(run_number=run.number, side=Side.LEDGER).exists()
+    assert not OpenItem.objects.unresolved().filter(side=Side.LEDGER).exists()
+    assert list(violations()) == []
+
+
+def on_a_connection_of_its_own(do):
+    def doing():
+        try:
+            do()
+        finally:
+            connection.close()
+
+    return doing
