@@ -11,3 +11,4 @@ class ReconConfig(AppConfig):
     def ready(self) -> None:
         import_module("recon.usecases.rule_events")  # once the models exist: it listens to the rules app
         post_migrate.connect(import_module("recon.usecases.apart").mend_indexes, sender=self)
+        post_migrate.connect(import_module("recon.usecases.embedded_load").mend_indexes, sender=self)

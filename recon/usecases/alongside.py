@@ -13,24 +13,28 @@ Mine = TypeVar("Mine")
 Other = TypeVar("Other")
 
 
-def alongside(here: Callable[[], Mine], there: Callable[[], Other]) -> tuple[Mine, Other]:
+def alongside(
+    here: Callable[[], Mine], there: Callable[[], Other], *, only_reading: bool = False
+) -> tuple[Mine, Other]:
     """The results of both, `there` in a thread. One after the other where a second connection would wait for the
-    first, or not see what it has written: on SQLite, and inside a transaction.
+    first, or not see what it has written: on SQLite, unless both are `only_reading`, and inside a transaction.
 
     Both are over when this returns or raises; the first error counts.
     """
-    with beside(there, at_once=False) as other:
+    with beside(there, at_once=False, only_reading=only_reading) as other:
         mine = here()
         return mine, other()
 
 
 @contextmanager
-def beside(there: Callable[[], Other], *, at_once: bool = True) -> Iterator[Callable[[], Other]]:
+def beside(
+    there: Callable[[], Other], *, at_once: bool = True, only_reading: bool = False
+) -> Iterator[Callable[[], Other]]:
     """`there` in a thread while the block does something else; the block gets what waits for its result.
 
     Where that cannot be, `there` is over before the block begins, or, unless `at_once`, runs when it is waited for.
     """
-    if connection.vendor != "postgresql" or connection.in_atomic_block:
+    if connection.in_atomic_block or (connection.vendor != "postgresql" and not only_reading):
         if not at_once:
             yield there
             return

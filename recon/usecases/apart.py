@@ -105,7 +105,7 @@ def load_apart(model: type[models.Model], rows: pa.Table, fill: Callable[[str, p
     name = f"{model._meta.db_table}_{first}_{last}"
     # Without a savepoint: COPY FREEZE wants the table to be made in the same (sub)transaction.
     with transaction.atomic(savepoint=False), connection.cursor() as cursor:
-        common = _in_common(rows)
+        common = in_common(rows)
         needless = {*NEEDLESS.values()} & {*rows.column_names}
         same = _same_throughout(model, {column: pc.min_max(rows[column]).as_py() for column in needless})
         _create(cursor, model, name, ranges, same)
@@ -252,7 +252,7 @@ def merge_apart(model: type[models.Model], tables: Sequence[Apart]) -> None:
         _complete(cursor, model, name)
 
 
-def _in_common(rows: pa.Table) -> dict[str, Any]:
+def in_common(rows: pa.Table) -> dict[str, Any]:
     """The columns, but for the first, that have one and the same value in all rows, and that value."""
     common = {}
     for name in rows.column_names[1:]:

@@ -1,4 +1,4 @@
-"""Rows by the million between Arrow and the database: COPY on PostgreSQL, executemany on SQLite.
+"""Rows by the million between Arrow and the database: COPY on PostgreSQL, many rows a statement on SQLite.
 
 SQLite is only ever opened by Python's own sqlite3. A second copy of the SQLite library in this process, such as the
 one inside ADBC's driver, would drop the first one's file locks when it closes and delete the write-ahead log under
@@ -15,13 +15,13 @@ from typing import Any, Final
 
 import adbc_driver_postgresql.dbapi
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv
 from django.db import connection, models, transaction
 from psycopg.conninfo import make_conninfo
 
 from recon.usecases.apart import APART_FROM, load_apart, load_pieces_apart, may_load_apart
 from recon.usecases.copy_format import HEAD, TAIL, binary_rows, in_copy_order
+from recon.usecases.embedded_load import insert_rows, large_load
 
 CHUNK: Final = 100_000
 """Rows per transaction on SQLite: heartbeats, cancels and other small writes get in between."""
@@ -68,7 +68,8 @@ def load_rows(
     table, heard = _as_stored(model, _with_defaults(model, table)), progress or _unheard
     name = model._meta.db_table
     if connection.vendor != "postgresql":
-        return _insert_many(name, table, chunk, heard)
+        with large_load(model, table.num_rows, heard):
+            return insert_rows(name, table, chunk, heard)
     if load_apart(model, table, lambda apart, rest: _copy_in(apart, rest, chunk, heard, frozen=True)):
         return None
     _copy_in(name, table, chunk, heard)
@@ -83,23 +84,29 @@ def load_pieces(model: type[models.Model], pieces: Iterable[pa.Table]) -> int:
     Many have ids in one block, and get a table of their own on PostgreSQL as with `load_rows`. As there: outside a
     transaction SQLite commits every piece, and the caller keeps the rows invisible.
     """
-    load = _copy_in if connection.vendor == "postgresql" else _insert_many
-    done, held, rest = 0, list[pa.Table](), iter(pieces)
-    if connection.vendor == "postgresql":
-        for piece in rest:
-            held.append(piece)
-            if sum(each.num_rows for each in held) >= APART_FROM:
-                break
-        if may_load_apart(model, sum(each.num_rows for each in held)):
-            ready = (_as_stored(model, _with_defaults(model, each)) for each in _in_turn(held, rest))
-            fill = partial(_copy_in, chunk=CHUNK, progress=_unheard, frozen=True)
-            return load_pieces_apart(model, ready, fill)
-    for piece in _in_turn(held, rest):
-        table = _as_stored(model, _with_defaults(model, piece))
-        load(model._meta.db_table, table, CHUNK, _unheard)
-        done += table.num_rows
+    held, rest, known = list[pa.Table](), iter(pieces), 0
+    for piece in rest:
+        held.append(piece)
+        known += piece.num_rows
+        if known >= APART_FROM:
+            break
+    ready = (_as_stored(model, _with_defaults(model, each)) for each in _in_turn(held, rest))
+    if connection.vendor != "postgresql":
+        with large_load(model, known, _unheard):
+            return _load_each(insert_rows, model, ready)
+    if may_load_apart(model, known):
+        return load_pieces_apart(model, ready, partial(_copy_in, chunk=CHUNK, progress=_unheard, frozen=True))
+    done = _load_each(_copy_in, model, ready)
     if done >= STATISTICS_FROM:
         refresh_statistics(model)
+    return done
+
+
+def _load_each(load: Callable[..., None], model: type[models.Model], tables: Iterable[pa.Table]) -> int:
+    done = 0
+    for table in tables:
+        load(model._meta.db_table, table, CHUNK, _unheard)
+        done += table.num_rows
     return done
 
 
@@ -263,26 +270,6 @@ def _heard(batches: Iterable[pa.RecordBatch], progress: Progress) -> Iterator[pa
 
 
 # --- SQLite -----------------------------------------------------------------------------------------------------
-
-
-def _insert_many(target: str, table: pa.Table, chunk: int, progress: Progress) -> None:
-    done = 0
-    marks = ", ".join(["%s"] * table.num_columns)
-    statement = f"INSERT INTO {target} ({_names(table.column_names)}) VALUES ({marks})"  # noqa: S608 - names of ours
-    for piece in _pieces(table, chunk):
-        rows = list(zip(*(_as_sqlite(column).to_pylist() for column in piece.columns), strict=True))
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.executemany(statement, rows)
-        done += piece.num_rows
-        progress(done)
-
-
-def _as_sqlite(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Dates and instants as Django writes them: ISO text, instants in UTC without their zone."""
-    if pa.types.is_timestamp(column.type):
-        text = pc.strftime(column, format="%Y-%m-%d %H:%M:%S")
-        return pc.replace_substring_regex(text, r"\.0+$", "")
-    return column.cast(pa.string()) if pa.types.is_date(column.type) else column
 
 
 def _fetch_many(sql: str, params: Sequence[Any], schema: pa.Schema, progress: Progress) -> pa.Table:

@@ -14,6 +14,7 @@ from django.db import connection, models, transaction
 
 from recon.models import LedgerEntry, LedgerImport, LoadState, Statement, StatementLine, reserve_ids
 from recon.usecases.bulk import Progress, load_rows
+from recon.usecases.embedded_load import mend_indexes
 from rules.criteria.text import text_keys
 
 KEYED: Final = ("reference", "description", "counterparty")
@@ -125,7 +126,8 @@ def only_load() -> Iterator[None]:
 
 
 def drop_cut_off_loads() -> None:
-    """Delete rows and records of loads that will never finish. Call it as the only loader (see `only_load`)."""
+    """Delete rows and records of loads that will never finish, and make the indexes that they have left out. Call it
+    as the only loader (see `only_load`)."""
     for record, rows, column in (
         (Statement, StatementLine, "statement_number"),
         (LedgerImport, LedgerEntry, "import_number"),
@@ -134,3 +136,4 @@ def drop_cut_off_loads() -> None:
             with transaction.atomic():
                 rows._default_manager.filter(**{column: number}).delete()
                 record._default_manager.filter(number=number).delete()
+    mend_indexes()

@@ -81,6 +81,7 @@ def reconcile_files(by: Actor, job: Job) -> Finished:
     statement_file, ledger_file = alongside(
         partial(_prepare, job, account, Side.STATEMENT, job.statement, job.statement_mapping),
         partial(_prepare, job, account, Side.LEDGER, job.ledger, job.ledger_mapping),
+        only_reading=True,
     )
     parsed = time.monotonic()
     if job.account is None:

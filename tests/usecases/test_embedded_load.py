@@ -1,0 +1,172 @@
+"""Large loads into SQLite: indexes go and come back, keys hold, and whoever is killed in between leaves no harm."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from django.conf import settings
+from django.db import IntegrityError, connection
+
+from recon.models import LedgerEntry, StatementLine
+from recon.usecases import embedded_load
+from recon.usecases.bulk import load_pieces, load_rows
+from recon.usecases.embedded_load import mend_indexes
+
+pytestmark = pytest.mark.skipif(connection.vendor != "sqlite", reason="only SQLite is loaded like this")
+
+
+class ClickedCancelError(Exception):
+    """Somebody wants a load to stop."""
+
+
+@pytest.fixture
+def always_large(monkeypatch, db):
+    """Even a few rows are a large load."""
+    monkeypatch.setattr(embedded_load, "ASIDE_FROM", 1)
+
+
+def rows(count: int, first: int = 1) -> pa.Table:
+    numbers = range(first, first + count)
+    return pa.table(
+        {
+            "id": pa.array(numbers, pa.int64()),
+            "units": pa.array(numbers, pa.int64()),
+            "currency": pa.repeat("EUR", count),
+            "statement_number": pa.repeat(7, count),
+            "account_id": pa.repeat(1, count),
+            "position": pa.array(numbers, pa.int64()),
+            "description": pa.array([None if number == first else "it's 100% odd ?1" for number in numbers]),
+        }
+    )
+
+
+def indexes() -> set[str]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT name FROM sqlite_master WHERE type = 'index'")
+        return {name for (name,) in cursor.fetchall()}
+
+
+@pytest.mark.parametrize("count", [1, 199, 200, 201, 1_003])
+def test_all_rows_arrive_however_many_fit_into_a_statement(always_large, count):
+    load_rows(StatementLine, rows(count), chunk=500)
+    stored = StatementLine.objects.order_by("id").values_list("units", "currency", "description", "superseded")
+    assert list(stored) == [(n, "EUR", "it's 100% odd ?1" if n > 1 else None, False) for n in range(1, count + 1)]
+
+
+def test_indexes_are_away_between_the_pieces_and_back_at_the_end(always_large):
+    before, meanwhile = indexes(), list[set[str]]()
+    load_rows(StatementLine, rows(10), chunk=4, progress=lambda done: meanwhile.append(before - indexes()))
+    assert meanwhile == [{"line_account_date"}] * 3
+    assert indexes() == before
+
+
+def test_they_stay_where_the_table_holds_much_more_already(always_large):
+    load_rows(StatementLine, rows(10))
+    meanwhile: list[set[str]] = []
+    load_rows(StatementLine, rows(4, first=11), progress=lambda done: meanwhile.append(indexes()))
+    assert meanwhile == [indexes()]
+
+
+def test_rows_that_come_in_pieces_are_a_large_load_too(always_large):
+    before = indexes()
+    pieces = (rows(5, first=1 + 5 * place).drop_columns(["statement_number", "position"]) for place in range(3))
+    shaped = (piece.append_column("created_at", pa.repeat(NOW, 5)) for piece in pieces)
+    assert load_pieces(LedgerEntry, shaped) == 15
+    assert LedgerEntry.objects.count() == 15
+    assert indexes() == before
+
+
+NOW = pa.scalar(0, pa.timestamp("us", tz="UTC"))
+
+
+@pytest.mark.parametrize("broken", ["position", "id"])
+def test_keys_hold_during_the_load(always_large, broken):
+    given = rows(300)
+    twice = pa.array([*range(1, 300), 1], pa.int64())
+    with pytest.raises(IntegrityError):
+        load_rows(StatementLine, given.set_column(given.column_names.index(broken), broken, twice))
+    assert StatementLine.objects.count() == 0
+
+
+def test_what_a_load_that_failed_left_out_is_made_by_the_next_that_looks(always_large):
+    before = indexes()
+
+    def cancelled(done: int) -> None:
+        raise ClickedCancelError
+
+    with pytest.raises(ClickedCancelError):
+        load_rows(StatementLine, rows(10), chunk=4, progress=cancelled)
+    assert before - indexes() == {"line_account_date"}
+    mend_indexes()
+    assert indexes() == before
+
+
+def test_a_load_can_be_stopped_while_an_index_is_made(always_large, monkeypatch):
+    monkeypatch.setattr(embedded_load, "_ASK_EVERY", 0)
+    monkeypatch.setattr(embedded_load, "_STEPS", 1)
+    heard: list[int] = []
+
+    def cancelled(done: int) -> None:
+        heard.append(done)
+        if len(heard) > 1:
+            raise ClickedCancelError
+
+    with pytest.raises(ClickedCancelError):
+        load_rows(StatementLine, rows(10), progress=cancelled)
+    assert heard == [10, 10]
+    assert "line_account_date" not in indexes()
+    mend_indexes()
+    assert "line_account_date" in indexes()
+
+
+IMPORT = """
+import os, signal, sys
+import django
+django.setup()
+from recon.usecases import embedded_load
+from recon.usecases.events import Actor
+from recon.usecases.imports import import_ledger
+embedded_load.ASIDE_FROM = 1
+def progress(done):
+    if sys.argv[2] == "dies":
+        os.kill(os.getpid(), signal.SIGKILL)
+import_ledger(Actor.command(), None, open(sys.argv[1], "rb").read(), "ledger.csv", progress=progress)
+"""
+
+
+@pytest.mark.server
+@pytest.mark.slow
+def test_a_process_killed_in_the_middle_leaves_no_row_and_the_next_one_all_indexes(tmp_path: Path):
+    file = tmp_path / "ledger.csv"
+    lines = [f"E{n},{n}.00,2026-01-05,EUR,REF{n}" for n in range(1, 501)]
+    file.write_text("\n".join(["id,amount,date,currency,reference", *lines]))
+    database = tmp_path / "db.sqlite3"
+    env = {
+        **os.environ, "DATABASE_URL": f"sqlite:///{database}", "TIEOUT_DATA_DIR": str(tmp_path / "var"),
+        "DJANGO_SETTINGS_MODULE": "recon.settings",
+    }  # fmt: skip
+
+    def run(*arguments: str) -> int:
+        return subprocess.run([sys.executable, *arguments], env=env, cwd=settings.BASE_DIR).returncode
+
+    def value(sql: str):
+        with sqlite3.connect(database) as own:
+            return own.execute(sql).fetchone()[0]
+
+    assert run("manage.py", "migrate", "--verbosity", "0") == 0
+    every_index = "SELECT count(*) FROM sqlite_master WHERE type = 'index' AND tbl_name = 'recon_ledgerentry'"
+    before = value(every_index)
+    assert run("-c", IMPORT, str(file), "dies") == -signal.SIGKILL
+    assert value(every_index) < before
+    assert value("SELECT count(*) FROM recon_ledgerimport WHERE state = 'ready'") == 0
+    assert run("-c", IMPORT, str(file), "lives") == 0
+    assert value(every_index) == before
+    assert value("SELECT count(*) FROM recon_ledgerentry") == 500
+    assert value("SELECT count(*) FROM recon_ledgerimport") == 1
