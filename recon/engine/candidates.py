@@ -68,7 +68,7 @@ def amount_cells(join: Join, band: Band, sides: Sides, spread: str) -> Join:
     """
     span = band.high - band.low + 1
     width = min(band.low or span, span)
-    shift = _shift(sides.lowest_units - band.high, width)
+    shift = _shift(-sides.bound - band.high, width)
     reach = {"true": (band.low, band.high), "false": (-band.high, -band.low)}  # upward: the other amount is the larger
     cells = range((width + span - 2) // width + 1)
     looks = ", ".join(
@@ -116,14 +116,14 @@ def date_cells(join: Join, plan: Plan) -> Join | None:
     return join.keyed(left, right, [("s.day_cell", "l.day_cell")])
 
 
-def widest_gap(plan: Plan, sides: Sides) -> int:
-    """The largest absolute amount difference that the plan's amount window can allow in this run."""
+def widest_gap(session: Session, plan: Plan, sides: Sides, entries: str) -> int:
+    """The largest absolute amount difference that the plan's amount window allows with these ledger units."""
     window = plan.amount
     if window is None:
-        return 2 * sides.highest_units
+        return 2 * sides.bound
     if window.unit == "percent":
         most = max(abs(window.low), abs(window.high))
-        return units_down(most * sides.highest_units / 100, 0)
+        return units_down(most * session.number(f"SELECT max(abs(amt)) FROM {_as(entries, 'l')}") / 100, 0)
     scale = plan.scope.scale
     return max(abs(units_up(window.low, scale)), abs(units_down(window.high, scale)))
 

@@ -19,7 +19,8 @@ def group_numbers(table: pa.Table, claimed: pa.Table | None, names: Sequence[str
     for name in names:
         values = grouping_column(table, name)
         if claimed is not None:
-            values = pa.chunked_array([*_chunks(values), *_chunks(grouping_column(claimed, name).cast(values.type))])
+            others = grouping_column(claimed, name).cast(values.type)
+            values = pa.chunked_array([*_chunks(values), *_chunks(others)], type=values.type)
         codes = _numbered(values)
         if numbers is not None:
             many = pc.add(pc.max(codes), 1)
@@ -31,6 +32,8 @@ def group_numbers(table: pa.Table, claimed: pa.Table | None, names: Sequence[str
 
 
 def _numbered(values: pa.Array | pa.ChunkedArray) -> pa.Array:
+    if len(values) == 0:  # which has no dictionary of decimals
+        return pa.array([], pa.int32())
     encoded = values.dictionary_encode()
     return (encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded).indices
 

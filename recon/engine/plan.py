@@ -53,7 +53,8 @@ def make_plan(rule: Rule, sides: Sides, options: Options, without: Collection[Pa
               if not criterion.is_constant]  # fmt: skip
     equal = [block.equal for _, block in blocks if block and block.equal]
     conditions = [criterion.sql(scope) for criterion in criteria if not criterion.is_constant]
-    if CURRENCY not in without and not sides.one_currency and ("s.ccy", "l.ccy") not in equal:
+    one_currency = sides.one_currency and not rule.cross_currency  # a rate may lead out of the only one there is
+    if CURRENCY not in without and not one_currency and ("s.ccy", "l.ccy") not in equal:
         equal.append(("s.ccy", "l.ccy"))
     if one_sided(options.strategy):
         equal += [(f"s.group_{number}", f"l.group_{number}") for number in range(len(options.grouping))]
@@ -61,9 +62,9 @@ def make_plan(rule: Rule, sides: Sides, options: Options, without: Collection[Pa
     if SIGN not in without and options.sign != "unsigned" and ("s.amt", "l.amt") not in equal:
         conditions.append("NOT (s.amt < 0 AND l.amt > 0) AND NOT (s.amt > 0 AND l.amt < 0)")
     exact = ("s.amt", "l.amt") in equal
-    if sides.wide and not exact:
+    if (sides.wide or rule.cross_currency) and not exact:
         conditions.append(f"abs(s.amt - l.amt) <= {MAX_UNITS}")
-    if sides.one_currency:
+    if one_currency:
         equal = [keys for keys in equal if keys != ("s.ccy", "l.ccy")]
     return Plan(
         rule=rule,

@@ -183,7 +183,7 @@ def _claimed_by_another(session: Session, sides: Sides, index: int, rule: Rule, 
         if side not in session.options.told:
             continue
         open_, everything = left.open[own], left.units[1 - own].table
-        for band in _bands(session, plan, sides, (open_, everything)):
+        for band in _bands(session, plan, sides, (open_, everything), left.units[1].table):
             if not session.count(open_) or not session.count(everything):
                 break
             tables = (open_, everything) if own == 0 else (everything, open_)
@@ -200,10 +200,12 @@ def _claimed_by_another(session: Session, sides: Sides, index: int, rule: Rule, 
             session.drop(open_)
 
 
-def _bands(session: Session, plan: Plan, sides: Sides, tables: Sequence[str]) -> Iterable[Band | None]:
+def _bands(session: Session, plan: Plan, sides: Sides, tables: Sequence[str], entries: str) -> Iterable[Band | None]:
     """Widening bands of the plan's amount window; all differences at once where it has none, or rows are few."""
     few = math.prod(session.count(table) for table in tables) <= _ALWAYS_CHEAP
-    return (None,) if few or plan.amount is None or plan.exact_amount else widening(widest_gap(plan, sides))
+    if few or plan.amount is None or plan.exact_amount:
+        return (None,)
+    return widening(widest_gap(session, plan, sides, entries))
 
 
 def _note(
@@ -258,7 +260,7 @@ def _affordable(session: Session, plan: Plan, left: str, right: str, sides: Side
     if estimate(session, join) <= limit:
         return join
     if plan.amount is not None and not plan.exact_amount and not (band and band.high == 0):
-        wanted = band or Band(0, widest_gap(plan, sides))
+        wanted = band or Band(0, widest_gap(session, plan, sides, right))
         fewer = session.number(f"SELECT count(*) FROM ({_query(left)})") <= count / 2
         join = amount_cells(plain_join(plan, left, right), wanted, sides, spread="s" if fewer else "l")
     narrower = date_cells(join, plan) or join

@@ -183,7 +183,7 @@ def _run_bands(work: Work) -> None:
 
     Each is searched only for rows that are still free, and for those whose pair another candidate would contest.
     """
-    for band in widening(widest_gap(work.plan, work.sides)):
+    for band in widening(widest_gap(work.session, work.plan, work.sides, work.right)):
         if band.high == 0:
             join, estimated = _narrowed(work, _band_join(work, band, work.left, work.right))
             rows = sum(work.session.count(table) for table in (work.left, work.right))

@@ -7,6 +7,7 @@ the Arrow tables and is looked up there by ``u``.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -41,8 +42,7 @@ class Sides:
     dated: bool
     mixed_times: bool
     signed: bool  # some amount is negative
-    lowest_units: int
-    highest_units: int
+    bound: int  # what no amount of a row, a group or a converted row exceeds, without its sign
     rows: dict[Side, pa.Table]
 
     @property
@@ -78,8 +78,7 @@ def load(session: Session, rules: Sequence[Rule], statement: pa.Table, ledger: p
         dated=all(table["day"].null_count == 0 for table in rows.values()),
         mixed_times=any(times) and any(table["instant"].null_count for table in rows.values()),
         signed=any(table.num_rows and pc.min(table["units"]).as_py() < 0 for table in rows.values()),
-        lowest_units=-reach,
-        highest_units=reach,
+        bound=reach * rows_in_group * max([1, *(math.ceil(rate) for rate in options.rates.values())]) + 10**scale,
         rows=rows,
     )
 

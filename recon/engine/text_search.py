@@ -45,7 +45,8 @@ Tables = tuple[str, str]
 
 def _shared(session: Session, sources: Tables, kind: str) -> tuple[Tables, Tables]:
     """Tables ``(u, part)`` of the parts that both sides have, and ``(u, part, n)`` of the one by which each text is
-    looked up: the one that fewest texts of the other side have, ``n``.
+    looked up: the one that fewest texts of the other side have, ``n``. A group ``u`` has several texts, told apart
+    by ``t``.
 
     A text some of whose parts the other side does not have stands in none of its texts.
     """
@@ -54,7 +55,8 @@ def _shared(session: Session, sources: Tables, kind: str) -> tuple[Tables, Table
     else:
         cut = f"list_transform(range(1, length(text) - {_GRAM - 2}), lambda i: substring(text, i, {_GRAM}))"
     pieces = [
-        f"SELECT u, unnest(parts) AS part, len(parts) AS size FROM (SELECT u, {cut} AS parts FROM {source})"
+        "SELECT t, u, unnest(parts) AS part, len(parts) AS size"
+        f" FROM (SELECT rowid AS t, u, {cut} AS parts FROM {source})"
         for source in sources
     ]
     right = session.create("parts", pieces[1])
@@ -65,7 +67,7 @@ def _shared(session: Session, sources: Tables, kind: str) -> tuple[Tables, Table
     keys = [
         session.create(
             "keys",
-            f"SELECT u, arg_min(part, n) AS part, min(n) AS n FROM {parts} GROUP BY u"
+            f"SELECT any_value(u) AS u, arg_min(part, n) AS part, min(n) AS n FROM {parts} GROUP BY t"
             " HAVING count(*) = any_value(size)",
         )
         for parts in both

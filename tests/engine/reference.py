@@ -8,7 +8,7 @@ order pairs stand and whether a criterion holds is said beside it, in `reference
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -34,6 +34,8 @@ class Taken:
 
 def judge(rules: Sequence[Rule], lines: Sequence[Row], entries: Sequence[Row], books: Books) -> list[Taken]:
     """Every match of a run: what a rule confirms is gone for later rules, what it suggests is not."""
+    if books.within is not None:
+        return reversals(rules, (lines, entries)[books.within], books)
     confirmed: list[Taken] = []
     suggested: list[Taken] = []
     for index, rule in enumerate(rules):
@@ -47,6 +49,18 @@ def judge(rules: Sequence[Rule], lines: Sequence[Row], entries: Sequence[Row], b
             claimed |= match.rows
             confirmed.append(match)
     return confirmed
+
+
+def reversals(rules: Sequence[Rule], rows: Sequence[Row], books: Books) -> list[Taken]:
+    """One side by itself: its money in is matched with as much money out. Whatever comes of it is a suggestion."""
+    same: Rule = {"field": "amount", "operator": "eq"}
+    exact = [{**rule, "cross_currency": False, "criteria": [*rule["criteria"], same]} for rule in rules]
+    money_in = [row for row in rows if row["units"] > 0]
+    money_out = [{**row, "units": -row["units"]} for row in rows if row["units"] < 0]
+    found = judge(exact, money_in, money_out, replace(books, strategy="one_to_one", sign="as_given"))
+    both = [(m, m.lines | m.entries) for m in found]
+    sides = [(keys, frozenset()) if books.within == 0 else (frozenset(), keys) for _, keys in both]
+    return [replace(m, lines=s, entries=e, state="suggested") for (m, _), (s, e) in zip(both, sides, strict=True)]
 
 
 def apply(index: int, rule: Rule, lines: list[Unit], entries: list[Unit], books: Books) -> list[Taken]:

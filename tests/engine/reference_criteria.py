@@ -9,6 +9,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 if TYPE_CHECKING:
     from tests.engine.reference_rows import Unit
@@ -71,14 +72,38 @@ def _constant_holds(c: Criterion, unit: Unit, amount: Decimal, statement: bool) 
         if operator in ("eq", "equals"):
             return abs(amount - Decimal(value)) <= _drift(c, Decimal(value))
         return amount > Decimal(value) if operator == "greater_than" else amount < Decimal(value)
-    if unit.day is None:
-        return False
-    if operator == "between":
-        low, high = value.split("..")
-        return date.fromisoformat(low) <= unit.day <= date.fromisoformat(high)
-    other = date.fromisoformat(value)
-    return {"eq": unit.day == other, "equals": unit.day == other, "after": unit.day > other,
-            "greater_than": unit.day > other}.get(operator, unit.day < other)  # fmt: skip
+    return unit.day is not None and _constant_date_holds(c, unit, unit.day, value)
+
+
+def _constant_date_holds(c: Criterion, unit: Unit, day: date, value: str) -> bool:
+    if c["operator"] == "between":
+        low, high = (_moments(unit, end) for end in value.split(".."))
+        return bool(low[0] >= low[1] and high[0] <= high[1])
+    own, other = _moments(unit, value)
+    match c["operator"]:
+        case "after" | "greater_than":
+            return bool(own > other)
+        case "before" | "less_than":
+            return bool(own < other)
+    drift = Decimal(str(c.get("allowable_drift", 0)))
+    if c.get("drift_unit") == "days":
+        return abs((day - _day_of(unit, value)).days) <= drift
+    if isinstance(own, datetime):
+        return abs(_seconds(own, other)) <= drift
+    return abs((own - other).days) <= int(drift / 86400)
+
+
+def _moments(unit: Unit, value: str) -> tuple[Any, Any]:
+    """The unit's date and a constant: instants where both have a time of day, else days."""
+    if "T" in value and unit.instant is not None:
+        return unit.instant, datetime.fromisoformat(value)
+    return unit.day, _day_of(unit, value)
+
+
+def _day_of(unit: Unit, value: str) -> date:
+    if "T" not in value:
+        return date.fromisoformat(value)
+    return datetime.fromisoformat(value).astimezone(ZoneInfo(unit.zone)).date()
 
 
 def _amounts_hold(c: Criterion, line: Decimal, entry: Decimal) -> bool:
@@ -212,7 +237,7 @@ def _compared(c: Criterion, text: str | None, statement: bool) -> str:
     if text is None:
         return ""
     if "pattern" in c:
-        found = re.search(c["pattern"], text, re.IGNORECASE)
+        found = re.search(c["pattern"], text, re.IGNORECASE | re.ASCII)
         if found:
             text = (found.group(1) if found.re.groups else found.group()) or ""
         elif statement:

@@ -31,6 +31,9 @@ class Unit:
     instant: datetime | None
     twins: Any
     """Equal for units that nobody could tell apart."""
+    group: tuple[Any, ...]
+    """The grouping values of its first row."""
+    zone: str
 
     @property
     def keys(self) -> frozenset[Key]:
@@ -51,6 +54,11 @@ class Books:
     grouping: tuple[str, ...] = ()
     rates: Mapping[tuple[str, str], Decimal] = field(default_factory=dict)
     tolerance_limit: Decimal | None = None
+
+    @property
+    def within(self) -> int | None:
+        """The side that is matched with itself, if one is."""
+        return {"within_statement": 0, "within_ledger": 1}.get(self.strategy)
 
 
 def units(
@@ -103,7 +111,8 @@ def _unit(side: int, members: tuple[Row, ...], rule: Mapping[str, Any], books: B
     )
     instant = pick(times) if len(times) == len(members) else None
     day = pick(days) if days else None
-    return Unit(members, total, members[0]["currency"], day, instant, frozenset(business.items()))
+    group = tuple(_group_value(members[0], name, books.zone) for name in books.grouping)
+    return Unit(members, total, members[0]["currency"], day, instant, frozenset(business.items()), group, books.zone)
 
 
 def _day(row: Row, zone: str) -> date | None:
@@ -113,6 +122,8 @@ def _day(row: Row, zone: str) -> date | None:
 def comparable(rule: Mapping[str, Any], s: Unit, e: Unit, books: Books) -> Decimal | None:
     """The line's amount in the entry's currency, or nothing if the two may not meet at all."""
     amount = s.amount
+    if books.strategy == "one_to_one" and (s.group != e.group or None in s.group or "" in s.group):
+        return None  # only rows of one side have groupings in common without being grouped
     if s.currency != e.currency:
         rate = books.rates.get((s.currency, e.currency)) if rule.get("cross_currency") else None
         if rate is None:

@@ -67,12 +67,29 @@ dates = st.one_of(
     ),
     _criterion("date", st.sampled_from(["after", "before", "greater_than", "less_than"])),
 )  # fmt: skip
+TIMES = ("2026-03-28", "2026-03-28T09:00:00Z", "2026-03-29T00:30:00+01:00", "2026-03-28T22:59:00Z")
 constant_dates = st.one_of(
-    _criterion("date", "between", _either(_value("2026-03-27..2026-03-29"), _maybe(applies_to=SIDES))),
     _criterion(
-        "date", st.sampled_from(["after", "before", "eq"]), _either(_value("2026-03-28"), _maybe(applies_to=SIDES))
+        "date", "between",
+        _either(
+            _value(
+                "2026-03-27..2026-03-29", "2026-03-28T09:00:00Z..2026-03-28T22:59:00Z", "2026-03-28T09:30Z..2026-03-29"
+            ),
+            _maybe(applies_to=SIDES),
+        ),
     ),
-)
+    _criterion("date", st.sampled_from(["after", "before", "eq"]), _either(_value(*TIMES), _maybe(applies_to=SIDES))),
+    _criterion(
+        "date", "eq",
+        _either(
+            _value(*TIMES), _maybe(applies_to=SIDES),
+            st.sampled_from([
+                {"allowable_drift": "1800"}, {"allowable_drift": "90000"},
+                {"allowable_drift": "0", "drift_unit": "days"}, {"allowable_drift": "1", "drift_unit": "days"},
+            ]),
+        ),
+    ),
+)  # fmt: skip
 PATTERNS = (r"(INV-\d+)", r"[A-Z]+\d+", r"ref\s*(\d+)", r"(x)?REF", r"\d{4,}")
 texts = st.one_of(
     _criterion(st.sampled_from(TEXT_FIELDS), "eq", _maybe(loose=[True], ledger_field=TEXT_FIELDS, pattern=PATTERNS)),
@@ -87,13 +104,16 @@ texts = st.one_of(
         _maybe(loose=[True], ledger_field=TEXT_FIELDS, pattern=PATTERNS),
     ),
     _criterion(st.sampled_from(TEXT_FIELDS), "similar",
-        _either(_value("80", "60", "100", "33"), _maybe(loose=[True])),
+        _either(
+            _value("80", "60", "100", "33", "95.2", "90%"),
+            _maybe(loose=[True], ledger_field=TEXT_FIELDS, pattern=PATTERNS),
+        ),
     ),
 )  # fmt: skip
 constant_texts = _criterion(
     st.sampled_from(TEXT_FIELDS), st.sampled_from(["eq", "contains", "starts_with", "ends_with"]),
     _either(
-        _value("INV-0012", "inv", "1234", "Cafe\u0301 77", "ref12345"),
+        _value("INV-0012", "inv", "1234", "Cafe\u0301 77", "ref12345", "müller", "0012", "  Store "),
         _maybe(applies_to=SIDES, loose=[True], pattern=PATTERNS),
     ),
 )  # fmt: skip

@@ -80,3 +80,12 @@ def test_converted_currencies(rule: Body, some: list[World]) -> None:
 @given(rules(), worlds(count=1))
 def test_limits_of_the_account(rule: Body, some: list[World]) -> None:
     both_agree([rule], some, Books(ZONE, tolerance_limit=Decimal("0.01")))
+
+
+@given(
+    st.lists(rules(), min_size=1, max_size=2), worlds(),
+    st.sampled_from(["within_statement", "within_ledger"]),
+    st.sampled_from([(), (), ("source",), ("reference",), ("date", "description"), ("currency",)]),
+)  # fmt: skip
+def test_one_side_by_itself(ruleset: list[Body], some: list[World], strategy: str, grouping: tuple[str, ...]) -> None:
+    both_agree(ruleset, some, Books(ZONE, strategy=strategy, grouping=grouping))

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from decimal import Decimal
 
 import pyarrow as pa
@@ -11,10 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recon.engine import Outcome
-from tests.engine.judging import Body, outcome, row
+from tests.engine import judging
+from tests.engine.judging import Body, outcome, row, sayable, taken
 from tests.engine.reference_rows import Books
 from tests.engine.rulebook import rules
-from tests.engine.worlds import ZONE, World, worlds
+from tests.engine.worlds import DAY, TIMES, ZONE, World, worlds
 
 pytestmark = pytest.mark.random
 
@@ -71,17 +75,77 @@ def test_neither_threads_nor_the_order_of_rows_nor_chunks_change_anything(
     expected = said(outcome(ruleset, lines, entries, Books(ZONE), threads=1))
     shuffle.shuffle(lines)
     shuffle.shuffle(entries)
-    assert said(outcome(ruleset, lines, entries, Books(ZONE), threads=2)) == expected
+    with rows_in_chunks(3):
+        assert said(outcome(ruleset, lines, entries, Books(ZONE), threads=2)) == expected
 
 
-@given(SEVERAL, worlds())
-def test_an_unrelated_row_changes_no_other_match(ruleset: list[Body], some: list[World]) -> None:
+@contextmanager
+def rows_in_chunks(most: int) -> Iterator[None]:
+    """Tables come in chunks of a few rows, as from a database."""
+    whole = judging.table
+
+    def in_chunks(rows: Sequence[Body], schema: pa.Schema) -> pa.Table:
+        parts = [whole(rows[start : start + most], schema) for start in range(0, len(rows), most)]
+        return pa.concat_tables(parts) if parts else whole(rows, schema)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(judging, "table", in_chunks)
+        yield
+
+
+STRANGERS: dict[str, Body] = {
+    "plain": {"units": 77},
+    "undated money out": {"units": -77},
+    "of a fraction of a cent": {"units": 7_777_777, "scale": 6},
+    "with a time of day": {"units": 77, "booked_at": TIMES[0], "booking_date": DAY},
+    "huge": {"units": 10**17 + 77, "booking_date": DAY},
+}
+"""Rows that nothing meets; each of them makes the engine compare all others in another way."""
+
+
+@given(SEVERAL, worlds(count=3), st.sampled_from(sorted(STRANGERS)), st.sampled_from(["one_to_one", "one_to_many"]))
+def test_an_unrelated_row_changes_no_other_match(
+    ruleset: list[Body], some: list[World], which: str, strategy: str
+) -> None:
     lines, entries = flat(some)
-    stranger = row(99_999, 77, currency="ZZZ", reference="stranger 77777")
-    alone = outcome(ruleset, lines, entries, Books(ZONE))
-    beside = outcome(ruleset, [*lines, stranger], entries, Books(ZONE))
-    assert said(beside)["match_rows"] == said(alone)["match_rows"]
-    assert said(beside)["matches"] == said(alone)["matches"]
+    stranger = {
+        **row(99_999),
+        "currency": "ZZZ",
+        "source": "abroad",
+        "reference": "stranger 77777",
+        **STRANGERS[which],
+    }
+    books = Books(ZONE, strategy=strategy, grouping=("source", "reference") if strategy == "one_to_many" else ())
+    alone = said(outcome(ruleset, lines, entries, books))
+    for beside in (
+        outcome(ruleset, [*lines, stranger], entries, books),
+        outcome(ruleset, lines, [*entries, stranger], books),
+    ):
+        told = said(beside)
+        assert {name: told[name] for name in ("matches", "match_rows", "differences")} == {
+            name: alone[name] for name in ("matches", "match_rows", "differences")
+        }
+
+
+@given(rules(), rules(), worlds(count=3))
+def test_a_rule_matches_as_if_it_were_alone_on_what_earlier_rules_did_not_confirm(
+    first: Body, second: Body, some: list[World]
+) -> None:
+    lines, entries = flat(some)
+    both = taken(outcome([first, second], lines, entries, Books(ZONE)))
+    by_first = taken(outcome([first], lines, entries, Books(ZONE)))
+    sure = [match for match in by_first if match.state == "confirmed"]
+    gone = {row for match in sure for row in match.rows}
+    rest = [[one for one in rows if (side, (one["id"], 0)) not in gone] for side, rows in enumerate((lines, entries))]
+    by_second = [replace(match, rule=1) for match in taken(outcome([second], rest[0], rest[1], Books(ZONE)))]
+    confirmed = sure + [match for match in by_second if match.state == "confirmed"]
+    assert sayable(match for match in both if match.state == "confirmed") == sayable(confirmed)
+    claimed = {row for match in confirmed for row in match.rows}
+    for match in [match for match in by_first + by_second if match.state == "suggested"]:  # the earlier rule's stand
+        if not match.rows & claimed:
+            claimed |= match.rows
+            confirmed.append(match)
+    assert sayable(both) == sayable(confirmed)
 
 
 def test_nothing_against_nothing() -> None:

@@ -177,8 +177,12 @@ def test_amounts_of_eighteen_digits_and_other_scales_stay_exact():
         (90000, "2026-01-02T11:01", False),
         (1800, "2026-01-01", True),  # a day only: less than a day is the same day
         (1800, "2026-01-02", False),
+        ("0 days", "2026-01-01T23:00", True),  # days are calendar days, none of them too
+        ("0 days", "2026-01-02T00:30", False),
     ],
 )
 def test_a_time_within_the_drift_of_a_fixed_time(drift, day, met):
-    fixed = {"field": "date", "operator": "eq", "value": "2026-01-01T10:00:00Z", "allowable_drift": drift}
+    size, _, unit = str(drift).partition(" ")
+    fixed = {"field": "date", "operator": "eq", "value": "2026-01-01T10:00:00Z", "allowable_drift": size}
+    fixed |= {"drift_unit": unit} if unit else {}
     assert bool(pairs(run(rule(AMOUNT, fixed), [row(day=day), row("9.00", "2026-01-01T08:00")], [row()]))) is met

@@ -2,9 +2,10 @@
 
 from decimal import Decimal
 
+import pyarrow as pa
 import pytest
 
-from recon.engine import EngineError
+from recon.engine import EngineError, Options, match
 from tests.engine.tables import pairs, reasons, row, rule, run, table
 
 AMOUNT = ("amount", "eq")
@@ -117,6 +118,14 @@ def test_a_rate_converts_to_the_ledgers_currency(amount, met):
     assert {each["currency"] for each in outcome.matches.to_pylist()} == ({"EUR"} if met else set())
 
 
+@pytest.mark.parametrize("amount", [("eq",), ("within_range", "0.50")])
+def test_a_rate_changes_nothing_between_rows_of_one_currency(amount):
+    crossing = rule(("amount", *amount), cross_currency=True)
+    rates = {("EUR", "USD"): Decimal("1.1")}
+    assert pairs(run(crossing, [row("100.00")], [row("110.00")], rates=rates)) == []
+    assert pairs(run(crossing, [row("100.00")], [row("100.00"), row("110.00")], rates=rates)) == [([1], [1])]
+
+
 def test_crossing_currencies_without_a_rate_is_refused():
     with pytest.raises(EngineError, match="exchange rate"):
         run(rule(AMOUNT, cross_currency=True), [row(currency="USD")], [row()])
@@ -156,3 +165,13 @@ def test_reversals_agree_in_the_grouping_columns():
     entries = [row("10.00", source="till"), row("-10.00", source="shop"), row("-10.00", source="TILL")]
     outcome = run(rule(AMOUNT), [], entries, strategy="within_ledger", grouping=("source",))
     assert pairs(outcome, "suggested") == [([], [1, 3])]
+
+
+@pytest.mark.parametrize("grouping", ["amount", "date", "reference"])
+def test_a_side_without_rows_forms_no_group(grouping):
+    one = table([row("5.00", "2026-01-01", "p")])
+    empty = pa.Table.from_batches([], schema=table([row()]).schema)
+    entries = table([row("100.00")], "ledger")
+    for taken in (one, empty):
+        options = Options(strategy="many_to_one", grouping=(grouping,), claimed={"statement": taken})
+        assert match([rule(AMOUNT)], empty, entries, options).unmatched.num_rows == 1

@@ -5,6 +5,7 @@ import random
 import pytest
 
 from recon.engine import TooBroad
+from tests.engine.judging import searching
 from tests.engine.tables import pairs, row, rule, run
 
 CODES = [f"{word}-{number:04}" for number in range(1, 200) for word in ("inv", "po")]
@@ -39,6 +40,17 @@ def test_parts_find_what_comparing_everything_finds(criterion):
     again = run(rule(body), lines[:150], entries)
     assert pairs(found)
     assert pairs(again) == pairs(compared)
+
+
+@pytest.mark.parametrize("criterion", [{"operator": "contains"}, {"operator": "contains", "substring": True}], ids=str)
+def test_any_of_a_groups_texts_is_found_by_its_parts(criterion):
+    named = ["inv-0001 acme corporation ltd", "po-0002 other"]
+    lines = [row("1.00", reference="L", description=text) for text in named]
+    entries = [row("1.00", reference="E", description=text) for text in ("po-0003", "inv-0001")]
+    body = rule({"field": "description"} | criterion)
+    with searching("narrowly, in rounds"):
+        found = run(body, lines, entries, strategy="many_to_many", grouping=("reference",))
+    assert pairs(found, "confirmed") == [([1, 2], [1, 2])]
 
 
 def test_a_rule_that_would_compare_too_much_is_refused_with_advice():

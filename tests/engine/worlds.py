@@ -19,9 +19,17 @@ TEXTS = (
     None, "", "  ", "INV-0012", "inv 12", "INV-0012 ACME", "ACME inv-0012 INV-0013", "INV-0013", "INV-00",
     "Straße 1234", "STRASSE  1234", "ＡＢＣＤ１", "abcd1", "Café 77", "Cafe\u0301 77", "abc", "0", "000", "---",
     "A-B-C-D", "REF12345", "REF1234", "pay REF12345 REF1234", "REF12345 pay", "xREF1234x", "ref 12345",
-    "日本語の銀行", "日本語 の 銀行",
+    "日本語の銀行", "日本語 の 銀行", "0012", "００12", "İNV-12", "INV\u00a012", "INV\u200b12", "N° 0012", "12²",
+    "'; --",
 )  # fmt: skip
-AMOUNTS = (0, 1, -1, 2, 3, 5, 100, 101, 102, 99, 98, -100, -101, 105, 10_000, 10_001, 10**15, 10**15 + 1)
+NAMES = (
+    None, "Adithya Medical Store", "Adithya Medical Stores", "Aditya Medical Stores", "Müller GmbH", "MÜLLER  GMBH",
+    "Mu\u0308ller GmbH", "Mueller GmbH", "Muller GmbH", "Müller 007 GmbH", "MÜLLER-7-GMBH", "Müll",
+    "银行 ABC", "銀行 ABC",
+)  # fmt: skip
+"""Names that are near each other."""
+AMOUNTS = (0, 1, -1, 2, 3, 5, 100, 101, 102, 99, 98, -100, -101, 105, 10_000, 10_001, -10_000, 10**15, 10**15 + 1)
+SCALES = (2, 2, 2, 2, 2, 0, 4)  # a hundred is 100, 10000 and 1000000 units
 DAY = date(2026, 3, 28)  # the night after it, clocks in Berlin go forward
 DATES = (None, *(DAY + timedelta(days=n) for n in (0, 0, 0, 1, 2, 3, -1, -3, 30)), date(1, 1, 1), date(9999, 12, 31))
 TIMES = tuple(
@@ -57,6 +65,7 @@ def rows(draw: st.DrawFn, amounts: Sequence[int], texts: Sequence[str | None], m
             made.append(dict(draw(st.sampled_from(made))))
             continue
         one: Body = {"units": draw(st.sampled_from(amounts)), **draw(moments())}
+        one["scale"] = draw(st.sampled_from(SCALES)) if one["units"] < 10**12 else 2
         one |= {name: draw(st.sampled_from(texts)) for name in ("reference", "description", "counterparty")}
         made.append(one)
     return made
@@ -69,7 +78,7 @@ World = tuple[list[Body], list[Body]]
 def worlds(draw: st.DrawFn, most: int = 6, count: int = 6) -> list[World]:
     """Worlds of lines and entries that share few amounts and texts; each in its own currency, ids unique over all."""
     shared = draw(st.lists(st.sampled_from(AMOUNTS), min_size=1, max_size=4))
-    texts = draw(st.lists(st.sampled_from(TEXTS), min_size=1, max_size=6))
+    texts = draw(st.lists(st.sampled_from(draw(st.sampled_from((TEXTS, TEXTS, NAMES)))), min_size=1, max_size=6))
     return [
         (draw(_side(number, shared, texts, most)), draw(_side(number, shared, texts, most)))
         for number in range(draw(st.integers(1, count)))

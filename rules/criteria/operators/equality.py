@@ -138,7 +138,7 @@ def _amount_near(amount: str, constant: Decimal, window: Window, scope: Scope) -
 
 def _date_near(alias: str, constant: Moment, window: Window, scope: Scope) -> str:
     """Seconds where both the row and the constant have a time of day, whole days otherwise."""
-    if window.exact:
+    if window.exact and window.unit != "days":
         return date_compared(alias, "=", constant, scope)
     day, (low, high) = day_number(constant, scope), whole_days(window)
     days = f"{alias}.day BETWEEN {day + low} AND {day + high}"
