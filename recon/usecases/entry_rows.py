@@ -83,11 +83,17 @@ def _strange(rows: Rows, first: int) -> list[RowError]:
         if not isinstance(row, dict):
             faults.append(fault(place, None, row, "an entry as a JSON object"))
         elif not FIELDS.issuperset(row):
-            name = sorted(row.keys() - FIELDS)[0]
-            faults.append(fault(place, name, row[name], f"only {', '.join(sorted(FIELDS))}"))
+            faults.append(_unknown(place, sorted(row.keys() - FIELDS)[0]))
         if len(faults) >= LISTED:
             break
     return faults
+
+
+def _unknown(line: int, column: str) -> RowError:
+    shown = column.encode("ascii", "backslashreplace").decode()[:80]
+    expected = f"one of {', '.join(sorted(FIELDS))}"
+    message = f"an entry has no field {shown!r}; expected {expected}."
+    return RowError(line, shown, shown, expected, message)
 
 
 def _faults(
