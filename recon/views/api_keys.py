@@ -12,8 +12,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from recon.key_form import KeyForm
 from recon.models import ApiKey
 from recon.usecases import keys as usecases
-from recon.usecases.errors import Refused
 from recon.views.people import on_screen
+from recon.views.refusals import refusal_on
 
 
 @require_safe
@@ -30,11 +30,8 @@ def api_key_new(request: HttpRequest) -> HttpResponse:
     """Make a key; the answer to the form is the only time it is shown."""
     form = KeyForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        try:
+        with refusal_on(form):
             key, text = made(request, form)
-        except Refused as refused:
-            form.add_error(None, refused.message)
-        else:
             return render(request, "api_keys/made.html", {"key": key, "text": text})
     return render(request, "api_keys/new.html", {"form": form}, status=422 if form.errors else 200)
 

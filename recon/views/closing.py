@@ -14,8 +14,8 @@ from django.views.decorators.http import require_http_methods, require_POST
 from recon.forms import DateInput, parsed_day, text_input
 from recon.models import Account, PeriodClosing
 from recon.usecases.closing import close_period, closed_until, reopen_period, unfinished
-from recon.usecases.errors import Refused
 from recon.views.people import on_screen
+from recon.views.refusals import refusal_as_message, refusal_on
 
 
 class ClosingForm(forms.Form):
@@ -31,11 +31,8 @@ def periods(request: HttpRequest, account_id: int) -> HttpResponse:
     form = ClosingForm(request.POST) if request.method == "POST" else ClosingForm(initial={"until": asked})
     if request.method == "POST" and form.is_valid():
         asked = form.cleaned_data["until"]
-        try:
+        with refusal_on(form):
             close_period(on_screen(request), account, **form.cleaned_data)
-        except Refused as refused:
-            form.add_error(None, refused.message)
-        else:
             messages.success(request, f"{account} is closed until {asked}.")
             return redirect("periods", account_id)
     context = {
@@ -53,11 +50,8 @@ def periods(request: HttpRequest, account_id: int) -> HttpResponse:
 def period_reopen(request: HttpRequest, closing_id: int) -> HttpResponse:
     """Open the latest closed period again, with a reason."""
     closing = get_object_or_404(PeriodClosing, pk=closing_id)
-    try:
+    with refusal_as_message(request):
         reopen_period(on_screen(request), closing, request.POST.get("why", ""))
-    except Refused as refused:
-        messages.error(request, refused.message)
-    else:
         messages.success(request, f"The period until {closing.until} is open again.")
     return redirect("periods", closing.account_id)
 

@@ -19,6 +19,7 @@ from recon.usecases.connector_sync import cancel_sync, start_sync
 from recon.usecases.errors import Refused
 from recon.usecases.finding import page_of
 from recon.views.people import on_screen
+from recon.views.refusals import refusal_as_message, refusal_on
 
 CONNECTORS = Connector.objects.select_related("account", "created_by")
 
@@ -37,11 +38,8 @@ def connector_new(request: HttpRequest) -> HttpResponse:
     """Make a connector. Nothing is read until somebody, or the clock, says so."""
     form = ConnectorForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        try:
+        with refusal_on(form):
             made = usecases.create_connector(on_screen(request), **form.settings())
-        except Refused as refused:
-            form.add_error(None, refused.message)
-        else:
             messages.success(request, f"{made.name} is saved. Test the connection, then read its transactions.")
             return redirect("connector", made.pk)
     return render(request, "connectors/edit.html", {"form": form}, status=422 if form.errors else 200)
@@ -53,11 +51,8 @@ def connector_edit(request: HttpRequest, connector_id: int) -> HttpResponse:
     found = get_object_or_404(CONNECTORS, pk=connector_id)
     form = ConnectorForm(request.POST, connector=found) if request.method == "POST" else ConnectorForm.of(found)
     if request.method == "POST" and form.is_valid():
-        try:
+        with refusal_on(form):
             usecases.change_connector(on_screen(request), found, **form.settings())
-        except Refused as refused:
-            form.add_error(None, refused.message)
-        else:
             messages.success(request, "The connector is saved.")
             return redirect("connector", connector_id)
     context = {"form": form, "connector": found}
@@ -99,12 +94,10 @@ def connector_sync(request: HttpRequest, connector_id: int) -> HttpResponse:
     """Read what is new, or once more everything from a day on."""
     found = get_object_or_404(CONNECTORS, pk=connector_id)
     since = first_of(request.POST.get("from", ""))
-    try:
+    with refusal_as_message(request):
         if "from" in request.POST and since is None:
             raise Refused("Say from which day on to read again.")
         start_sync(on_screen(request), found, since)
-    except Refused as refused:
-        messages.error(request, refused.message)
     return redirect("connector", connector_id)
 
 
@@ -112,10 +105,8 @@ def connector_sync(request: HttpRequest, connector_id: int) -> HttpResponse:
 def sync_cancel(request: HttpRequest, sync_id: int) -> HttpResponse:
     """Cancel a sync; what it has read stays."""
     found = get_object_or_404(ConnectorSync, pk=sync_id)
-    try:
+    with refusal_as_message(request):
         cancel_sync(on_screen(request), found)
-    except Refused as refused:
-        messages.error(request, refused.message)
     return redirect("connector", found.connector_id)
 
 
@@ -123,11 +114,8 @@ def sync_cancel(request: HttpRequest, sync_id: int) -> HttpResponse:
 def connector_test(request: HttpRequest, connector_id: int) -> HttpResponse:
     """Ask the Blnk Core something and say what came of it."""
     found = get_object_or_404(CONNECTORS, pk=connector_id)
-    try:
+    with refusal_as_message(request):
         count = usecases.try_connector(found)
-    except Refused as refused:
-        messages.error(request, refused.message)
-    else:
         messages.success(request, f"It answers, and accepts the key: {count:,} applied transactions.")
     return redirect("connector", connector_id)
 
@@ -145,13 +133,11 @@ def connector_enable(request: HttpRequest, connector_id: int) -> HttpResponse:
 def connector_delete(request: HttpRequest, connector_id: int) -> HttpResponse:
     """Forget a connector; its entries stay."""
     found = get_object_or_404(CONNECTORS, pk=connector_id)
-    try:
+    with refusal_as_message(request):
         usecases.delete_connector(on_screen(request), found)
-    except Refused as refused:
-        messages.error(request, refused.message)
-        return redirect("connector", connector_id)
-    messages.success(request, f"{found.name} is deleted; what it read stays in the ledger.")
-    return redirect("connectors")
+        messages.success(request, f"{found.name} is deleted; what it read stays in the ledger.")
+        return redirect("connectors")
+    return redirect("connector", connector_id)
 
 
 def first_of(text: str) -> datetime | None:

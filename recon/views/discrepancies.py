@@ -12,9 +12,9 @@ from recon.forms import DiscrepancyFilterForm, after_key
 from recon.models import Discrepancy
 from recon.partials import page_or_fragment
 from recon.usecases.discrepancies import discrepancies, reopen_discrepancy, resolve_discrepancy
-from recon.usecases.errors import Refused
 from recon.usecases.finding import page_of
 from recon.views.people import on_screen
+from recon.views.refusals import refusal_as_message
 
 
 @require_safe
@@ -39,14 +39,11 @@ def discrepancy_resolve(request: HttpRequest, discrepancy_id: int) -> HttpRespon
     """Let a discrepancy stand, with a reason; or put it back on the list."""
     found = get_object_or_404(Discrepancy, pk=discrepancy_id)
     why = request.POST.get("why", "")
-    try:
+    with refusal_as_message(request):
         if request.POST.get("action") == "reopen":
             reopen_discrepancy(on_screen(request), found, why)
         else:
             resolve_discrepancy(on_screen(request), found, why)
-    except Refused as refused:
-        messages.error(request, refused.message)
-    else:
         messages.success(
             request, "It is on the list again." if request.POST.get("action") == "reopen" else "Resolved."
         )

@@ -20,6 +20,7 @@ from recon.usecases.import_profiles import (
 )
 from recon.views.imports import posted_file
 from recon.views.people import on_screen
+from recon.views.refusals import refusal_as_message
 
 MAX_BYTES = 1 << 20
 """A profile is a page of JSON; what is larger is none."""
@@ -48,11 +49,8 @@ def profiles(request: HttpRequest) -> HttpResponse:
 def profile_rename(request: HttpRequest, profile_id: int) -> HttpResponse:
     """Give a profile another name."""
     found = get_object_or_404(ImportProfile, pk=profile_id)
-    try:
+    with refusal_as_message(request):
         renamed = rename_profile(on_screen(request), found, request.POST.get("name", ""))
-    except Refused as refused:
-        messages.error(request, refused.message)
-    else:
         messages.success(request, f"The import profile is named {renamed.name}.")
     return redirect("import_profiles")
 

@@ -33,6 +33,7 @@ from recon.views.import_preview import (
     with_number,
 )
 from recon.views.people import on_screen
+from recon.views.refusals import refusal_as_message
 from recon.wording import counted
 
 NAMES = {Side.STATEMENT: "statement", Side.LEDGER: "ledger"}
@@ -139,11 +140,8 @@ def ledger_imports(request: HttpRequest) -> HttpResponse:
 def ledger_import_reverse(request: HttpRequest, import_id: str) -> HttpResponse:
     """Take a ledger import back."""
     found = get_object_or_404(LedgerImport, pk=import_id)
-    try:
+    with refusal_as_message(request):
         reverse_ledger_import(on_screen(request), found)
-    except Refused as refused:
-        messages.error(request, refused.message)
-    else:
         messages.success(request, f"{found.name} is taken back; its entries are gone from the ledger.")
     return redirect("ledger_imports")
 
@@ -152,13 +150,11 @@ def ledger_import_reverse(request: HttpRequest, import_id: str) -> HttpResponse:
 def statement_discard(request: HttpRequest, upload_id: str) -> HttpResponse:
     """Take a statement back."""
     found = get_object_or_404(Statement, pk=upload_id)
-    try:
+    with refusal_as_message(request):
         discard_statement(on_screen(request), found)
-    except Refused as refused:
-        messages.error(request, refused.message)
-        return redirect("statement", upload_id=upload_id)
-    messages.success(request, f"{found.name} is taken back.")
-    return redirect("statements")
+        messages.success(request, f"{found.name} is taken back.")
+        return redirect("statements")
+    return redirect("statement", upload_id=upload_id)
 
 
 def posted_file(request: HttpRequest) -> UploadedFile[bytes]:

@@ -23,6 +23,7 @@ from recon.usecases.match_reasons import match_reasons
 from recon.usecases.review import confirm_match, for_each, reject_match
 from recon.usecases.undo import unmatch
 from recon.views.people import on_screen
+from recon.views.refusals import refusal_as_message
 
 Decision = Callable[[Actor, Match], Match]
 
@@ -71,11 +72,8 @@ def difference_retype(request: HttpRequest, difference_id: int) -> HttpResponse:
     """Say that what a match leaves unsettled is something else."""
     found = get_object_or_404(MatchDifference, pk=difference_id)
     answers = DifferenceForm(request.POST).answers()
-    try:
+    with refusal_as_message(request):
         changed = retype_difference(on_screen(request), found, answers["difference_type"], answers["comment"])
-    except Refused as refused:
-        messages.error(request, refused.message)
-    else:
         messages.success(request, f"The difference is called {changed.get_type_display().lower()} now.")
     return redirect(where_from(request))
 
@@ -100,13 +98,10 @@ def match_new(request: HttpRequest) -> HttpResponse:
     """Match the chosen rows of both sides by hand."""
     account, run = chosen_account(request)
     answers = DifferenceForm(request.POST).answers()
-    try:
+    with refusal_as_message(request):
         made = match_by_hand(
             on_screen(request), account, keys(request, "line"), keys(request, "entry"), run=run, **answers
         )
-    except Refused as refused:
-        messages.error(request, refused.message)
-    else:
         messages.success(request, f"Matched by hand as match {made.pk}.")
     return redirect(where_from(request))
 

@@ -25,6 +25,7 @@ from recon.usecases.splitting import join_item, split_item
 from recon.usecases.undo import undo_latest
 from recon.views.matches import keys, where_from
 from recon.views.people import on_screen
+from recon.views.refusals import refusal_as_message
 
 Act = Callable[[OpenItem], Any]
 
@@ -84,11 +85,8 @@ def review_undo(request: HttpRequest) -> HttpResponse:
     """Undo the latest match of the person who asks."""
     account_id = request.POST.get("account", "")
     account = get_object_or_404(Account, pk=int(account_id) if account_id.isdecimal() else 0)
-    try:
+    with refusal_as_message(request):
         undone = undo_latest(on_screen(request), account)
-    except Refused as refused:
-        messages.error(request, refused.message)
-    else:
         messages.success(request, f"Match {undone.pk} is undone; its rows are open again.")
     return redirect(where_from(request))
 
@@ -101,11 +99,8 @@ def item_split(request: HttpRequest, item_id: int) -> HttpResponse:
     if not form.is_valid():
         messages.error(request, " ".join(str(error) for errors in form.errors.values() for error in errors))
         return redirect(where_from(request))
-    try:
+    with refusal_as_message(request):
         rest = split_item(on_screen(request), found, form.cleaned_data["amount"], form.cleaned_data["comment"])
-    except Refused as refused:
-        messages.error(request, refused.message)
-    else:
         messages.success(request, f"The item is split; {rest.amount:,} {rest.currency} remain as its next part.")
     return redirect(where_from(request))
 
@@ -113,11 +108,8 @@ def item_split(request: HttpRequest, item_id: int) -> HttpResponse:
 @require_POST
 def item_join(request: HttpRequest, item_id: int) -> HttpResponse:
     """Put the open parts of a split row together again."""
-    try:
+    with refusal_as_message(request):
         whole = join_item(on_screen(request), get_object_or_404(OpenItem, pk=item_id))
-    except Refused as refused:
-        messages.error(request, refused.message)
-    else:
         messages.success(request, f"The open parts are one item again, of {whole.amount:,} {whole.currency}.")
     return redirect(where_from(request))
 

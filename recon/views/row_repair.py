@@ -17,6 +17,7 @@ from recon.usecases.errors import Refused
 from recon.usecases.row_repair import Cell, cells_of, repair_row, set_all_aside, set_aside, try_row
 from recon.views.import_preview import shown_rows
 from recon.views.people import on_screen
+from recon.views.refusals import refusal_as_message
 from recon.wording import counted
 
 
@@ -85,10 +86,7 @@ def onward(request: HttpRequest, error: StatementRowError, done: str) -> HttpRes
 def rows_set_aside(request: HttpRequest, upload_id: str) -> HttpResponse:
     """Set aside all bad rows of a statement that are left."""
     statement = get_object_or_404(Statement, pk=upload_id)
-    try:
+    with refusal_as_message(request):
         count = set_all_aside(on_screen(request), statement, request.POST.get("why", ""))
-    except Refused as refused:
-        messages.error(request, refused.message)
-    else:
         messages.success(request, f"{counted(count, 'row')} set aside.")
     return redirect("statement", upload_id=upload_id)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from django.contrib import messages
 from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -12,9 +11,9 @@ from recon.engine import EngineError
 from recon.models import Account, Statement
 from recon.partials import Request, page_or_fragment
 from recon.usecases import rule_sets as sets
-from recon.usecases.errors import Refused
 from recon.usecases.rule_uses import rule_uses as uses_of
 from recon.views.people import on_screen
+from recon.views.refusals import refusal_as_message
 from rules.models import MatchingRule
 
 
@@ -29,10 +28,8 @@ def rule_set(request: Request, account_id: int) -> HttpResponse:
     """The rules in their order; every button acts at once on what is stored, dragging sends the new order."""
     account = get_object_or_404(Account, pk=account_id)
     if request.method == "POST":
-        try:
+        with refusal_as_message(request):
             sets.change_rules(on_screen(request), account, _step(request))
-        except Refused as refused:
-            messages.error(request, refused.message)
         if request.headers.get("HX-Target") != "rule-set":
             return redirect("rule_set", account.pk)
     context = {

@@ -20,6 +20,7 @@ from recon.usecases.run_facts import run_facts
 from recon.usecases.runs import apply_run, cancel_run, start_reversal
 from recon.usecases.undo import confirmed_by_people
 from recon.views.people import on_screen
+from recon.views.refusals import refusal_as_message
 
 RUNS = MatchingRun.objects.select_related("account", "statement", "created_by", "applied_from")
 
@@ -62,10 +63,8 @@ def run_progress(request: HttpRequest, run_id: str) -> HttpResponse:
 @require_POST
 def run_cancel(request: HttpRequest, run_id: str) -> HttpResponse:
     """Cancel a run."""
-    try:
+    with refusal_as_message(request):
         cancel_run(on_screen(request), get_object_or_404(RUNS, pk=run_id))
-    except Refused as refused:
-        messages.error(request, refused.message)
     return redirect("run", run_id)
 
 
@@ -92,11 +91,8 @@ def run_reverse(request: HttpRequest, run_id: str) -> HttpResponse:
     found = get_object_or_404(RUNS, pk=run_id)
     if request.method == "POST":
         include, why = "include_manual" in request.POST, request.POST.get("why", "")[:500]
-        try:
+        with refusal_as_message(request):
             reversed_run = start_reversal(on_screen(request), found, include_manual=include, why=why)
-        except Refused as refused:
-            messages.error(request, refused.message)
-        else:
             if reversed_run.state == RunState.REVERSED:
                 messages.success(request, f"Run {found.number} is reversed; its rows are open again.")
             else:

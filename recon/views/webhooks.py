@@ -15,9 +15,9 @@ from recon.forms import after_key
 from recon.models import DeliveryState, WebhookDelivery, WebhookEndpoint
 from recon.partials import page_or_fragment
 from recon.usecases import webhooks as usecases
-from recon.usecases.errors import Refused
 from recon.usecases.finding import page_of
 from recon.views.people import on_screen
+from recon.views.refusals import refusal_as_message, refusal_on
 from recon.webhook_form import WebhookForm
 
 
@@ -34,11 +34,8 @@ def webhook_new(request: HttpRequest) -> HttpResponse:
     """Make an endpoint; the answer to the form is the only time its secret is shown."""
     form = WebhookForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        try:
+        with refusal_on(form):
             endpoint, secret = usecases.create_endpoint(on_screen(request), **form.cleaned_data)
-        except Refused as refused:
-            form.add_error(None, refused.message)
-        else:
             return render(request, "webhooks/secret.html", {"endpoint": endpoint, "secret": secret, "is_new": True})
     return render(request, "webhooks/edit.html", {"form": form}, status=422 if form.errors else 200)
 
@@ -49,11 +46,8 @@ def webhook_edit(request: HttpRequest, webhook_id: int) -> HttpResponse:
     endpoint = get_object_or_404(WebhookEndpoint, pk=webhook_id)
     form = WebhookForm(request.POST) if request.method == "POST" else WebhookForm.of(endpoint)
     if request.method == "POST" and form.is_valid():
-        try:
+        with refusal_on(form):
             usecases.change_endpoint(on_screen(request), endpoint, **form.cleaned_data)
-        except Refused as refused:
-            form.add_error(None, refused.message)
-        else:
             messages.success(request, "The webhook is saved.")
             return redirect("webhook", webhook_id)
     context = {"form": form, "endpoint": endpoint}
@@ -131,10 +125,7 @@ def delivery(request: HttpRequest, delivery_id: int) -> HttpResponse:
 def delivery_replay(request: HttpRequest, delivery_id: int) -> HttpResponse:
     """Send a delivery again."""
     found = get_object_or_404(WebhookDelivery, pk=delivery_id)
-    try:
+    with refusal_as_message(request):
         usecases.replay(on_screen(request), found)
-    except Refused as refused:
-        messages.error(request, refused.message)
-    else:
         messages.success(request, "It will be sent again in a moment, with the same event id.")
     return redirect("webhook", found.endpoint_id)
