@@ -61,7 +61,8 @@ class Progress:
     matched: int = 0
 
 
-def _never() -> bool:
+def never() -> bool:
+    """Nobody will cancel the run: then nothing watches for it."""
     return False
 
 
@@ -99,7 +100,7 @@ class Options:
     sum_size: int = 5
     reasons: bool = True
     told: tuple[Side, ...] = ("statement", "ledger")
-    cancelled: Callable[[], bool] = _never
+    cancelled: Callable[[], bool] = never
     progress: Callable[[Progress], None] = _unheard
 
     @property

@@ -98,15 +98,22 @@ def _order(
     lengths = [length for criterion in criteria if (length := criterion.operator.contained_length(criterion))]
     if lengths:
         order.append(("shortness", f"-({' + '.join(lengths)})"))
-    later = "l.day > s.day"
-    if sides.scope.times:
-        later = f"CASE WHEN s.instant IS NULL OR l.instant IS NULL THEN {later} ELSE l.instant > s.instant END"
-    order.append(("late", f"coalesce({later}, false)::TINYINT"))
+    order.append(("late", _late(sides)))
     if not exact_amount:
         order.append(("smallness", "-l.amt"))
     if grouped:
         order += [("line_place", "s.u"), ("entry_day", "l.day"), ("entry_place", "l.ord")]
     return tuple(order)
+
+
+def _late(sides: Sides) -> str:
+    """SQL: 1 if the entry is the later one of a pair."""
+    if sides.undated:
+        return "0::TINYINT"
+    later = "l.day > s.day"
+    if sides.scope.times:
+        later = f"CASE WHEN s.instant IS NULL OR l.instant IS NULL THEN {later} ELSE l.instant > s.instant END"
+    return f"coalesce({later}, false)::TINYINT"
 
 
 def _apart(sides: Sides, lag: int) -> str:
@@ -116,6 +123,8 @@ def _apart(sides: Sides, lag: int) -> str:
     Two instants n days apart are at least n - 2 days of seconds apart, so only what is above these is kept, and days
     and microseconds fit one number.
     """
+    if sides.undated:
+        return f"{UNDATED}::BIGINT"
     days = f"abs(s.day - l.day{f' - {lag}' if lag else ''})::BIGINT"
     apart = days
     if sides.scope.times:

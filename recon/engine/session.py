@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from itertools import count
 from typing import Any, Final
@@ -13,7 +13,7 @@ import duckdb
 import pyarrow as pa
 from rapidfuzz.distance import Levenshtein
 
-from recon.engine.options import Cancelled, Options, Progress
+from recon.engine.options import Cancelled, Options, Progress, never
 
 _CANCEL_SECONDS = 0.25
 _FEW: Final = 50_000
@@ -33,6 +33,7 @@ class Session:
         self.stopped = threading.Event()
         self._names = 0
         self._made: set[str] = set()  # names of tables and views; asking the database takes milliseconds
+        self._counts: dict[str, int] = {}
 
     def check(self) -> None:
         """Raise Cancelled if the run has been cancelled: for loops outside of the database."""
@@ -50,12 +51,16 @@ class Session:
         return done
 
     def _note(self, sql: str) -> None:
-        """Keep the name of a table or view that was made or dropped."""
+        """Keep the name of a table or view that was made or dropped, and no count of what has changed."""
         verb, _, *rest = sql.split(None, 5)
         if verb == "CREATE":
             self._made.add(rest[0])
+            self._counts.pop(rest[0], None)
+        elif verb == "INSERT":
+            self._counts.pop(rest[0], None)
         elif verb == "DROP":
             self._made.discard(rest[-1])
+            self._counts.pop(rest[-1], None)
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """All rows of a query, for small results."""
@@ -108,8 +113,14 @@ class Session:
             self.run(f"DROP TABLE IF EXISTS {table}")
 
     def count(self, table: str) -> int:
-        """How many rows a table has."""
-        return self.number(f"SELECT count(*) FROM {table}")
+        """How many rows a table has. Asked once: in a small run each query is a tenth of all the work."""
+        if table not in self._counts:
+            self._counts[table] = self.number(f"SELECT count(*) FROM {table}")
+        return self._counts[table]
+
+    def has(self, table: str, rows: int) -> None:
+        """Say how many rows a table has, if that is known without asking."""
+        self._counts[table] = rows
 
     def load_rows(self, table: str, columns: Mapping[str, Sequence[int] | Sequence[str]]) -> None:
         """Make a table of a few rows of numbers and texts."""
@@ -140,21 +151,26 @@ def opened(options: Options, rows: int) -> Iterator[Session]:
     """A session for so many rows, which is interrupted within half a second once `Options.cancelled` says so."""
     with _shared_connection(options) if rows <= _FEW else _own_connection(options) as connection:
         session = Session(connection, options)
-        connection.execute(_LETTER_DISTANCE)
-        done = threading.Event()
-        watcher = threading.Thread(target=_watch, args=(session, done), name="cancel-watcher", daemon=True)
-        watcher.start()
-        try:
+        with nullcontext() if options.cancelled is never else _watched(session):
             yield session
-        finally:
-            done.set()
-            watcher.join()
+
+
+@contextmanager
+def _watched(session: Session) -> Iterator[None]:
+    done = threading.Event()
+    watcher = threading.Thread(target=_watch, args=(session, done), name="cancel-watcher", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
 
 
 @contextmanager
 def _own_connection(options: Options) -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect(":memory:", config=_config(options)) as connection:
-        _add_unicode_distance(connection)
+        _add_functions(connection)
         yield connection
 
 
@@ -164,11 +180,12 @@ def _shared_connection(options: Options) -> Iterator[duckdb.DuckDBPyConnection]:
     with _shared_lock:
         if not _shared:
             _shared.append(duckdb.connect(":memory:", config=_config(replace(options, threads=1))))
-            _add_unicode_distance(_shared[0])
+            _add_functions(_shared[0])
         connection = _shared[0].cursor()
         own = f"run_{next(_shared_names)}"
     with connection:
-        connection.execute(f"ATTACH ':memory:' AS {own}; USE {own}")
+        # What is made goes into the run's own catalog; the functions are found in the engine's.
+        connection.execute(f"ATTACH ':memory:' AS {own}; SET search_path = '{own}.main,memory.main'")
         try:
             yield connection
         finally:
@@ -201,7 +218,8 @@ _LETTER_DISTANCE: Final = (
 )
 
 
-def _add_unicode_distance(connection: duckdb.DuckDBPyConnection) -> None:
+def _add_functions(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute(_LETTER_DISTANCE)
     connection.create_function("unicode_distance", _unicode_distance, ["VARCHAR", "VARCHAR"], "BIGINT")
 
 

@@ -40,6 +40,7 @@ class Sides:
     one_currency: bool
     one_scale: bool
     dated: bool
+    undated: bool  # one of the sides has no date at all
     mixed_times: bool
     signed: bool  # some amount is negative
     bound: int  # what no amount of a row, a group or a converted row exceeds, without its sign
@@ -76,6 +77,7 @@ def load(session: Session, rules: Sequence[Rule], statement: pa.Table, ledger: p
         one_currency=_currencies(rows.values()) <= 1,
         one_scale=one_scale,
         dated=all(table["day"].null_count == 0 for table in rows.values()),
+        undated=any(table["day"].null_count == table.num_rows for table in rows.values()),
         mixed_times=any(times) and any(table["instant"].null_count for table in rows.values()),
         signed=any(table.num_rows and pc.min(table["units"]).as_py() < 0 for table in rows.values()),
         bound=reach * rows_in_group * max([1, *(math.ceil(rate) for rate in options.rates.values())]) + 10**scale,
@@ -187,6 +189,7 @@ def _create(
     chosen = ", ".join([*fixed, *texts])
     in_place = in_place and all(column.form == "key" for column in columns)
     session.run(f"CREATE {'VIEW' if in_place else 'TABLE'} {ALIAS[side]} AS SELECT {chosen} FROM {side}_in")
+    session.has(ALIAS[side], table.num_rows)
     if not in_place:
         session.connection.unregister(f"{side}_in")
 

@@ -13,7 +13,7 @@ from recon.models.closings import PeriodClosing
 from recon.models.connectors import Connector, ConnectorSync, PulledTransaction, SyncState
 from recon.models.discrepancies import Discrepancy, DiscrepancyKind
 from recon.models.events import Event, Via
-from recon.models.fields import IdBlock, Side, reserve_ids
+from recon.models.fields import IdBlock, Side, reserve_blocks, reserve_ids
 from recon.models.items import ItemNote, ItemState, OpenItem, PassedOver, RowPart
 from recon.models.keys import ApiKey, KeyScope
 from recon.models.ledger import FINAL_STATUSES, LedgerEntry, LedgerImport
@@ -107,5 +107,6 @@ __all__ = [
     "WebhookDelivery",
     "WebhookEndpoint",
     "WebhookEvent",
+    "reserve_blocks",
     "reserve_ids",
 ]

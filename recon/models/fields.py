@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 from uuid import uuid4
@@ -117,9 +118,24 @@ def reserve_ids(model: type[models.Model], count: int) -> int:
         return int(cursor.fetchone()[0]) - count
 
 
+def reserve_blocks(counts: Mapping[type[models.Model], int]) -> dict[type[models.Model], int]:
+    """As `reserve_ids` for several models, with one statement and one commit: the first id of each."""
+    # In one order, so that two who reserve at once wait for each other and never deadlock.
+    models_of = {model._meta.db_table: model for model in counts}
+    tables = sorted(models_of)
+    params = [value for table in tables for value in (table, 1 + counts[models_of[table]])]
+    with connection.cursor() as cursor:
+        cursor.execute(_RESERVE_BLOCKS.format(", ".join(["(%s, %s)"] * len(tables))), params)
+        return {models_of[table]: after - counts[models_of[table]] for table, after in cursor.fetchall()}
+
+
 _RESERVE = f"""
     INSERT INTO {IdBlock._meta.db_table} AS block ("table", next_id) VALUES (%s, %s)
     ON CONFLICT ("table") DO UPDATE SET next_id = block.next_id + %s RETURNING next_id
+"""  # noqa: S608 - names of ours
+_RESERVE_BLOCKS = f"""
+    INSERT INTO {IdBlock._meta.db_table} AS block ("table", next_id) VALUES {{}}
+    ON CONFLICT ("table") DO UPDATE SET next_id = block.next_id + excluded.next_id - 1 RETURNING "table", next_id
 """  # noqa: S608 - names of ours
 
 

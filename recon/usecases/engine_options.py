@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,6 +21,7 @@ from recon.usecases.open_items import sides_reported
 from recon.usecases.run_lease import Heartbeat
 from rules.criteria import Rule, parse_rule
 from rules.criteria.scope import Side as EngineSide
+from rules.models import RuleVersion
 
 GROUPING: dict[str, tuple[str, ...]] = {
     Strategy.MANY_TO_ONE: STATEMENT_GROUPING,
@@ -34,6 +37,11 @@ def engine_options(run: MatchingRun, heartbeat: Heartbeat) -> Options:
     def report(progress: Progress) -> None:
         heartbeat.report(RunStage.MATCHING, progress.matched, heartbeat.progress["rows_total"])
 
+    return replace(unwatched_options(run), cancelled=heartbeat.must_stop, progress=report)
+
+
+def unwatched_options(run: MatchingRun) -> Options:
+    """The same for a run that is over before anybody could cancel it."""
     return Options(
         strategy=cast("EngineStrategy", run.strategy),
         grouping=grouping_fields(run.grouping),
@@ -46,8 +54,6 @@ def engine_options(run: MatchingRun, heartbeat: Heartbeat) -> Options:
         temp_dir=str(spill_folder(run)),
         candidate_budget=settings.CANDIDATE_BUDGET,
         told=tuple(cast("EngineSide", side.label) for side in sides_reported(run.account)),
-        cancelled=heartbeat.must_stop,
-        progress=report,
     )
 
 
@@ -60,8 +66,17 @@ def spill_folder(run: MatchingRun) -> Path:
 
 def rules_of(run: MatchingRun) -> list[Rule]:
     """A run's rules as the engine reads them, in order."""
-    bodies = [each.version.body for each in run.run_rules.all()]
-    return [parse_rule(json.loads(body, parse_float=Decimal)) for body in bodies]
+    return rules_in([each.version for each in run.run_rules.all()])
+
+
+def rules_in(versions: Sequence[RuleVersion]) -> list[Rule]:
+    """Versions of rules as the engine reads them, in order."""
+    return [_parsed(each.body) for each in versions]
+
+
+@lru_cache(maxsize=256)
+def _parsed(body: str) -> Rule:
+    return parse_rule(json.loads(body, parse_float=Decimal))
 
 
 def grouping_fields(text: str) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,9 +45,31 @@ def record(
     ``before`` and ``after`` are plain JSON data (amounts as strings). Must be called inside the transaction that makes
     the change, so that neither exists without the other; raises RuntimeError otherwise.
     """
+    event = event_of(by, verb, kind, object_id, account_id=account_id, before=before, after=after, why=why)
+    record_all([event])
+    return event
+
+
+def record_all(events: Sequence[Event]) -> None:
+    """Append several events that `event_of` made, in this order and with one statement; otherwise as `record`."""
     if not connection.in_atomic_block:
-        raise RuntimeError(f"the event {verb!r} must be written in the transaction of what it reports")
-    return Event.objects.create(
+        raise RuntimeError(f"the event {events[0].verb!r} must be written in the transaction of what it reports")
+    Event.objects.bulk_create(events)
+
+
+def event_of(
+    by: Actor,
+    verb: str,
+    kind: str,
+    object_id: str | int,
+    *,
+    account_id: int | None = None,
+    before: Any = None,
+    after: Any = None,
+    why: str = "",
+) -> Event:
+    """An event that is still to be written, in the words of `record`."""
+    return Event(
         actor=by.user,
         via=by.via,
         verb=verb,

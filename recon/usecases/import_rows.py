@@ -41,17 +41,20 @@ def keyed(rows: pa.Table) -> pa.Table:
     return rows
 
 
-def line_rows(rows: pa.Table, *, statement_number: int, account_id: int) -> pa.Table:
-    """Keyed rows in the shape of `StatementLine`, with fresh ids in the order of their positions."""
+def line_rows(rows: pa.Table, *, statement_number: int, account_id: int, first_id: int | None = None) -> pa.Table:
+    """Keyed rows in the shape of `StatementLine`, with fresh ids in the order of their positions; from `first_id` on,
+    if these are reserved already."""
+    first_id = reserve_ids(StatementLine, max(rows.num_rows, 1)) if first_id is None else first_id
     rows = rows.drop_columns(["line", *LEDGER_ONLY])
-    return _numbered(StatementLine, rows, statement_number=statement_number, account_id=account_id)
+    return _numbered(first_id, rows, statement_number=statement_number, account_id=account_id)
 
 
 def entry_rows(rows: pa.Table, *, import_number: int, account_id: int | None, created_at: Any) -> pa.Table:
     """Keyed rows in the shape of `LedgerEntry`, with fresh acceptance numbers in the order of the file."""
     status = final_status(rows["status"])
     rows = rows.drop_columns(["line", "position", "status"]).append_column("status", status)
-    rows = _numbered(LedgerEntry, rows, import_number=import_number, account_id=account_id)
+    first_id = reserve_ids(LedgerEntry, max(rows.num_rows, 1))
+    rows = _numbered(first_id, rows, import_number=import_number, account_id=account_id)
     created = pa.repeat(pa.scalar(created_at, pa.timestamp("us", tz="UTC")), rows.num_rows)
     return rows.append_column("created_at", created)
 
@@ -64,8 +67,7 @@ def final_status(status: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.if_else(stands, "APPLIED", pc.utf8_slice_codeunits(words, 0, 12))
 
 
-def _numbered(model: type[models.Model], rows: pa.Table, **constants: int | None) -> pa.Table:
-    first = reserve_ids(model, max(rows.num_rows, 1))
+def _numbered(first: int, rows: pa.Table, **constants: int | None) -> pa.Table:
     rows = rows.add_column(0, "id", pa.array(range(first, first + rows.num_rows), pa.int64()))
     for name, value in constants.items():
         rows = rows.append_column(name, pa.repeat(pa.scalar(value, pa.int64()), rows.num_rows))

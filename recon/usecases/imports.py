@@ -108,7 +108,7 @@ def store_statement(
     reading = prepared.reading
     if prepared.replaces is None and len(prepared.left_out) and not prepared.row_count:
         raise nothing_new(by, account, Side.STATEMENT, prepared)
-    statement = _new_statement(by, account, prepared, label)
+    statement = new_statement(by, account, prepared, label, reserve_ids(Statement, 1))
     ids: list[int] = []
 
     def rows() -> pa.Table:
@@ -120,7 +120,7 @@ def store_statement(
 
     def reveal() -> None:
         still_so(account, Side.STATEMENT, prepared)
-        refuse_closed_rows(account, [_first_date(prepared)], prepared.name)
+        refuse_closed_rows(account, [first_date(prepared)], prepared.name)
         _store_around(statement, reading)
         remember(by, account, Side.STATEMENT, prepared.mapping)
         if prepared.replaces is not None:
@@ -140,13 +140,13 @@ def store_statement(
     return statement
 
 
-def _new_statement(by: Actor, account: Account, prepared: Prepared, label: str) -> Statement:
+def new_statement(by: Actor, account: Account, prepared: Prepared, label: str, number: int) -> Statement:
     """The statement's own record, not stored yet; the original file is."""
     reading = prepared.reading
     start, end = period(reading)
     first = reading.statements[0]
     return Statement(
-        number=reserve_ids(Statement, 1),
+        number=number,
         account=account,
         source=label or account.name,
         name=prepared.name[:255],
@@ -248,7 +248,7 @@ def store_ledger(
         still_so(account, Side.LEDGER, prepared)
         changed = changes.changed if prepared.repeats == "update" else ()
         touched = [day for each in changed for day in (each.entry.booking_date, each.row["booking_date"])]
-        refuse_closed_rows(account, [_first_date(prepared), *touched], prepared.name)
+        refuse_closed_rows(account, [first_date(prepared), *touched], prepared.name)
         if account is not None:
             remember(by, account, Side.LEDGER, prepared.mapping)
         LedgerImport.objects.filter(pk=imported.pk).update(state=LoadState.READY)
@@ -260,7 +260,8 @@ def store_ledger(
     return imported
 
 
-def _first_date(prepared: Prepared) -> date | None:
+def first_date(prepared: Prepared) -> date | None:
+    """The earliest day that is stored."""
     first: date | None = pc.min(prepared.rows["booking_date"]).as_py()
     return first
 
@@ -308,6 +309,12 @@ def _store_around(statement: Statement, reading: Reading) -> None:
 def _record_import(
     by: Actor, kind: str, imported: Statement | LedgerImport, account: Account | None, prepared: Prepared, **more: int
 ) -> None:
+    after = said_of_import(kind, imported, prepared, **more)
+    record(by, f"{kind} imported", kind, imported.pk, account_id=account.pk if account else None, after=after)
+
+
+def said_of_import(kind: str, imported: Statement | LedgerImport, prepared: Prepared, **more: int) -> dict[str, Any]:
+    """What the audit trail says of an import."""
     side = Side.STATEMENT if kind == "statement" else Side.LEDGER
     after = {
         "name": imported.name,
@@ -321,4 +328,4 @@ def _record_import(
         after["rows_already_there"] = prepared.repeats
     if isinstance(imported, Statement) and imported.skipped:
         after["left_out_as_known"] = imported.skipped["lines"]
-    record(by, f"{kind} imported", kind, imported.pk, account_id=account.pk if account else None, after=after)
+    return after

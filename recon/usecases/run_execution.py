@@ -177,14 +177,7 @@ def complete(run: MatchingRun, heartbeat: Heartbeat, results: Results, laps: Lap
             raise StoppedError
         _refuse_vanished_statement(run)
         if not run.is_dry_run:
-            withdraw_suggestions(run.account_id)
-            if results.claims.num_rows <= RESOLVED_ONE_BY_ONE:
-                resolve_matched_by(run.account, run.number)
-            else:
-                resolve_claimed(run.account)
-            open_what_a_run_left(run.account, run.number, results.left_open)
-            if results.passes_over:
-                note_passed_over(run, results.until)
+            settle(run, results)
         for position, (matched, suggested) in enumerate(results.by_rule, start=1):
             RunRule.objects.filter(run=run, position=position).update(matched=matched, suggested=suggested)
         laps.end("storing")
@@ -197,7 +190,7 @@ def complete(run: MatchingRun, heartbeat: Heartbeat, results: Results, laps: Lap
             totals=results.totals,
             **results.counts,
         )
-        record(_itself(run), "run completed", "run", run.run_id, account_id=run.account_id, after=results.counts)
+        record(itself(run), "run completed", "run", run.run_id, account_id=run.account_id, after=results.counts)
         announce_run(run.run_id)
 
 
@@ -213,6 +206,18 @@ def _agree_with_others(run: MatchingRun) -> None:
                 resolve_claimed(run.account)
     except DatabaseError:
         logger.exception("Whether others claimed what run %s left open could not be seen", run.run_id)
+
+
+def settle(run: MatchingRun, results: Results) -> None:
+    """What the claims of a real run mean for the account's suggestions and open items."""
+    withdraw_suggestions(run.account_id)
+    if results.claims.num_rows <= RESOLVED_ONE_BY_ONE:
+        resolve_matched_by(run.account, run.number)
+    else:
+        resolve_claimed(run.account)
+    open_what_a_run_left(run.account, run.number, results.left_open)
+    if results.passes_over:
+        note_passed_over(run, results.until)
 
 
 def _refuse_vanished_statement(run: MatchingRun) -> None:
@@ -242,9 +247,10 @@ def _end(run: MatchingRun, state: RunState, error: str) -> None:
             state=state, error=error, completed_at=timezone.now(), applied_from=None, **NOTHING_COUNTED
         ):
             after = {"error": error} if error else None
-            record(_itself(run), f"run {state}", "run", run.run_id, account_id=run.account_id, after=after)
+            record(itself(run), f"run {state}", "run", run.run_id, account_id=run.account_id, after=after)
             announce_run(run.run_id)
 
 
-def _itself(run: MatchingRun) -> Actor:
+def itself(run: MatchingRun) -> Actor:
+    """The run as who does something: on behalf of who started it."""
     return Actor(run.created_by, Via.RUN)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
@@ -20,6 +21,7 @@ from recon.usecases.engine_options import rules_of
 from recon.usecases.errors import Refused
 from recon.usecases.group_members import claimed_members, last_event, taken_back_since
 from recon.usecases.pushdown import Choice, choose_entries, everything, may_be_narrowed, with_near_misses
+from rules.criteria import Rule
 from rules.criteria.scope import Side as EngineSide
 
 READINGS = 5
@@ -66,7 +68,7 @@ def _read_once(run: MatchingRun, progress: Progress, options: Options | None) ->
     next_entry, lines, in_scope = next_entry_id(), lines_of_run(run), entries_in_scope(run.account)
     if may_be_narrowed(run, lines):
         statement = open_lines(run, lines, of_lines, few=True)
-        choice, ledger = narrowed_entries(run, statement, in_scope, of_entries, options or Options())
+        choice, ledger = narrowed_entries(run, rules_of(run), statement, in_scope, of_entries, options or Options())
     else:
         choice = everything(in_scope, "groups or many lines imply most of it")
         statement, ledger = alongside(
@@ -80,10 +82,14 @@ def _read_once(run: MatchingRun, progress: Progress, options: Options | None) ->
 
 
 def narrowed_entries(
-    run: MatchingRun, lines: pa.Table, in_scope: QuerySet[LedgerEntry], progress: Progress, options: Options
+    run: MatchingRun,
+    rules: Sequence[Rule],
+    lines: pa.Table,
+    in_scope: QuerySet[LedgerEntry],
+    progress: Progress,
+    options: Options,
 ) -> tuple[Choice, pa.Table]:
     """The open entries that a small run reads, and how they were chosen."""
-    rules = rules_of(run)
     choice = choose_entries(run, rules, lines, in_scope)
     entries = open_entries(run, choice.entries, progress, few=choice.few)
     if choice.narrowed and choice.later:

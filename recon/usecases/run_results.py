@@ -75,8 +75,11 @@ class Results:
         return sum(number for name, number in self.counts.items() if name in counted)
 
 
-def prepare(run: MatchingRun, rows: RunInput, outcome: Outcome, version_ids: Sequence[int]) -> Results:
-    """The outcome in the shape of the tables, with ids from a block of the run's own."""
+def prepare(
+    run: MatchingRun, rows: RunInput, outcome: Outcome, version_ids: Sequence[int], first_match: int | None = None
+) -> Results:
+    """The outcome in the shape of the tables, with ids from a block of the run's own: `first_match` and those after
+    it, if these are reserved already."""
     until = closing_date(run, rows.statement)
     unmatched = reported(run, rows, outcome.unmatched, until)
     states = outcome.matches.select(["match_no", "state"])
@@ -88,7 +91,7 @@ def prepare(run: MatchingRun, rows: RunInput, outcome: Outcome, version_ids: Seq
         with_state(outcome.differences, states),
         unmatched,
     )
-    match_ids = id_block(outcome.matches.num_rows)
+    match_ids = id_block(reserve_ids(Match, outcome.matches.num_rows) if first_match is None else first_match)
     tables: dict[type[Model], pa.Table] = {
         Match: match_table(run, outcome.matches, match_ids, version_ids),
         MatchRow: by_row(of_matches(outcome.match_rows, match_ids, ("side", "row_id", "part", "units"))),
@@ -147,9 +150,9 @@ def discard(run_number: int) -> None:
     mend_indexes()
 
 
-def id_block(matches: int) -> Callable[[pa.ChunkedArray], pa.ChunkedArray]:
-    """From the engine's match numbers (1, 2, …) to ids of a freshly reserved block."""
-    shift = reserve_ids(Match, matches) - 1
+def id_block(first: int) -> Callable[[pa.ChunkedArray], pa.ChunkedArray]:
+    """From the engine's match numbers (1, 2, …) to ids of a reserved block."""
+    shift = first - 1
 
     def match_ids(numbers: pa.ChunkedArray) -> pa.ChunkedArray:
         return pc.add(numbers, shift)

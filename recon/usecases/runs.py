@@ -39,7 +39,8 @@ from rules.models import RuleVersion
 REVERSED_AT_ONCE = 20_000
 """Matches up to which somebody who reverses a run waits for it: about two seconds."""
 
-_instant_places = threading.BoundedSemaphore(settings.INSTANT_RUNS_AT_ONCE)
+instant_places = threading.BoundedSemaphore(settings.INSTANT_RUNS_AT_ONCE)
+"""Held by instant runs at work: more of them at the same time would only slow each other down."""
 
 
 def start_run(
@@ -60,8 +61,8 @@ def start_run(
     `options`: ``{"rates": {"USD/EUR": "0.92"}}`` (ledger units per statement unit). Raises `Refused`.
     """
     options = dict(options or {})
-    _check_account(account, statement, kind=kind, is_dry_run=is_dry_run)
-    _check_method(versions, strategy, grouping, options)
+    check_account(account, statement, kind=kind, is_dry_run=is_dry_run)
+    check_method(versions, strategy, grouping, options)
     number = reserve_ids(MatchingRun, 1)
     with transaction.atomic():
         _hold(account, statement)
@@ -81,7 +82,7 @@ def start_run(
         )
         places = enumerate(versions, start=1)
         RunRule.objects.bulk_create(RunRule(run=run, version=version, position=place) for place, version in places)
-        record(by, "run started", "run", run.run_id, account_id=account.pk, after=_as_started(run, versions))
+        record(by, "run started", "run", run.run_id, account_id=account.pk, after=as_started(run, versions))
     return submit(run)
 
 
@@ -137,7 +138,7 @@ def _check_application(run: MatchingRun, rest_only: bool) -> None:
 def submit(run: MatchingRun) -> MatchingRun:
     """Have a queued run executed: at once if it is an instant one, else by the worker."""
     if run.kind == RunKind.INSTANT:
-        with _instant_places:
+        with instant_places:
             if run.state == RunState.RUNNING:
                 prefetch_related_objects([run], RULES)
                 execute_taken(run)
@@ -230,7 +231,8 @@ def _hold(account: Account, statement: Statement | None) -> None:
         raise Refused(f"The statement {statement} was replaced or taken back; choose another one.")
 
 
-def _check_account(account: Account, statement: Statement | None, *, kind: RunKind, is_dry_run: bool) -> None:
+def check_account(account: Account, statement: Statement | None, *, kind: RunKind, is_dry_run: bool) -> None:
+    """Raise Refused if no such run of the account can be started."""
     if statement is not None and statement.account_id != account.pk:
         raise Refused(f"The statement {statement} belongs to another account.")
     if statement is not None and statement.state != LoadState.READY:
@@ -241,14 +243,16 @@ def _check_account(account: Account, statement: Statement | None, *, kind: RunKi
         raise Refused(f"An instant run takes at most {settings.INSTANT_LIMIT:,} rows; start a batch run instead.")
 
 
-def _check_method(versions: Sequence[RuleVersion], strategy: str, grouping: str, options: Mapping[str, Any]) -> None:
+def check_method(versions: Sequence[RuleVersion], strategy: str, grouping: str, options: Mapping[str, Any]) -> None:
+    """Raise Refused for a way to match that there is none of."""
     if not versions:
         raise Refused("Choose at least one matching rule.")
     check_grouping(strategy, grouping)
     exchange_rates(options.get("rates", {}))
 
 
-def _as_started(run: MatchingRun, versions: Sequence[RuleVersion]) -> dict[str, Any]:
+def as_started(run: MatchingRun, versions: Sequence[RuleVersion]) -> dict[str, Any]:
+    """What the audit trail says of the start of a run."""
     return {
         "statement": run.statement_id,
         "kind": run.kind,

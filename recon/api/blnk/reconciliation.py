@@ -17,8 +17,9 @@ from recon.api.blnk.base import BlnkView, flag_of, json_object, text_of
 from recon.api.blnk.errors import BlnkError
 from recon.api.idempotency import done_earlier, idempotent
 from recon.api.json import dumps
-from recon.models import MatchingRun, RunKind, RunState, Statement, Strategy
+from recon.models import Account, MatchingRun, RunKind, RunState, Statement, Strategy
 from recon.usecases.accounts import builtin_account
+from recon.usecases.at_once import may_run_at_once, run_at_once
 from recon.usecases.errors import Refused
 from recon.usecases.fetching import HostRefused, UrlInvalid, fetched_file
 from recon.usecases.imports import import_statement
@@ -103,9 +104,25 @@ class StartInstant(BlnkView):
             message = f"too many external_transactions; max is {settings.INSTANT_LIMIT}"
             raise BlnkError("GEN_VALIDATION_ERROR", message)
         versions = chosen_rules(body)
-        check_strategy(body)
+        strategy, account = check_strategy(body), builtin_account()
+        if may_run_at_once(account, len(rows), strategy) and not done_earlier(request, "statement"):
+            return ran_at_once(request, body, account, rows, versions)
         statement = instant_statement(request, rows)
         return started(request, body, statement, versions, RunKind.INSTANT)
+
+
+def ran_at_once(
+    request: Request, body: Mapping[str, Any], account: Account, rows: list[Any], versions: Sequence[RuleVersion]
+) -> Response:
+    text_of(body, "grouping_criteria")  # nothing is grouped one to one, but it must be a text
+    is_dry_run = flag_of(body, "dry_run")
+    try:
+        run = run_at_once(
+            actor(request), account, dumps(rows).encode(), "instant.json", versions, is_dry_run=is_dry_run
+        )
+    except Refused as refused:
+        raise BlnkError("GEN_VALIDATION_ERROR", refused.message, row_errors(refused)) from refused
+    return Response({"reconciliation_id": run.run_id})
 
 
 def instant_statement(request: Request, rows: list[Any]) -> Statement:
