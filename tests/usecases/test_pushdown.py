@@ -82,7 +82,7 @@ def test_narrowing_changes_no_match_and_no_state(alice, eager, db, monkeypatch, 
     make_entries(account, some_rows(1, 60))
     run = queued_run(account, make_statement(account, some_rows(2, 12)), make_rule("Rule", *criteria))
     lines, scope = open_rows(account, Side.STATEMENT, lines_of_run(run)), entries_in_scope(account)
-    choice, entries = narrowed_entries(run, lines, scope, lambda done: None, Options(sign=sign))
+    choice, entries = narrowed_entries(run, rules_of(run), lines, scope, lambda done: None, Options(sign=sign))
     assert choice.narrowed
     matched, states, left = results(run, lines, entries)
     all_matched, all_states, all_left = results(run, lines, open_entries(run, scope))
