@@ -16,10 +16,10 @@ import numpy as np
 
 from recon.engine.candidates import Join, pair_query
 from recon.engine.cells import Cells, filled
-from recon.engine.contest import NOBODY, Contest, Flags, Pairs
+from recon.engine.contest import NOBODY, Contest
+from recon.engine.pairs import Flags, Ints, Pairs, Rows
 from recon.engine.plan import Plan
 from recon.engine.session import Session
-from recon.engine.taking import Ints, Rows
 from rules.criteria.scope import ALIAS
 
 _AT_ONCE = 200_000

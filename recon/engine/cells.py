@@ -13,12 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from recon.engine.candidates import Join, pair_query
-from recon.engine.contest import NOBODY, Contest, Pairs
-from recon.engine.ordering import in_order
+from recon.engine.contest import NOBODY, Contest
+from recon.engine.ordering import ranked
+from recon.engine.pairs import LAST, Ints, Pairs, Ranked, Rows, firsts
 from recon.engine.plan import Plan
 from recon.engine.session import Session
 from recon.engine.sides import Sides
-from recon.engine.taking import Ints, Rows, Takes, from_the_top
+from recon.engine.taking import Takes, from_the_top
 
 
 def fits_cells(plan: Plan, sides: Sides) -> bool:
@@ -52,15 +53,14 @@ def settle_cells(
         _cells(session, tables[1], "l", plan, contest.kin(1)),
     )
     found = session.arrow(pair_query(plan, join_of(sides[0].table, sides[1].table)))
-    pairs = in_order(session, found, [name for name, _ in plan.order])
-    lines, entries, apart = pairs.line, pairs.entry, pairs.apart
+    pairs = ranked(session, found, [name for name, _ in plan.order])
     session.drop(sides[0].table, sides[1].table)
-    _remember(contest, 0, sides, lines, entries, apart)
-    _remember(contest, 1, sides, entries, lines, apart)
-    takes = from_the_top(lines, entries, (sides[0].sizes, sides[1].sizes), session.check)
-    contest.give(_rows_of(sides, takes, lines, entries, apart))
-    contest.pairs += len(lines)
-    return len(lines)
+    for side in range(2):
+        _remember(contest, side, sides, pairs)
+    takes = from_the_top(pairs, (sides[0].sizes, sides[1].sizes), session.check)
+    contest.give(_rows_of(sides, takes, pairs.read(takes.rank)))
+    contest.pairs += len(pairs.rank)
+    return len(pairs.rank)
 
 
 def _cells(session: Session, table: str, alias: str, plan: Plan, kin: Rows | None) -> Cells:
@@ -91,31 +91,29 @@ def _others(rows: Rows, cell: Ints, sizes: Rows, starts: Ints, kin: Rows | None)
     return other
 
 
-def _remember(contest: Contest, side: int, sides: tuple[Cells, Cells], own: Rows, other: Rows, apart: Ints) -> None:
+def _remember(contest: Contest, side: int, sides: tuple[Cells, Cells], pairs: Ranked) -> None:
     """The two best candidates of every row of a side: of its cell's best cell, and of the next."""
     mine, theirs = sides[side], sides[1 - side]
-    first = np.full(len(mine.sizes), NOBODY, np.int64)
-    second = first.copy()
-    backwards = np.arange(len(own))[::-1]
-    first[own[backwards]] = backwards
-    later = backwards[backwards != first[own[backwards]]]
-    second[own[later]] = later
+    own, _ = pairs.of(side)
+    first = firsts(own, pairs.rank, len(mine.sizes))
+    later = pairs.rank != first[own]
+    second = firsts(own[later], pairs.rank[later], len(mine.sizes))
     cell = np.repeat(np.arange(len(mine.sizes)), mine.sizes)
-    for pair, of_first in ((first, True), (first, False), (second, True)):
-        has = pair[cell] != NOBODY
-        row, chosen = mine.rows[has], pair[cell[has]]
-        who = theirs.rows[theirs.starts[other[chosen]]] if of_first else theirs.other[other[chosen]]
+    for rank, of_first in ((first, True), (first, False), (second, True)):
+        has = rank[cell] != LAST
+        row, chosen = mine.rows[has], pairs.read(rank[cell[has]])
+        _, other = chosen.of(side)
+        who = theirs.rows[theirs.starts[other]] if of_first else theirs.other[other]
         known = who != NOBODY
-        no_gap = np.zeros(int(known.sum()), np.int64)
-        contest.seen[side].add(row[known], who[known], no_gap, apart[chosen[known]])
-        contest.seen[side].several[row] |= (theirs.sizes[other[chosen]] > 1) | (second[cell[has]] != NOBODY)
+        contest.note(side, row[known], who[known], chosen.gap[known], chosen.apart[known])
+        contest.seen[side].several[row] |= (theirs.sizes[other] > 1) | (second[cell[has]] != LAST)
 
 
-def _rows_of(sides: tuple[Cells, Cells], takes: Takes, line_cells: Rows, entry_cells: Rows, apart: Ints) -> Pairs:
+def _rows_of(sides: tuple[Cells, Cells], takes: Takes, cells: Pairs) -> Pairs:
     """The pairs of rows that pairs of cells took: in both cells the next in order."""
     place = np.arange(takes.taken.sum()) - np.repeat(np.cumsum(takes.taken) - takes.taken, takes.taken)
     lines, entries = (
-        side.rows[np.repeat((side.starts + side.sizes)[cells[takes.at]] - before, takes.taken) + place]
-        for side, cells, before in zip(sides, (line_cells, entry_cells), takes.before, strict=True)
+        side.rows[np.repeat((side.starts + side.sizes)[own] - before, takes.taken) + place]
+        for side, own, before in zip(sides, (cells.line, cells.entry), takes.before, strict=True)
     )
-    return Pairs(lines, entries, np.zeros(len(place), np.int64), np.repeat(apart[takes.at], takes.taken))
+    return Pairs(lines, entries, np.repeat(cells.gap, takes.taken), np.repeat(cells.apart, takes.taken))

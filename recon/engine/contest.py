@@ -1,40 +1,28 @@
 """Who gets whom under one rule, and who else each row could have had.
 
-Pairs come in the contract's order, smallest amount differences first, in one piece or band by band. They are taken
-from the top, each row once. A taken pair is decided if neither of its rows has another candidate, twins apart. Rows
-are numbers (``u``); everything about them is in arrays, so a million of them cost little more than their memory.
+Pairs come with their rank in the contract's order, in one piece or band by band, smallest amount differences first.
+They are taken from the top, each row once. A taken pair is decided if neither of its rows has another candidate, twins
+apart. Rows are numbers (``u``); everything about them is in arrays, so a million of them cost little more than their
+memory.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 import numpy.typing as npt
 
-from recon.engine.taking import Ints, Rows, from_the_top
+from recon.engine.pairs import LAST, Flags, Ints, Pairs, Ranked, Rows, firsts, listed, pairs_of
+from recon.engine.taking import from_the_top
 
-Flags = npt.NDArray[np.bool_]
 Codes = npt.NDArray[np.int8]
 Kin = Callable[[], tuple["Rows | None", "Rows | None"]]
 NOBODY = -1
 DECIDED_BY = ("ambiguous", "sole", "twins", "date", "best", "limit")
 AMBIGUOUS, SOLE, TWINS, DATE, BEST, LIMIT = range(6)
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """Candidates, in order: line, entry, amount difference, and how far apart their dates are."""
-
-    line: Rows
-    entry: Rows
-    gap: Ints
-    apart: Ints
-
-    def only(self, which: Flags | Ints) -> Pairs:
-        return Pairs(self.line[which], self.entry[which], self.gap[which], self.apart[which])
 
 
 @dataclass(frozen=True)
@@ -62,20 +50,25 @@ class Candidates:
         self.apart = [np.zeros(rows, np.int64) for _ in range(2)]
         self.several = np.zeros(rows, np.bool_)
 
-    def add(self, row: Rows, who: Rows, gap: Ints, apart: Ints) -> None:
-        """Pairs in order, all of them after those that were added before."""
-        self._put(0, self.who[0][row] == NOBODY, row, (who, gap, apart))
-        other = self.who[0][row] != who
+    def add(self, pairs: Ranked, side: int) -> None:
+        """Candidates of rows of a side, all of them after those that were added before."""
+        row, who = pairs.of(side)
+        self._put(0, self.who[0][row] == NOBODY, pairs, side)
+        first = self.who[0][row]
+        other = first != who
         self.several[row[other]] = True
         if other.any():
-            other &= self._apart(self.who[0][row], who) & (self.who[1][row] == NOBODY)
-            self._put(1, other, row, (who, gap, apart))
+            other &= self._apart(first, who) & (self.who[1][row] == NOBODY)
+            self._put(1, other, pairs, side)
 
-    def _put(self, place: int, new: Flags, row: Rows, found: tuple[Rows, Ints, Ints]) -> None:
-        # Written backwards, so that of several candidates of one row the first is what stays.
-        at = np.flatnonzero(new)[::-1]
-        rows, (which, gap, apart) = row[at], found
-        self.who[place][rows], self.gap[place][rows], self.apart[place][rows] = which[at], gap[at], apart[at]
+    def _put(self, place: int, new: Flags, pairs: Ranked, side: int) -> None:
+        rank, row = pairs.rank, pairs.of(side)[0]
+        if not new.all():
+            rank, row = rank[new], row[new]
+        first = firsts(row, rank, len(self.several))
+        found = pairs.read(first[first != LAST])
+        rows, who = found.of(side)
+        self.who[place][rows], self.gap[place][rows], self.apart[place][rows] = who, found.gap, found.apart
 
     def besides(self, row: Rows, partner: Rows) -> tuple[Rows, Ints, Ints]:
         """The best candidate of each row that is no twin of its partner: who, amount difference, dates apart."""
@@ -102,7 +95,7 @@ class Contest:
         self.pairs = 0
         self.by_date = by_date
         self._check = check
-        self._kin = kin
+        self._kin = cache(kin)
         self._partner = tuple(np.full(count, NOBODY, np.int32) for count in rows)
         self._gap, self._apart = np.zeros(rows[0], np.int64), np.zeros(rows[0], np.int64)
         self.seen = self._nobody()
@@ -127,16 +120,17 @@ class Contest:
         nearest = self._nearest[side]
         return np.equal(nearest.who[1], NOBODY) | np.greater(nearest.apart[1], 0)
 
-    def add_alone(self, pairs: Pairs) -> None:
-        """Pairs of which each is the only one of both its rows, so that their order does not matter."""
-        self._remember(pairs)
-        self.give(pairs.only(self.free(0)[pairs.line] & self.free(1)[pairs.entry]))
-
-    def add(self, pairs: Pairs) -> None:
-        """Pairs in order: remember who could have whom, and take from the top what is free."""
-        self._remember(pairs)
+    def add(self, pairs: Ranked) -> None:
+        """Remember who could have whom, and take from the top what is free."""
+        self.pairs += len(pairs.rank)
+        for side in range(2):
+            self.seen[side].add(pairs, side)
+        if self.by_date:
+            in_order = pairs.read(np.sort(pairs.rank))
+            for side in range(2):
+                self.note(side, *in_order.of(side), in_order.gap, in_order.apart, by_date=True)
         free = self.free(0).astype(np.int32), self.free(1).astype(np.int32)
-        self.give(pairs.only(from_the_top(pairs.line, pairs.entry, free, self._check).at))
+        self.give(pairs.read(from_the_top(pairs, free, self._check).rank))
 
     def give(self, pairs: Pairs) -> None:
         """Pairs of free rows that belong together from now on."""
@@ -148,14 +142,7 @@ class Contest:
         if by_date:
             self._nearest[side] = self._by_date(side, row, who, apart)
         else:
-            self.seen[side].add(row, who, gap, apart)
-
-    def _remember(self, pairs: Pairs) -> None:
-        self.pairs += len(pairs.line)
-        for side, (row, who) in enumerate(((pairs.line, pairs.entry), (pairs.entry, pairs.line))):
-            self.note(side, row, who, pairs.gap, pairs.apart)
-            if self.by_date:
-                self.note(side, row, who, pairs.gap, pairs.apart, by_date=True)
+            self.seen[side].add(listed(pairs_of(side, row, who, gap, apart)), side)
 
     def _by_date(self, side: int, row: Rows, who: Rows, apart: Ints) -> Candidates:
         """Candidates by how far apart the dates are: the best of the old ones and the new."""
@@ -165,8 +152,9 @@ class Contest:
             row, who = np.concatenate((known, row)), np.concatenate((old.who[place][known], who))
             apart = np.concatenate((old.apart[place][known], apart))
         order = np.argsort(apart, kind="stable")
+        row, who, apart = row[order], who[order], apart[order]
         made = self._nobody()[side]
-        made.add(row[order], who[order], apart[order], apart[order])
+        made.add(listed(pairs_of(side, row, who, apart, apart)), side)
         return made
 
     def result(self) -> Taken:

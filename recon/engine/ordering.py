@@ -1,59 +1,72 @@
-"""Candidate pairs in the contract's order.
+"""Where candidate pairs stand in the contract's order, as one number each.
 
-Millions of pairs are sorted fastest as single numbers: the columns that order them are packed into 63 bits, the first
-in the highest, and come out of the sorted numbers again. Where the columns need more, the database sorts.
+The columns that order pairs are packed into 63 bits, the first in the highest, and are read from there again. Where
+they need more, the database sorts, and the rank of a pair is its place.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import pyarrow as pa
 
-from recon.engine.contest import Pairs
+from recon.engine.pairs import Ints, Pairs, Ranked, Rows, listed
 from recon.engine.session import Session
-from recon.engine.taking import Ints
 
 _BITS = 63
 
 
-def in_order(session: Session, found: pa.Table, order: Sequence[str]) -> Pairs:
-    """The pairs of a table ``(s, l, …)`` by the columns ``order``, then by line and entry."""
+def ranked(session: Session, found: pa.Table, order: Sequence[str]) -> Ranked:
+    """The pairs of a table ``(s, l, …)`` ranked by the columns ``order``, then by line and entry."""
     names = [*order, "s", "l"]
-    columns = _packed_and_sorted([found[name] for name in names])
-    if columns is None:
-        session.connection.register("unordered", found)
-        try:
-            return pairs_of(session.arrow(f"SELECT s, l, gap, apart FROM unordered ORDER BY {', '.join(names)}"))
-        finally:
-            session.connection.unregister("unordered")
-    at = {name: columns[place] for place, name in enumerate(names)}
-    return Pairs(at["s"].astype(np.int32), at["l"].astype(np.int32), at["gap"], at["apart"])
+    packing = _Packing.of({name: found[name] for name in names})
+    if packing is not None:
+        return Ranked(found["s"].to_numpy(), found["l"].to_numpy(), packing.rank, packing.read)
+    session.connection.register("unordered", found)
+    try:
+        ordered = session.arrow(f"SELECT s, l, gap, apart FROM unordered ORDER BY {', '.join(names)}")
+    finally:
+        session.connection.unregister("unordered")
+    return listed(Pairs(*(ordered[name].to_numpy() for name in ("s", "l", "gap", "apart"))))
 
 
-def pairs_of(table: pa.Table) -> Pairs:
-    """The pairs of a table as they come."""
-    return Pairs(*(table[name].to_numpy() for name in ("s", "l", "gap", "apart")))
+@dataclass(frozen=True)
+class _Packing:
+    """``fields``: by how many bits a column is shifted, how many it has, and the value that is zero there."""
 
+    rank: Ints
+    fields: dict[str, tuple[int, int, int]]
 
-def _packed_and_sorted(columns: Sequence[pa.ChunkedArray]) -> list[Ints] | None:
-    """The columns sorted by the first, then the second and so on; None where they do not fit into one number."""
-    if not len(columns[0]) or any(column.null_count or not pa.types.is_integer(column.type) for column in columns):
-        return None
-    arrays = [column.to_numpy() for column in columns]
-    lows = [int(array.min()) for array in arrays]
-    widths = [(int(array.max()) - low).bit_length() for array, low in zip(arrays, lows, strict=True)]
-    if sum(widths) > _BITS:
-        return None
-    packed = np.zeros(len(arrays[0]), np.int64)
-    for array, low, width in zip(arrays, lows, widths, strict=True):
-        if width:
-            packed <<= width
-            packed |= array.astype(np.int64) - low
-    packed.sort()
-    unpacked = []
-    for low, width in zip(reversed(lows), reversed(widths), strict=True):
-        unpacked.append((packed & ((1 << width) - 1)) + low if width else np.full(len(packed), low, np.int64))
-        packed >>= width
-    return unpacked[::-1]
+    @classmethod
+    def of(cls, columns: dict[str, pa.ChunkedArray]) -> Self | None:
+        """The columns in one number, the first in the highest bits; None where they do not fit."""
+        rows = len(next(iter(columns.values())))
+        if not rows or any(each.null_count or not pa.types.is_integer(each.type) for each in columns.values()):
+            return None
+        arrays = {name: column.to_numpy() for name, column in columns.items()}
+        lows = {name: int(array.min()) for name, array in arrays.items()}
+        widths = {name: (int(array.max()) - lows[name]).bit_length() for name, array in arrays.items()}
+        if sum(widths.values()) > _BITS:
+            return None
+        rank, shift, fields = np.zeros(rows, np.int64), sum(widths.values()), {}
+        for name, array in arrays.items():
+            shift -= widths[name]
+            fields[name] = (shift, widths[name], lows[name])
+            if widths[name]:
+                rank |= (array.astype(np.int64) - lows[name]) << shift
+        return cls(rank, fields)
+
+    def read(self, rank: Ints) -> Pairs:
+        return Pairs(
+            self._rows("s", rank), self._rows("l", rank), self._value("gap", rank), self._value("apart", rank)
+        )
+
+    def _rows(self, name: str, rank: Ints) -> Rows:
+        return self._value(name, rank).astype(np.int32)
+
+    def _value(self, name: str, rank: Ints) -> Ints:
+        shift, width, low = self.fields[name]
+        return (rank >> shift & (1 << width) - 1) + low

@@ -11,10 +11,10 @@ import pyarrow.compute as pc
 from recon.engine.contest import DECIDED_BY, NOBODY
 from recon.engine.conversion import in_every_currency
 from recon.engine.outcome import DIFFERENCES, MATCH_ROWS, MATCHES, RUNNERS_UP
+from recon.engine.pairs import Rows
 from recon.engine.session import Session
-from recon.engine.sides import Sides
+from recon.engine.sides import SIDES, Sides
 from recon.engine.standing import Standing
-from recon.engine.taking import Rows
 from recon.engine.units import Units, make_units
 from rules.criteria import Rule
 from rules.criteria.scope import ALIAS
@@ -174,27 +174,20 @@ def _differences(rules: Sequence[Rule], kept: Standing, numbers: pa.Array, price
 
 def _runners_up(sides: Sides, kept: Standing) -> pa.Table:
     """The best other candidates of what is not decided: of the line (an entry), of the entry (a line)."""
-    parts = []
+    has = tuple(rival != NOBODY for rival in kept.rival)
+    count = has[0].astype(np.int64) + has[1]
+    first = np.cumsum(count) - count  # the place of a match's first runner-up
+    columns = [np.empty(count.sum(), field.type.to_pandas_dtype()) for field in RUNNERS_UP]
     for of, side in ((0, 1), (1, 0)):
-        shown = np.flatnonzero(kept.rival[of] != NOBODY)
-        rows = sides.rows["ledger" if side else "statement"]
-        other = pa.array(kept.rival[of][shown])
+        shown = np.flatnonzero(has[of])
         behind = kept.line_first if of else ~kept.line_first
-        second = behind[shown] & (kept.rival[1 - of][shown] != NOBODY)
-        parts.append(
-            pa.table(
-                [
-                    pa.array(shown + 1),
-                    pa.array(np.where(second, 2, 1).astype(np.int32)),
-                    pa.array(np.full(len(shown), side, np.int8)),
-                    rows["id"].take(other),
-                    rows["part"].take(other),
-                    pa.array(kept.rival_gap[of][shown]),
-                ],
-                names=RUNNERS_UP.names,
-            )
-        )
-    return pa.concat_tables(parts).sort_by([("match_no", "ascending"), ("rank", "ascending")]).cast(RUNNERS_UP)
+        second = (behind & has[1 - of])[shown]
+        rows, other = sides.rows[SIDES[side]], kept.rival[of][shown]
+        ids, parts = (rows[name].to_numpy()[other] for name in ("id", "part"))
+        values = (shown + 1, second + 1, side, ids, parts, kept.rival_gap[of][shown])
+        for column, value in zip(columns, values, strict=True):
+            column[first[shown] + second] = value
+    return pa.table([pa.array(column) for column in columns], schema=RUNNERS_UP)
 
 
 def _factor(scale: str, sides: Sides) -> str:

@@ -23,9 +23,10 @@ from recon.engine.candidates import (
     within_budget,
 )
 from recon.engine.cells import fits_cells, settle_cells
-from recon.engine.contest import Contest, Flags
+from recon.engine.contest import Contest
 from recon.engine.conversion import in_every_currency
-from recon.engine.ordering import in_order, pairs_of
+from recon.engine.ordering import ranked
+from recon.engine.pairs import Flags
 from recon.engine.plan import Plan
 from recon.engine.session import Session
 from recon.engine.sides import Sides
@@ -285,20 +286,5 @@ def _found(work: Work, join: Join) -> pa.Table:
 
 def _settle(work: Work, found: pa.Table, what: str, join: Join) -> None:
     before, work.key = work.contest.pairs, work.key or join.key
-    _feed(work.session, found, [name for name, _ in work.plan.order], work.contest)
+    work.contest.add(ranked(work.session, found, [name for name, _ in work.plan.order]))
     work.steps.append(f"{what}: {work.contest.pairs - before} pairs by {join.on()}")
-
-
-def _feed(session: Session, found: pa.Table, order: list[str], contest: Contest) -> None:
-    """Give the pairs to the contest: those that nobody contests as they come, the others in order."""
-    pairs = pairs_of(found)
-    several = [np.bincount(rows, minlength=1) > 1 for rows in (pairs.line, pairs.entry)]
-    contested = several[0][pairs.line] | several[1][pairs.entry]
-    if not contested.any():
-        contest.add_alone(pairs)
-        return
-    if 2 * np.count_nonzero(contested) < len(contested):
-        contest.add_alone(pairs.only(~contested))
-        found = found.filter(pa.array(contested))
-    del pairs
-    contest.add(in_order(session, found, order))

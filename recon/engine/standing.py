@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recon.engine.contest import AMBIGUOUS, BEST, LIMIT, Codes, Flags, Taken
+from recon.engine.contest import AMBIGUOUS, BEST, LIMIT, Codes, Taken
 from recon.engine.options import Options
-from recon.engine.taking import Ints, Rows
+from recon.engine.pairs import Flags, Ints, Rows
 from rules.criteria import Rule
 from rules.criteria.scope import units_down
 

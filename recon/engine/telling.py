@@ -8,11 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from recon.engine.contest import Flags
 from recon.engine.outcome import UNMATCHED
+from recon.engine.pairs import Flags, Rows
 from recon.engine.session import Session
 from recon.engine.sides import SIDES, Sides
-from recon.engine.taking import Rows
 from recon.engine.units import Units, make_units
 from rules.criteria import Rule
 from rules.criteria.scope import ALIAS, Side

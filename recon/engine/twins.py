@@ -8,9 +8,9 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
+from recon.engine.pairs import Rows
 from recon.engine.session import Session
 from recon.engine.sides import Sides
-from recon.engine.taking import Rows
 from recon.engine.units import Units
 from rules.criteria.scope import ALIAS, Side
 

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from recon.engine.contest import Flags
+from recon.engine.pairs import Flags
 from recon.engine.session import Session
 from recon.engine.sides import Sides, grouped_sides
 from rules.criteria import Criterion, Rule
