@@ -135,18 +135,30 @@ def _member_query(session: Session, side: int, rule: Rule) -> str:
 def _verdicts(session: Session, sides: Sides, rule: Rule, count: int, shown: _Shown) -> list[list[Verdict]]:
     """By pair, the verdicts of one rule; a criterion is met if it is met for any of the rows of a group."""
     left, right = _member_query(session, 0, rule), _member_query(session, 1, rule)
-    same = "s.ccy = l.ccy"
-    if rule.cross_currency:
-        left = f"{in_every_currency(session, sides, left)}"
-        same = "true"
     signs = "true" if session.options.sign == "unsigned" else "sign(s.amt) * sign(l.amt) >= 0"
-    tests = [f"({same}) AND ({signs})", *(criterion.sql(sides.scope) for criterion in rule.criteria)]
+    tests = [f"s.ccy = l.ccy AND {signs}", *(criterion.sql(sides.scope) for criterion in rule.criteria)]
+    passed = _met(session, tests, left, right, "true")
+    if rule.cross_currency:  # what is asked of one row is asked of its own amount, all else of the converted
+        constant = [False, *(criterion.is_constant for criterion in rule.criteria)]
+        converted = _met(session, tests, in_every_currency(session, sides, left), right, "s.ccy = l.ccy")
+        nothing = [False] * len(tests)
+        passed = {
+            pair: [
+                own if alone else other
+                for own, alone, other in zip(flags, constant, converted.get(pair, nothing), strict=True)
+            ]
+            for pair, flags in passed.items()
+        }
+    return [shown.told(rule, number, passed.get(number, [False] * len(tests))) for number in range(count)]
+
+
+def _met(session: Session, tests: Sequence[str], left: str, right: str, condition: str) -> dict[int, list[bool]]:
+    """By pair, whether each of the tests is met for any of its rows."""
     flags = ", ".join(f"coalesce(bool_or({test}), false)" for test in tests)
-    cross = " AND s.ccy = l.ccy" if rule.cross_currency else ""
-    query = f"SELECT s.pair, {flags} FROM ({left}) s JOIN ({right}) l ON s.pair = l.pair{cross} GROUP BY s.pair"
-    passed = {pair: flags for pair, *flags in session.rows(query)}
-    nothing = [False] * len(tests)
-    return [shown.told(rule, number, passed.get(number, nothing)) for number in range(count)]
+    query = (
+        f"SELECT s.pair, {flags} FROM ({left}) s JOIN ({right}) l ON s.pair = l.pair AND {condition} GROUP BY s.pair"
+    )
+    return {pair: met for pair, *met in session.rows(query)}
 
 
 class _Shown:
@@ -169,7 +181,7 @@ class _Shown:
         lines = [self.rows["statement", key] for key in self.pairs[number][0] if ("statement", key) in self.rows]
         entries = [self.rows["ledger", key] for key in self.pairs[number][1] if ("ledger", key) in self.rows]
         verdicts = [
-            self._verdict(criterion, lines, entries, met=met)
+            self._verdict(rule, criterion, lines, entries, met=met)
             for criterion, met in zip(rule.criteria, passed[1:], strict=True)
         ]
         if not passed[0]:
@@ -181,12 +193,18 @@ class _Shown:
         return verdicts
 
     def _verdict(
-        self, criterion: Criterion, lines: list[dict[str, Any]], entries: list[dict[str, Any]], *, met: bool
+        self,
+        rule: Rule,
+        criterion: Criterion,
+        lines: list[dict[str, Any]],
+        entries: list[dict[str, Any]],
+        *,
+        met: bool,
     ) -> Verdict:
         read = entries if criterion.is_constant and criterion.applies_to == "ledger" else lines
         found = self._value(criterion.field.name, read)
         other = self._value(criterion.ledger_field.name, entries)
-        difference = None if criterion.is_constant else self._difference(criterion, lines, entries)
+        difference = None if criterion.is_constant else self._difference(rule, criterion, lines, entries)
         return Verdict(criterion.number, criterion.sentence(), criterion.expectation(other), found, difference, met)
 
     def _value(self, field: str, rows: list[dict[str, Any]]) -> str:
@@ -202,13 +220,14 @@ class _Shown:
         return total.quantize(Decimal(1).scaleb(-places))
 
     def _difference(
-        self, criterion: Criterion, lines: list[dict[str, Any]], entries: list[dict[str, Any]]
+        self, rule: Rule, criterion: Criterion, lines: list[dict[str, Any]], entries: list[dict[str, Any]]
     ) -> str | None:
         if criterion.field.kind == "amount":
             return f"{self._amount(lines) - self._amount(entries)}"
         if criterion.field.kind == "date":
             days = [[row["day"] for row in rows if row["day"] is not None] for rows in (lines, entries)]
-            return f"{min(days[0]) - min(days[1])} days" if all(days) else None
+            pick = max if rule.group_date == "latest" else min
+            return f"{pick(days[0]) - pick(days[1])} days" if all(days) else None
         if criterion.field.kind == "text" and len(lines) == len(entries) == 1:
             line, entry = text_key(lines[0][criterion.field.name]), text_key(entries[0][criterion.ledger_field.name])
             return f"{100 * Levenshtein.normalized_similarity(line, entry):.0f}% alike" if line and entry else None

@@ -61,12 +61,24 @@ UNMATCHED = pa.schema(
         pa.field("reason", pa.string()),
         pa.field("rule_index", pa.int32()),  # the rule that came nearest
         pa.field("criterion", pa.int32()),  # its criterion that failed, from 1; 0 for currency or sign
-        pa.field("nearest_id", pa.int64()),  # on the other side; a twin on the same side for possible_duplicate
+        pa.field("nearest_id", pa.int64()),  # on the other side; beside it for possible_duplicate or NEAREST_BESIDE
         pa.field("difference_units", pa.int64()),  # statement minus ledger
         pa.field("scale", pa.int16()),
         pa.field("detail", pa.string()),  # a JSON object, or null
     ]
 )
+
+
+REASONS = (
+    "no_candidate", "amount_differs", "group_total_differs", "date_outside_window", "date_missing",
+    "reference_differs", "description_differs", "counterparty_differs", "currency_differs", "opposite_sign",
+    "ambiguous", "claimed_by_another", "group_already_settled", "group_partly_claimed", "possible_duplicate",
+    "difference_over_limit",
+)  # fmt: skip
+"""Why a row may be left; `docs/matching.md` says what each means."""
+
+NEAREST_BESIDE = '{"nearest_is_beside":true}'
+"""The detail of a row of which the nearest miss stands on its own side."""
 
 
 @dataclass(frozen=True)

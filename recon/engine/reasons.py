@@ -24,6 +24,7 @@ from recon.engine.candidates import (
     widening,
     widest_gap,
 )
+from recon.engine.conversion import in_every_currency
 from recon.engine.outcome import UNMATCHED
 from recon.engine.plan import CURRENCY, SIGN, Part, Plan, make_plan
 from recon.engine.session import Session
@@ -226,11 +227,13 @@ def _note(
         for units, table in zip(left.units, tables, strict=True)
     ]
     sources = [with_every_text(units, table, plan.criteria) for units, table in zip(left.units, filtered, strict=True)]
+    if plan.rule.cross_currency:
+        sources[0] = in_every_currency(session, sides, sources[0])
     join = _affordable(session, plan, sources[0], sources[1], sides, band)
     if join is None:
         return
     columns = ", ".join(name for name, _ in plan.order)
-    query = pair_query(plan, join, once=any(units.several for units in left.units))
+    query = pair_query(plan, join, once=plan.rule.cross_currency or any(units.several for units in left.units))
     pairs = session.create("near_pairs", f"FROM ({query}) ORDER BY {columns}, s, l")
     rank = base + 40 - sum(_TELLING[each.field.kind] for each in plan.criteria if not each.is_constant)
     code = f"'{reason}'"

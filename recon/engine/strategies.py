@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from recon.engine.options import LEDGER_GROUPING, STATEMENT_GROUPING, STRATEGIES, EngineError, Options
-from recon.engine.outcome import MATCHES, UNMATCHED, Outcome
+from recon.engine.outcome import MATCHES, NEAREST_BESIDE, UNMATCHED, Outcome
 from recon.engine.sides import grouped_sides, one_sided
 from rules.criteria import Rule
 from rules.criteria.scope import Side
@@ -82,10 +82,18 @@ def _on_one_side(found: Outcome, side: int, zeros: pa.Table, others: pa.Table) -
         rows.schema.field("units"),
         pc.if_else(out, pc.negate(rows["units"]), rows["units"]),
     )
-    unmatched = pa.concat_tables([_sided(found.unmatched, side), _open(zeros, side), _open(others, 1 - side)])
+    left = _with_nearest_beside(_sided(found.unmatched, side))
+    unmatched = pa.concat_tables([left, _open(zeros, side), _open(others, 1 - side)])
     return Outcome(
         matches, _sided(rows, side), found.differences, _sided(found.runners_up, side), unmatched, found.rules
     )
+
+
+def _with_nearest_beside(unmatched: pa.Table) -> pa.Table:
+    """What came nearest stands on the same side, and the detail says so."""
+    beside = pc.if_else(pc.is_valid(unmatched["nearest_id"]), NEAREST_BESIDE, None)
+    place = UNMATCHED.get_field_index("detail")
+    return unmatched.set_column(place, UNMATCHED.field("detail"), beside)
 
 
 def _sided(table: pa.Table, side: int) -> pa.Table:

@@ -83,6 +83,9 @@ def _reasons_of(session: Session, sides: Sides, side: int, rows: Rows, unit: Row
     pair = amounts.take(own), other_amounts.take(partner)
     # The difference to one of several rows that are summed would mean nothing.
     sums, between = session.options.searches_sums, pc.subtract(*(pair if side == 0 else pair[::-1]))
+    if not sides.one_currency:  # dollars minus euros neither
+        currencies = [sides.rows[SIDES[of]]["currency"].take(at) for of, at in ((side, own), (1 - side, partner))]
+        between = pc.if_else(pc.equal(*currencies), between, None)
     difference = pc.struct_field(noted["best"], "difference").take(at) if sums else between
     lacks = {SIDES[side]: pc.is_null(days.take(own)), SIDES[1 - side]: pc.is_null(other_days.take(partner))}
     undated = pc.or_(*(pc.and_(pc.match_substring(best["reason"], each), lacks[each]) for each in SIDES))

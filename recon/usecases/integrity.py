@@ -81,8 +81,9 @@ _IDS: Final = (
     *_rows_of(
         "recon_unmatcheditem",
         "nearest_row_id",
-        # A nearest miss stands on the other side, a duplicate's twin on the same one.
-        "CASE WHEN t.reason = 'possible_duplicate' THEN t.side ELSE 1 - t.side END",
+        # A nearest miss stands on the other side; a duplicate's twin, and what might cancel a row, on the same one.
+        "CASE WHEN t.reason = 'possible_duplicate' OR t.detail LIKE '%nearest_is_beside%' THEN t.side"
+        " ELSE 1 - t.side END",
     ),
     _dangling("recon_openitem", "account_id", "recon_account"),
     _dangling("recon_openitem", "run_number", "recon_matchingrun", "number"),

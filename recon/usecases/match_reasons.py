@@ -9,7 +9,7 @@ from datetime import date
 from decimal import Decimal
 
 from recon.usecases.reading import MatchView, Placed, Row
-from rules.criteria import Criterion, parse_rule
+from rules.criteria import Criterion, Rule, parse_rule
 
 SHOWN = 3
 """Texts of a group's members that are shown; more only make the cell long."""
@@ -31,45 +31,47 @@ def match_reasons(view: MatchView) -> list[Reason]:
     if view.rule is None:
         return []
     rule = parse_rule(json.loads(view.rule.body, parse_float=Decimal))
-    return [_reason(criterion, view) for criterion in rule.criteria]
+    return [_reason(rule, criterion, view) for criterion in rule.criteria]
 
 
-def _reason(criterion: Criterion, view: MatchView) -> Reason:
+def _reason(rule: Rule, criterion: Criterion, view: MatchView) -> Reason:
     show, differ = KINDS[criterion.field.kind]
-    found = show(view.lines, criterion.field.name)
-    other = show(view.entries, criterion.ledger_field.name)
+    found = show(view.lines, criterion.field.name, rule)
+    other = show(view.entries, criterion.ledger_field.name, rule)
     if criterion.is_constant and criterion.applies_to == "ledger":
         found = other
-    difference = "" if criterion.is_constant else differ(view)
+    difference = "" if criterion.is_constant else differ(view, rule)
     return Reason(criterion.number, criterion.sentence(), criterion.expectation(other or "nothing"), found, difference)
 
 
-def _amounts(placed: Sequence[Placed], field: str) -> str:
+def _amounts(placed: Sequence[Placed], field: str, rule: Rule) -> str:
     return f"{sum((each.amount for each in placed), Decimal(0)):,f}"
 
 
-def _amount_difference(view: MatchView) -> str:
+def _amount_difference(view: MatchView, rule: Rule) -> str:
     return f"{view.match.difference:+,f}" if view.match.difference else "none"
 
 
-def _dates(placed: Sequence[Placed], field: str) -> str:
-    days = _days(placed)
-    return min(days).isoformat() if days else "no date"
+def _dates(placed: Sequence[Placed], field: str, rule: Rule) -> str:
+    day = _day(placed, rule)
+    return day.isoformat() if day else "no date"
 
 
-def _date_difference(view: MatchView) -> str:
-    lines, entries = _days(view.lines), _days(view.entries)
-    if not lines or not entries:
+def _date_difference(view: MatchView, rule: Rule) -> str:
+    line, entry = _day(view.lines, rule), _day(view.entries, rule)
+    if not line or not entry:
         return ""
-    days = (min(lines) - min(entries)).days
+    days = (line - entry).days
     return f"{days:+d} day{'s' if abs(days) != 1 else ''}" if days else "none"
 
 
-def _days(placed: Sequence[Placed]) -> list[date]:
-    return [each.row.booking_date for each in placed if each.row and each.row.booking_date]
+def _day(placed: Sequence[Placed], rule: Rule) -> date | None:
+    """The date of a row, or the one that stands for a group."""
+    pick = max if rule.group_date == "latest" else min
+    return pick((each.row.booking_date for each in placed if each.row and each.row.booking_date), default=None)
 
 
-def _texts(placed: Sequence[Placed], field: str) -> str:
+def _texts(placed: Sequence[Placed], field: str, rule: Rule) -> str:
     texts = list(dict.fromkeys(text for each in placed if each.row and (text := _text(each.row, field))))
     more = f" and {len(texts) - SHOWN} more" if len(texts) > SHOWN else ""
     return "; ".join(texts[:SHOWN]) + more
@@ -79,11 +81,11 @@ def _text(row: Row, field: str) -> str:
     return str(getattr(row, field) or "")
 
 
-def _no_difference(view: MatchView) -> str:
+def _no_difference(view: MatchView, rule: Rule) -> str:
     return ""
 
 
-KINDS: dict[str, tuple[Callable[[Sequence[Placed], str], str], Callable[[MatchView], str]]] = {
+KINDS: dict[str, tuple[Callable[[Sequence[Placed], str, Rule], str], Callable[[MatchView, Rule], str]]] = {
     "amount": (_amounts, _amount_difference),
     "date": (_dates, _date_difference),
     "text": (_texts, _no_difference),

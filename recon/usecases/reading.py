@@ -220,8 +220,9 @@ def row_key(text: str) -> tuple[int, int] | None:
 
 
 def _nearest_side(item: UnmatchedItem) -> int:
-    """The nearest miss stands on the other side, but a duplicate's twin on the same one."""
-    return item.side if item.reason == "possible_duplicate" else 1 - item.side
+    """The nearest miss stands on the other side, but a duplicate's twin, and what might cancel a row, on the same."""
+    is_beside = item.reason == "possible_duplicate" or json.loads(item.detail or "{}").get("nearest_is_beside")
+    return item.side if is_beside else 1 - item.side
 
 
 def claimed_keys(account: Account, side: Side, items: Sequence[UnmatchedView]) -> set[str]:

@@ -28,7 +28,7 @@ def _holds(c: Criterion, s: Unit, amount: Decimal, e: Unit) -> bool:
     constant = "value" in c and c["operator"] not in ("within_range", "similar")
     if constant:
         sides = {"statement": [s], "ledger": [e], "both": [s, e]}[c.get("applies_to", "statement")]
-        return all(_constant_holds(c, unit, amount if unit is s else e.amount, unit is s) for unit in sides)
+        return all(_constant_holds(c, unit, unit is s) for unit in sides)
     if c["field"] == "amount":
         return _amounts_hold(c, amount, e.amount)
     if c["field"] == "date":
@@ -49,8 +49,9 @@ def _other_field(c: Criterion) -> str:
     return str(c.get("ledger_field", c["field"]))
 
 
-def _constant_holds(c: Criterion, unit: Unit, amount: Decimal, statement: bool) -> bool:
-    field, operator, value = c["field"], c["operator"], str(c["value"])
+def _constant_holds(c: Criterion, unit: Unit, statement: bool) -> bool:
+    """Of the unit as it is, whatever its amount comes to in another currency."""
+    field, operator, value, amount = c["field"], c["operator"], str(c["value"]), unit.amount
     if field in TEXTS:
         wanted = _folded(c, value)
         found = (_compared(c, row[field], statement) for row in unit.members)

@@ -1,5 +1,7 @@
 """Explanations come from the very conditions that match."""
 
+from decimal import Decimal
+
 import pytest
 
 from recon.engine import Options, TooBroad, explain_pairs, explain_plan, match
@@ -30,6 +32,15 @@ def test_a_group_is_explained_by_its_sum_and_any_of_its_texts():
 def test_what_every_rule_asks_is_told_when_it_fails():
     [told] = explained([row("5.00", reference="a")], [row("-5.00", reference="a")], [([(1, 0)], [(1, 0)])])
     assert [verdict.criterion for verdict in told.verdicts if not verdict.passed] == [0, 1]
+
+
+def test_a_constant_is_asked_of_a_rows_own_amount_whatever_it_is_converted_to():
+    crossing = rule(("amount", "eq"), ("amount", "less_than", "100"), cross_currency=True)
+    rates = {("USD", "EUR"): Decimal("2")}
+    lines, entries = [row("60.00", currency="USD")], [row("120.00")]
+    [told] = explained(lines, entries, [([(1, 0)], [(1, 0)])], crossing, rates=rates)
+    assert told.passed
+    assert match([crossing], table(lines), table(entries, "ledger"), Options(rates=rates)).matches.num_rows == 1
 
 
 def test_every_match_of_a_run_is_explained_as_passed():

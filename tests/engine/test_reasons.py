@@ -1,5 +1,7 @@
 """Every item that stays open says why, and names what came nearest."""
 
+from decimal import Decimal
+
 import pytest
 
 from tests.engine.tables import reasons, row, rule, run
@@ -56,6 +58,14 @@ def test_the_same_reference_says_more_than_the_same_day():
     entries = [row("10.00", "2026-01-01", "other"), row("12.00", "2026-01-01", "a")]
     outcome = run(three, [row("10.00", "2026-01-01", "a")], entries)
     assert (reasons(outcome), nearest(outcome)) == ({1: "amount_differs"}, {1: (2, -200)})
+
+
+def test_a_converted_amount_that_differs_is_named_without_taking_dollars_from_euros():
+    crossing = rule(AMOUNT, REFERENCE, cross_currency=True)
+    rates = {("USD", "EUR"): Decimal("2")}
+    outcome = run(crossing, [row("60.00", reference="a", currency="USD")], [row("121.00", reference="a")], rates=rates)
+    assert reasons(outcome) == reasons(outcome, side=1) == {1: "amount_differs"}
+    assert nearest(outcome) == {1: (1, None)}
 
 
 def test_what_another_line_has_claimed_is_said():

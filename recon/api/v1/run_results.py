@@ -15,7 +15,7 @@ from recon.api.v1.rule_trials import TrialShape, TriedVerdictShape
 from recon.api.v1.runs import with_results
 from recon.api.v1.shown_matches import MatchShape, RuleVersionShape, shown_matches
 from recon.api.v1.spec import Call, operation
-from recon.models import MatchingRun, MatchState, Side
+from recon.models import MatchingRun, MatchState, Side, StatementLine
 from recon.usecases import reading
 from recon.usecases.export_files import matches_csv, unmatched_csv, workbook
 from recon.usecases.pair_verdicts import RuleVerdicts, verdicts_of_run
@@ -226,20 +226,20 @@ def shown_unmatched(view: UnmatchedView, side: Side, claimed: set[str]) -> dict[
         "reason": view.item.reason,
         "rule": view.rule,
         "criterion": view.item.criterion,
-        "nearest": near_row(view.nearest, side, view.item.reason),
+        "nearest": near_row(view.nearest),
         "difference": view.difference,
         "detail": view.detail,
         "is_matched_since": view.key in claimed,
     }
 
 
-def near_row(row: Row | None, side: Side, reason: str) -> dict[str, Any] | None:
-    """The nearest row; a duplicate's twin stands on the same side."""
+def near_row(row: Row | None) -> dict[str, Any] | None:
+    """The nearest row, of whichever side it is."""
     if row is None:
         return None
-    other = side if reason == "possible_duplicate" else Side(1 - side)
+    side = Side.STATEMENT if isinstance(row, StatementLine) else Side.LEDGER
     names = ("amount", "currency", "booking_date", "reference", "description")
-    return {**ids(other, row.pk), **{name: getattr(row, name) for name in names}}
+    return {**ids(side, row.pk), **{name: getattr(row, name) for name in names}}
 
 
 def ids(side: Side, row_id: int) -> dict[str, Any]:
