@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -59,9 +60,20 @@ def _with_amounts(outcomes: pa.Table, rows: pa.Table) -> pa.Table:
     if rows.num_rows and pc.max(rows["part"]).as_py():
         amounts = rows.select(["id", "part", "units", "scale", "currency"])
         return amounts.join(outcomes, keys=["id", "part"], join_type="inner")
-    places = pc.index_in(outcomes["id"], value_set=rows["id"].combine_chunks())
-    amounts = rows.select(["units", "scale", "currency"]).take(places)
+    amounts = rows.select(["units", "scale", "currency"]).take(places(outcomes["id"], rows["id"]))
     return amounts.append_column("state", outcomes["state"])
+
+
+def places(values: pa.ChunkedArray, among: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Where each of `values` stands in `among`, whose numbers are all different; null if it does not.
+
+    Numbers one after the other, as those of matches and of rows just stored are, need no search.
+    """
+    numbers = among.to_numpy()
+    if not len(numbers) or values.null_count or not (np.diff(numbers) == 1).all():
+        return pc.index_in(values, value_set=among.combine_chunks())
+    at = values.to_numpy() - numbers[0]
+    return pa.chunked_array([pa.array(at, mask=(at < 0) | (at >= len(numbers)))])
 
 
 def _as_state(unmatched: pa.Table, state: str) -> pa.Table:
