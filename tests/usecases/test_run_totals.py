@@ -10,7 +10,7 @@ from recon.usecases.run_totals import places
 CASES = [
     ([3, 1, 2], [1, 2, 3], [2, 0, 1]),  # one after the other
     ([7, 4, 9], [5, 6, 7], [2, None, None]),  # not among them, on either side
-    ([7, 5], [5, 7, 8], [0, 1]),  # with a gap
+    ([7, 5], [5, 7, 8], [1, 0]),  # with a gap
     ([5, 6], [6, 5], [1, 0]),  # in another order
     ([5, None], [5, 6], [0, None]),
     ([5], [], [None]),
