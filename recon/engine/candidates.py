@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from recon.engine.options import TooBroad
 from recon.engine.plan import Plan
@@ -16,8 +17,11 @@ from recon.engine.sides import Sides
 from rules.criteria.scope import units_down, units_up, whole_days
 
 _SAMPLE = 16_384
+_RIGHT_SAMPLE = 131_072
 _FEW = 2_000_000
 _ADVICE = "Add a criterion that both sides share, such as currency or reference, or narrow its tolerance."
+
+Alias = Literal["s", "l"]
 
 
 @dataclass(frozen=True)
@@ -30,12 +34,16 @@ class Band:
 
 @dataclass(frozen=True)
 class Join:
-    """Two queries, the expressions that are equal in them, and what else must hold."""
+    """Two queries, the expressions that are equal in them, and what else must hold.
+
+    ``spread``: the side whose rows look into cells; better the one that has fewer.
+    """
 
     left: str
     right: str
     equal: tuple[tuple[str, str], ...]
     condition: str = "true"
+    spread: Alias = "s"
 
     def on(self) -> str:
         return " AND ".join(f"{left} = {right}" for left, right in self.equal) or "true"
@@ -47,7 +55,7 @@ class Join:
 
     def keyed(self, left: str, right: str, equal: Sequence[tuple[str, str]], condition: str = "true") -> Join:
         """The same join with wider sources, more keys and another condition."""
-        return Join(left, right, self.equal + tuple(equal), f"{self.condition} AND {condition}")
+        return Join(left, right, self.equal + tuple(equal), f"{self.condition} AND {condition}", self.spread)
 
 
 def plain_join(plan: Plan, left: str, right: str, band: Band | None = None) -> Join:
@@ -60,11 +68,10 @@ def plain_join(plan: Plan, left: str, right: str, band: Band | None = None) -> J
     return replace(join, condition=f"abs(s.amt - l.amt) BETWEEN {band.low} AND {band.high}")
 
 
-def amount_cells(join: Join, band: Band, sides: Sides, spread: str) -> Join:
+def amount_cells(join: Join, band: Band, sides: Sides) -> Join:
     """Find amounts in a band: below and above a row's own amount, in cells no wider than the band is far.
 
-    So rows of equal amounts, of which there may be very many, share no cell. The rows of the side ``spread`` look into
-    the cells; better the side that has fewer.
+    So rows of equal amounts, of which there may be very many, share no cell.
     """
     span = band.high - band.low + 1
     width = min(band.low or span, span)
@@ -90,7 +97,7 @@ def amount_cells(join: Join, band: Band, sides: Sides, spread: str) -> Join:
     # A pair can lie in the cells of both directions; it counts in its own.
     equal = [("s.amount_cell", "l.amount_cell")]
     within = f"abs(s.amt - l.amt) BETWEEN {band.low} AND {band.high}"
-    if spread == "s":
+    if join.spread == "s":
         return join.keyed(
             looking(join.left, "s"), found(join.right, "l"), equal, f"(l.amt > s.amt) = s.upward AND {within}"
         )
@@ -107,13 +114,22 @@ def date_cells(join: Join, plan: Plan) -> Join | None:
     if plan.date.unit == "seconds" and plan.scope.times:
         low, high = low - 1, high + 1  # a window of hours may reach into one more day
     width = high - low + 1
-    shift = _shift(-4_000_000 - abs(high), width)  # DuckDB's dates start in the year -5877641, statements do not
-    left = (
-        f"SELECT s.*, (s.day - {high} + {shift}) // {width} + look.cell AS day_cell"
-        f" FROM {_as(join.left, 's')} CROSS JOIN (VALUES (0), (1)) look(cell)"
-    )
-    right = f"SELECT l.*, (l.day + {shift}) // {width} AS day_cell FROM {_as(join.right, 'l')}"
-    return join.keyed(left, right, [("s.day_cell", "l.day_cell")])
+    far = max(abs(low), abs(high))
+    shift = _shift(-4_000_000 - far, width)  # DuckDB's dates start in the year -5877641, statements do not
+
+    def looking(source: str, alias: str, start: int) -> str:
+        return (
+            f"SELECT {alias}.*, ({alias}.day + {start} + {shift}) // {width} + look.cell AS day_cell"
+            f" FROM {_as(source, alias)} CROSS JOIN (VALUES (0), (1)) look(cell)"
+        )
+
+    def found(source: str, alias: str) -> str:
+        return f"SELECT {alias}.*, ({alias}.day + {shift}) // {width} AS day_cell FROM {_as(source, alias)}"
+
+    equal = [("s.day_cell", "l.day_cell")]
+    if join.spread == "s":
+        return join.keyed(looking(join.left, "s", -high), found(join.right, "l"), equal)
+    return join.keyed(found(join.left, "s"), looking(join.right, "l", low), equal)
 
 
 def widest_gap(session: Session, plan: Plan, sides: Sides, entries: str) -> int:
@@ -137,11 +153,12 @@ def widening(widest: int) -> Iterator[Band]:
 
 
 def estimate(session: Session, join: Join) -> int:
-    """About how many pairs the join compares: every n-th row of the left side with all of the right side."""
+    """About how many pairs the join compares: every n-th row of the left with a sample of the right side."""
     left_rows = session.number(f"SELECT count(*) FROM {_as(join.left, 's')}")
+    right_rows = session.number(f"SELECT count(*) FROM {_as(join.right, 'l')}")
     if not join.equal:
-        return left_rows * session.number(f"SELECT count(*) FROM {_as(join.right, 'l')}")
-    step = max(1, left_rows // _SAMPLE)
+        return left_rows * right_rows
+    step, right_step = max(1, left_rows // _SAMPLE), max(1, right_rows // _RIGHT_SAMPLE)
     keys = range(len(join.equal))
     left = ", ".join(f"{pair[0]} AS k{key}" for key, pair in zip(keys, join.equal, strict=True))
     right = ", ".join(f"{pair[1]} AS k{key}" for key, pair in zip(keys, join.equal, strict=True))
@@ -149,9 +166,9 @@ def estimate(session: Session, join: Join) -> int:
     return session.number(
         f"""WITH a AS (SELECT {names}, count(*) AS n FROM (SELECT {left} FROM {_as(join.left, "s")}
                         WHERE s.u % {step} = 0) GROUP BY ALL),
-                 b AS (SELECT {names}, count(*) AS n FROM (SELECT {right} FROM {_as(join.right, "l")})
-                        SEMI JOIN a USING ({names}) GROUP BY ALL)
-            SELECT sum(a.n * b.n) * {step} FROM a JOIN b USING ({names})"""
+                 b AS (SELECT {names}, count(*) AS n FROM (SELECT {right} FROM {_as(join.right, "l")}
+                        WHERE hash(l.u) % {right_step} = 0) SEMI JOIN a USING ({names}) GROUP BY ALL)
+            SELECT sum(a.n * b.n) * {step * right_step} FROM a JOIN b USING ({names})"""
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -265,7 +265,7 @@ def _affordable(session: Session, plan: Plan, left: str, right: str, sides: Side
     if plan.amount is not None and not plan.exact_amount and not (band and band.high == 0):
         wanted = band or Band(0, widest_gap(session, plan, sides, right))
         fewer = session.number(f"SELECT count(*) FROM ({_query(left)})") <= count / 2
-        join = amount_cells(plain_join(plan, left, right), wanted, sides, spread="s" if fewer else "l")
+        join = amount_cells(replace(plain_join(plan, left, right), spread="s" if fewer else "l"), wanted, sides)
     narrower = date_cells(join, plan) or join
     return narrower if estimate(session, narrower) <= limit else None
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from recon.engine.alike import alike, kinds, settle_alike
 from recon.engine.candidates import (
+    Alias,
     Band,
     Join,
     amount_cells,
@@ -184,6 +185,7 @@ def _run_bands(work: Work) -> None:
 
     Each is searched only for rows that are still free, and for those whose pair another candidate would contest.
     """
+    unsettled: tuple[str, str] | None = None
     for band in widening(widest_gap(work.session, work.plan, work.sides, work.right)):
         if band.high == 0:
             join, estimated = _narrowed(work, _band_join(work, band, work.left, work.right))
@@ -195,12 +197,13 @@ def _run_bands(work: Work) -> None:
             else:
                 _settle_band(work, band, [(join, estimated, None)])
         else:
-            searched = list(_still_searched(work))
+            unsettled = _unsettled(work, unsettled)
+            searched = list(_still_searched(work, unsettled))
             if not searched:
-                return
+                break
             joins = [(*_narrowed(work, _band_join(work, band, *search.tables)), search.known) for search in searched]
             _settle_band(work, band, joins)
-            work.session.drop(*{table for search in searched for table in search.tables} - {work.left, work.right})
+    work.session.drop(*unsettled or ())
 
 
 def _settle_band(work: Work, band: Band, joins: Sequence[tuple[Join, int, Flags | None]]) -> None:
@@ -224,13 +227,29 @@ class _Search(NamedTuple):
     known: Flags | None = None
 
 
-def _still_searched(work: Work) -> Iterator[_Search]:
-    """Which rows must meet in the next band, so that nothing is missed that matters."""
-    look, free = [], []
-    for side, table in enumerate((work.left, work.right)):
+def _unsettled(work: Work, before: tuple[str, str] | None) -> tuple[str, str]:
+    """Tables of the rows that are free or ``looking``; none is who was neither in the band before."""
+    columns = "t.* REPLACE (given.looking AS looking)" if before else "t.*, given.looking"
+    tables = []
+    for side, table in enumerate(before or (work.left, work.right)):
         looking = work.contest.looking(side)
-        look.append(_part(work, table, looking))
-        free.append(_part(work, table, work.contest.free(side) & ~looking))
+        rows = np.flatnonzero(looking | work.contest.free(side)).astype(np.int32)
+        chosen = pa.table({"u": rows, "looking": looking[rows]})
+        query = f"SELECT {columns} FROM {table} t JOIN given USING (u)"
+        tables.append(work.session.create_from("unsettled", chosen, query))
+    work.session.drop(*before or ())
+    return tables[0], tables[1]
+
+
+def _still_searched(work: Work, unsettled: tuple[str, str]) -> Iterator[_Search]:
+    """Which rows must meet in the next band, so that nothing is missed that matters."""
+    look, free = (
+        [source if work.session.count(source) else None for source in sources]
+        for sources in (
+            [f"(FROM {table} WHERE looking)" for table in unsettled],
+            [f"(FROM {table} WHERE NOT looking)" for table in unsettled],
+        )
+    )
     if look[0]:
         yield _Search((look[0], work.right))
     if look[1]:
@@ -239,22 +258,12 @@ def _still_searched(work: Work) -> Iterator[_Search]:
         yield _Search((free[0], free[1]))
 
 
-def _part(work: Work, table: str, which: Flags) -> str | None:
-    """A table of some of the units of a table; None if it would be empty."""
-    chosen = pa.table({"u": np.flatnonzero(which).astype(np.int32)})
-    part = work.session.create_from("part", chosen, f"SELECT t.* FROM {table} t SEMI JOIN given USING (u)")
-    if work.session.count(part):
-        return part
-    work.session.drop(part)
-    return None
-
-
 def _band_join(work: Work, band: Band, left: str, right: str) -> Join:
     sources = _sources(work, left, right)
     if band.high == 0:
         return plain_join(work.plan, *sources, band)
-    few = work.session.count(left) <= work.session.count(right)
-    return amount_cells(Join(*sources, work.plan.equal), band, work.sides, spread="s" if few else "l")
+    spread: Alias = "s" if work.session.count(left) <= work.session.count(right) else "l"
+    return amount_cells(Join(*sources, work.plan.equal, spread=spread), band, work.sides)
 
 
 def _sources(work: Work, left: str, right: str) -> tuple[str, str]:
