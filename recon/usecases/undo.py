@@ -20,6 +20,17 @@ RELEASE = """
     )
 """
 
+RELEASE_MANY = """
+    DELETE FROM recon_claim WHERE account_id = %s AND match_id >= %s AND match_id <= %s AND match_id IN (
+        SELECT id FROM recon_match
+        WHERE id >= %s AND id <= %s AND account_id = %s AND state = 'undone' AND state_changed_at = %s
+    )
+"""
+"""The same by looking at every claim of the account, which pays for many."""
+
+MANY = 10_000
+"""Matches undone at once."""
+
 DECIDED = ("matched by hand", "match confirmed")
 """Events of matches that a person made or confirmed."""
 
@@ -117,9 +128,12 @@ def _undo(account: Account, matches: QuerySet[Match]) -> int:
     if block["first"] is None:
         return 0
     ids, now = (block["first"], block["last"]), timezone.now()
-    rows = MatchRow.objects.filter(match_id__in=matches.values("id")).count()
     undone = matches.update(state=MatchState.UNDONE, state_changed_at=now)
+    rows = MatchRow.objects.filter(match_id__range=ids)
+    if undone <= MANY:
+        rows = rows.filter(match_id__in=Match.objects.filter(id__range=ids, state_changed_at=now).values("id"))
     with connection.cursor() as cursor:
-        cursor.execute(RELEASE, [account.pk, *ids, *ids, account.pk, in_sql(now)])
-    reopen(account, ids, now, rows)
+        release = RELEASE_MANY if undone > MANY else RELEASE
+        cursor.execute(release, [account.pk, *ids, *ids, account.pk, in_sql(now)])
+    reopen(account, ids, now, rows.count())
     return undone

@@ -23,7 +23,7 @@ from recon.models import (
     Side,
     reserve_ids,
 )
-from recon.usecases import review
+from recon.usecases import open_items, review, undo
 from recon.usecases.errors import Refused
 from recon.usecases.manual import match_by_hand
 from recon.usecases.undo import reverse_run, unmatch
@@ -236,7 +236,15 @@ def test_unmatching_in_an_account_without_a_scope_opens_no_ledger_items(by, db):
     assert list(OpenItem.objects.values_list("side", flat=True)) == [Side.STATEMENT]
 
 
-def test_reversing_a_run_keeps_what_people_confirmed_unless_included(account, by):
+@pytest.fixture(params=["few", "many"])
+def undone_at_once(request, monkeypatch):
+    """What is undone goes the way of a few matches, and that of many."""
+    if request.param == "many":
+        monkeypatch.setattr(undo, "MANY", 0)
+        monkeypatch.setattr(open_items, "MANY", 0)
+
+
+def test_reversing_a_run_keeps_what_people_confirmed_unless_included(account, by, undone_at_once):
     statement = make_statement(account, [row(1, "1.00"), row(2, "2.00")])
     entries = make_entries(account, [row(1, "1.00"), row(2, "2.00")])
     automatic, confirmed = suggest(account, *zip(lines(statement), entries, strict=True))
@@ -248,6 +256,8 @@ def test_reversing_a_run_keeps_what_people_confirmed_unless_included(account, by
     states = dict(Match.objects.values_list("id", "state"))
     assert states == {automatic.pk: MatchState.UNDONE, confirmed.pk: MatchState.CONFIRMED}
     assert set(Claim.objects.values_list("match_id", flat=True)) == {confirmed.pk}
+    reopened = OpenItem.objects.unresolved().values_list("side", "row_id")
+    assert set(reopened) == {(Side.STATEMENT, lines(statement)[0].pk), (Side.LEDGER, entries[0].pk)}
     assert Event.objects.filter(verb="run reversed", after__kept_because_of_people=1).exists()
     with pytest.raises(Refused, match="reversed"):
         reverse_run(by, run)
