@@ -14,7 +14,7 @@ from recon.engine.sides import Sides
 from recon.engine.units import Units
 from rules.criteria.scope import ALIAS, Side
 
-_BUSINESS = (
+BUSINESS = (
     "amt",
     "currency",
     "day",
@@ -74,7 +74,7 @@ def _row_twins(session: Session, sides: Sides, side: Side) -> str:
     if session.exists(name):
         return name
     rows = sides.rows[side]
-    given = [column for column in _BUSINESS if column in rows.column_names and rows[column].null_count < len(rows)]
+    given = [column for column in BUSINESS if column in rows.column_names and rows[column].null_count < len(rows)]
     fields = ", ".join(given)
     rows = rows.select(["u", *given])
     session.connection.register("rows_in", rows)

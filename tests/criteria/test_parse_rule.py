@@ -75,6 +75,10 @@ def test_date_windows_keep_their_unit(value, window):
         ({"field": "amount", "operator": "contains"}, "operator"),  # an operator on the wrong field
         ({"field": "amount", "operator": "after"}, "operator"),  # an alias on the wrong field
         ({"field": "amount", "operator": "within_range"}, "value"),  # a missing value
+        ({"field": "amount", "operator": "between"}, "value"),
+        ({"field": "date", "operator": "between", "value": ""}, "value"),
+        ({"field": "reference", "operator": "similar"}, "value"),
+        ({"field": "reference", "operator": "agrees", "value": "A"}, "value"),  # compares the two sides only
         ({"field": "date", "operator": "within_range", "value": "2"}, "value"),  # days or hours?
         ({"field": "date", "operator": "within_range", "value": "1.5d"}, "value"),  # half a calendar day
         ({"field": "date", "operator": "between", "value": "2026-01-31..2026-01-01"}, "value"),

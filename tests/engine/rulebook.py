@@ -117,7 +117,10 @@ constant_texts = _criterion(
         _maybe(applies_to=SIDES, loose=[True], pattern=PATTERNS),
     ),
 )  # fmt: skip
-currencies = _criterion("currency", "eq")
+currencies = st.one_of(
+    _criterion("currency", "eq"),
+    _criterion("currency", "eq", _either(_value("XAA", "xab", "USD"), _maybe(applies_to=SIDES))),
+)
 criteria = st.one_of(
     amounts, dates, texts, amounts, dates, texts, constant_amounts, constant_dates, constant_texts, currencies
 )

@@ -1,9 +1,11 @@
 """One line, one entry: who gets whom, and when that is certain."""
 
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
 
+from recon.rows import ROW_SCHEMA
 from tests.engine.tables import pairs, row, rule, run
 
 AMOUNT = ("amount", "eq")
@@ -56,6 +58,24 @@ def test_a_nearer_date_decides_only_if_the_rule_says_so(on_ambiguity, state):
 def test_interchangeable_rows_are_confirmed_in_order_and_the_excess_stays_open():
     outcome = run(rule(AMOUNT), [row(), row(), row()], [row(), row()])
     assert pairs(outcome, "confirmed") == [([1], [1]), ([2], [2])]
+
+
+NAMES = {"external_id", "amount_text", "position", "line"}  # what a row is called, and how its amount was written
+KINDS: dict[str, object] = {"value_date": date(2026, 1, 7), "booking_date": date(2026, 1, 7)}
+KINDS |= {"booked_at": datetime(2026, 1, 7, 9, tzinfo=UTC), "extra": '{"fee": "1"}'}
+
+
+@pytest.mark.parametrize("name", sorted(set(ROW_SCHEMA.names) - NAMES - {"units", "scale", "currency"}))
+def test_rows_that_differ_in_any_business_field_are_not_interchangeable(name):
+    other = {name: KINDS.get(name, "other")}
+    outcome = run(rule(AMOUNT), [row()], [row(), row() | other])
+    assert outcome.matches["decided_by"].to_pylist() == ["ambiguous"]
+
+
+@pytest.mark.parametrize("name", ["external_id", "amount_text", "position"])
+def test_what_a_row_is_called_and_how_its_amount_was_written_tells_no_twins_apart(name):
+    other = {name: 7 if name == "position" else "7"}
+    assert pairs(run(rule(AMOUNT), [row("10.00")], [row("10.00"), row("10.0") | other]), "confirmed") == [([1], [1])]
 
 
 def test_what_an_earlier_rule_confirmed_is_gone_for_later_ones():

@@ -1,11 +1,12 @@
 """Groups are formed whole, summed exactly and claimed once; one side can be matched with itself."""
 
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pyarrow as pa
 import pytest
 
-from recon.engine import EngineError, Options, match
+from recon.engine import LEDGER_GROUPING, STATEMENT_GROUPING, EngineError, Options, match
 from tests.engine.tables import pairs, reasons, row, rule, run, table
 
 AMOUNT = ("amount", "eq")
@@ -91,6 +92,41 @@ def test_several_columns_can_make_the_group():
     assert pairs(outcome) == [([1], [1, 2])]
 
 
+LEDGER_VALUES = {
+    "created_at": (datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)),
+    "date": (date(2026, 1, 1), date(2026, 1, 2)),
+    "currency": ("EUR", "USD"),
+}
+
+
+@pytest.mark.parametrize("name", LEDGER_GROUPING)
+def test_entries_can_be_grouped_by_every_field_that_is_named(name):
+    same, other = LEDGER_VALUES.get(name, ("Same", "other"))
+    field = "booking_date" if name == "date" else name
+    entries = [row("60.00") | {field: same}, row("40.00") | {field: same}, row("5.00") | {field: other}]
+    outcome = run(rule(AMOUNT), [row("100.00")], entries, strategy="one_to_many", grouping=(name,))
+    assert pairs(outcome, "confirmed") == [([1], [1, 2])]
+    missing = [each | {field: None} for each in entries] if name != "currency" else []
+    assert pairs(run(rule(AMOUNT), [row("100.00")], missing, strategy="one_to_many", grouping=(name,))) == []
+
+
+@pytest.mark.parametrize("name", STATEMENT_GROUPING)
+def test_lines_can_be_grouped_by_every_field_that_is_named(name):
+    same, other = LEDGER_VALUES.get(name, ("Same", "other"))
+    field = {"date": "booking_date", "id": "external_id"}.get(name, name)
+    if name == "amount":
+        lines = [row("50.00"), row("50.0"), row("5.00")]  # by value, however it is written
+    else:
+        lines = [row("60.00") | {field: same}, row("40.00") | {field: same}, row("5.00") | {field: other}]
+    outcome = run(rule(AMOUNT), lines, [row("100.00")], strategy="many_to_one", grouping=(name,))
+    assert pairs(outcome, "confirmed") == [([1, 2], [1])]
+
+
+def test_many_to_many_needs_a_grouping():
+    with pytest.raises(EngineError, match="at least one grouping"):
+        run(rule(AMOUNT), [row()], [row()], strategy="many_to_many")
+
+
 def test_unknown_grouping_is_refused():
     with pytest.raises(EngineError, match="grouped by some of"):
         run(rule(AMOUNT), [row()], [row()], strategy="one_to_many", grouping=("colour",))
@@ -116,6 +152,22 @@ def test_a_rate_converts_to_the_ledgers_currency(amount, met):
     outcome = run(rule(AMOUNT, cross_currency=True), [row(amount, currency="USD")], [row("92.50")], rates=rates)
     assert bool(pairs(outcome, "confirmed")) is met
     assert {each["currency"] for each in outcome.matches.to_pylist()} == ({"EUR"} if met else set())
+
+
+@pytest.mark.parametrize(
+    ("currency", "amount", "entry"),
+    [
+        ("JPY", "1.00", "100"),  # 100.5 yen: half-even, to whole yen
+        ("JPY", "3.00", "302"),  # 301.5 yen
+        ("JPY", "-1.00", "-100"),
+        ("KWD", "0.01", "1.005"),  # three places
+        ("USD", "0.01", "1.00"),  # 1.005 dollars
+    ],
+)
+def test_a_converted_amount_is_rounded_half_even_to_the_places_of_the_ledgers_currency(currency, amount, entry):
+    rates = {("EUR", currency): Decimal("100.5")}
+    outcome = run(rule(AMOUNT, cross_currency=True), [row(amount)], [row(entry, currency=currency)], rates=rates)
+    assert pairs(outcome, "confirmed") == [([1], [1])]
 
 
 @pytest.mark.parametrize("amount", [("eq",), ("within_range", "0.50")])

@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections import defaultdict
 from datetime import date
 from decimal import Decimal
+from typing import cast
 
 import pytest
 from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from recon.engine import Explanation, Options, Outcome, Pair, explain_pairs, match
+from recon.engine.options import Sign
 from recon.models import (
     LedgerEntry,
     Match,
@@ -25,8 +28,15 @@ from recon.models import (
     Side,
     StatementLine,
     UnmatchedItem,
+    reserve_ids,
 )
+from recon.usecases import pushdown
+from recon.usecases.accounts import entries_in_scope
+from recon.usecases.engine_options import rules_of
+from recon.usecases.pushdown import is_indexable
+from recon.usecases.run_input import lines_of_run, narrowed_entries, open_entries, open_lines
 from recon.usecases.runs import apply_run, start_run
+from rules.criteria import Rule
 from rules.criteria.text import text_key
 from tests.cast import actor, make_account, make_entries, make_rule, make_statement
 from tests.engine.judging import Body, outcome
@@ -52,6 +62,7 @@ WAYS = [
     ("one_to_one", ""), ("one_to_one", ""), ("one_to_many", "reference"), ("many_to_one", "currency,date"),
     ("many_to_many", "description"), ("within_ledger", ""),
 ]  # fmt: skip
+SIGNS = ["as_given", "inverted", "unsigned"]
 Said = tuple[list[str], list[str]]
 Rows = dict[int, list[tuple[int, int, int, int]]]
 """By match: side, number, units and scale of its rows."""
@@ -66,7 +77,7 @@ class Undone(Exception):  # noqa: N818 - ends a transaction that is not to be ke
     st.lists(rules(), min_size=1, max_size=2),
     worlds(count=2),
     st.sampled_from(WAYS),
-    st.sampled_from(["as_given", "unsigned"]),
+    st.sampled_from(SIGNS),
 )
 def test_a_stored_run_a_dry_run_and_a_dry_run_applied_say_what_the_engine_says_of_rows_in_memory(
     alice, ruleset: list[Body], some: list[World], way: tuple[str, str], sign: str
@@ -90,10 +101,86 @@ def test_a_stored_run_a_dry_run_and_a_dry_run_applied_say_what_the_engine_says_o
         pass
 
 
+INDEXED = st.sampled_from(
+    [
+        {"field": "amount", "operator": "eq"},
+        {"field": "amount", "operator": "eq", "allowable_drift": "0.02"},
+        {"field": "amount", "operator": "equals", "allowable_drift": "0.015"},
+        {"field": "amount", "operator": "within_range", "value": "-1.00..0.25"},
+        {"field": "reference", "operator": "eq"},
+        {"field": "description", "operator": "eq", "ledger_field": "reference"},
+    ]
+)
+EAGER = {"SMALL": 0, "TINY": 0, "LOOK_UP": 0, "FETCH": 1}
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.tuples(rules(), INDEXED), min_size=1, max_size=2),
+    worlds(count=3),
+    st.sampled_from(SIGNS),
+    st.booleans(),
+)
+def test_what_lines_imply_decides_every_match_and_names_every_miss_that_an_index_finds(
+    db, ruleset: list[tuple[Body, Body]], some: list[World], sign: str, in_two_steps: bool
+):
+    lines, entries = (in_order([row for world in some for row in world[side]]) for side in (0, 1))
+    bodies = [body | {"criteria": [*body["criteria"], indexed]} for body, indexed in ruleset]
+    options = Options(sign=cast("Sign", sign), time_zone=ZONE, told=("statement",))
+    with transaction.atomic(), pytest.MonkeyPatch.context() as patched:
+        for name, value in {**EAGER, "AT_ONCE": 0 if in_two_steps else 500}.items():
+            patched.setattr(pushdown, name, value)
+        run = prepared_run(bodies, lines, entries, Books(ZONE, sign=sign))
+        given, scope = rules_of(run), entries_in_scope(run.account)
+        rows, everything = open_lines(run, lines_of_run(run)), open_entries(run, scope)
+        choice, implied = narrowed_entries(run, given, rows, scope, lambda done: None, options)
+        transaction.set_rollback(True)
+    few, whole = match(given, rows, implied, options), match(given, rows, everything, options)
+    assert few.matches.to_pylist() == whole.matches.to_pylist()
+    assert few.match_rows.to_pylist() == whole.match_rows.to_pylist()
+    if choice.narrowed and (missed := told_by_the_whole_alone(few, whole)):
+        for each in explain_pairs(given, rows, everything, missed, options):
+            assert not found_by_index(given[each.rule_index], each)
+
+
+def told_by_the_whole_alone(few: Outcome, whole: Outcome) -> list[Pair]:
+    """The nearest misses that are not told if only what the lines imply is read."""
+    columns = ["id", "part", "reason", "rule_index", "criterion", "nearest_id"]
+    known = few.unmatched.select(columns).to_pylist()
+    return [
+        ([(each["id"], each["part"])], [(each["nearest_id"], 0)])
+        for each in whole.unmatched.select(columns).to_pylist()
+        if each not in known and each["reason"] != "possible_duplicate" and each["nearest_id"] is not None
+    ]
+
+
+def found_by_index(rule: Rule, told: Explanation) -> bool:
+    """Whether an index of the ledger leads from the line to the entry."""
+    other_money = any(verdict.criterion == 0 for verdict in told.verdicts)  # another currency, or the other direction
+    met = {verdict.criterion for verdict in told.verdicts if verdict.passed}
+    return any(
+        each.number in met and is_indexable(rule, each) and not (each.field.kind == "amount" and other_money)
+        for each in rule.criteria
+    )
+
+
 def in_order(rows: list[Body]) -> list[Body]:
     """As a file has them: a row's id is its place, from 1."""
     ordered = sorted(rows, key=lambda one: one["ord"])
     return [one | {"id": place, "ord": place, "position": place} for place, one in enumerate(ordered, 1)]
+
+
+def prepared_run(ruleset: list[Body], lines: list[Body], entries: list[Body], books: Books) -> MatchingRun:
+    account = make_account(f"Account {MatchingRun.objects.count()}", sign=books.sign, time_zone=books.zone)
+    statement = make_statement(account, [stored(one) for one in lines])
+    make_entries(account, [stored(one) for one in entries])
+    run = MatchingRun.objects.create(
+        number=reserve_ids(MatchingRun, 1), account=account, statement=statement, kind=RunKind.INSTANT, sign=books.sign
+    )
+    for number, body in enumerate(ruleset, 1):
+        version = make_rule(f"Rule {number}", *body["criteria"], **without_name(body))
+        run.run_rules.create(version=version, position=number)
+    return run
 
 
 def stored_run(

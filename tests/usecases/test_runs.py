@@ -12,6 +12,7 @@ from django.db import connection, transaction
 from django_tasks_db.models import DBTaskResult
 
 from recon import tasks
+from recon.engine.twins import BUSINESS
 from recon.models import (
     Claim,
     Event,
@@ -35,7 +36,7 @@ from recon.usecases.errors import Refused
 from recon.usecases.integrity import violations
 from recon.usecases.manual import match_by_hand
 from recon.usecases.run_execution import execute_run
-from recon.usecases.run_input import read_input
+from recon.usecases.run_input import compared, read_input
 from recon.usecases.runs import start_reversal, start_run
 from recon.usecases.undo import unmatch
 from tests.cast import (
@@ -217,6 +218,22 @@ def test_lines_can_be_grouped_by_amount_or_id_after_others_were_claimed(by, acco
     make_entries(account, [row(11, "60.00", reference="A-2")])
     run = reconcile(by, account, statement, exact, strategy=strategy, grouping=grouping)
     assert (run.state, run.lines_matched) == (RunState.COMPLETED, 1)
+
+
+def test_a_suggestion_whose_row_a_later_run_confirms_is_withdrawn(by, account, exact):
+    make_entries(account, [row(1, "10.00", reference="B-1"), row(2, "10.00", reference="A-1")])
+    statement = make_statement(account, [row(1, "10.00", reference="A-1")])
+    first = reconcile(by, account, statement, make_rule("Amount", SAME_AMOUNT))
+    second = reconcile(by, account, statement, exact)
+    states = {match.run_number: match.state for match in Match.objects.all()}
+    assert states == {first.number: MatchState.WITHDRAWN, second.number: MatchState.CONFIRMED}
+
+
+def test_what_tells_rows_apart_is_read_from_the_database():
+    read = {*compared("one_to_one", Side.LEDGER), "units", "scale"}
+    computed = {"amt", "day", "instant"}  # from units and scale, from booking_date and booked_at
+    assert set(BUSINESS) - computed <= read
+    assert {"units", "scale", "booking_date", "booked_at"} <= read
 
 
 def test_open_lines_of_earlier_statements_take_part_when_asked(by, account, statement, exact):
