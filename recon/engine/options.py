@@ -22,10 +22,10 @@ STRATEGIES: dict[Strategy, str] = {
     "within_statement": "Lines that cancel each other",
     "within_ledger": "Entries that cancel each other",
 }
-STATEMENT_GROUPING = ("id", "amount", "currency", "reference", "description", "date", "source")
+STATEMENT_GROUPING = ("id", "amount", "currency", "reference", "description", "counterparty", "date", "source")
 LEDGER_GROUPING = (
     "transaction_id", "parent_transaction", "source", "destination", "reference",
-    "description", "currency", "status", "created_at", "date",
+    "description", "counterparty", "currency", "status", "created_at", "date",
 )  # fmt: skip
 
 

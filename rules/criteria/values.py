@@ -17,6 +17,7 @@ RESERVED_UNITS = ("business_days",)
 MAX_DIGITS = 18
 _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600}
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
+_ZERO = re.compile(r"[+-]?0+(\.0*)?")
 _LAG = re.compile(r"\s*([+-]?[0-9]{1,5})\s*d?\s*")
 _LENGTH = re.compile(r"\s*([+-]?[0-9]{1,9}(?:\.[0-9]{1,3})?)\s*([a-z]*)\s*", re.IGNORECASE)
 
@@ -86,8 +87,10 @@ def read_percent(raw: object) -> Decimal:
 
 
 def read_amount_window(raw: object) -> Window:
-    """``0.50`` is plus or minus, ``2%`` of the ledger amount, ``-1.00..0.25`` from and to."""
+    """``0.50`` is plus or minus, ``2%`` of the ledger amount, ``-1.00..0.25`` from and to; 0 needs no percent sign."""
     low, high = _ends(raw)
+    if "%" in low + high:
+        low, high = (f"{end}%" if _ZERO.fullmatch(end) else end for end in (low, high))
     percent = low.endswith("%") or high.endswith("%")
     if percent and not (high.endswith("%") and (low.endswith("%") or ".." in str(raw))):
         raise ExpectedError("both ends in percent or neither", raw)
@@ -98,8 +101,10 @@ def read_amount_window(raw: object) -> Window:
 
 
 def read_date_window(raw: object) -> Window:
-    """``2d`` is within two calendar days, ``36h`` within hours (also s, m), ``-1d..3d`` from and to."""
+    """``2d`` is within two calendar days, ``36h`` within hours (also s, m), ``-1d..3d`` from and to; 0 has no unit."""
     low, high = _ends(raw)
+    if bool(_ZERO.fullmatch(low)) != bool(_ZERO.fullmatch(high)):
+        low, high = (f"{end}d" if _ZERO.fullmatch(end) else end for end in (low, high))
     (first, first_unit), (second, second_unit) = _length(low, raw), _length(high, raw)
     if first == 0 and first_unit != second_unit:
         first_unit = second_unit

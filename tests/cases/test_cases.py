@@ -1,4 +1,4 @@
-"""Every case of `cases.toml` gives its expected answer."""
+"""Every case of `cases.toml` and `kinds.toml` gives its expected answer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ from tests.engine.judging import Body, outcome, row, taken
 from tests.engine.reference import Taken
 from tests.engine.reference_rows import Books
 
-CASES: list[Body] = tomllib.loads((Path(__file__).parent / "cases.toml").read_text("utf-8"))["case"]
+CASES: list[Body] = [
+    case
+    for name in ("cases.toml", "kinds.toml")
+    for case in tomllib.loads((Path(__file__).parent / name).read_text("utf-8"))["case"]
+]
 
 
 def _named(condition: str) -> list[Any]:
@@ -50,7 +54,9 @@ def _runs(case: Body) -> Iterator[tuple[Taken, list[Body], list[Body]]]:
     rates = {tuple(pair.split("/")): Decimal(rate) for pair, rate in case.get("rates", {}).items()}
     rules = [{"name": case["id"], **rule} for rule in case["rules"]]
     for strategy in case.get("strategies", ["one_to_one"]):
-        books = Books("UTC", case.get("sign", "as_given"), strategy, tuple(case.get("grouping", ())), rates)
+        books = Books(
+            case.get("zone", "UTC"), case.get("sign", "as_given"), strategy, tuple(case.get("grouping", ())), rates
+        )
         made = taken(outcome(rules, lines, entries, books))
         for match in made:
             yield match, lines, entries

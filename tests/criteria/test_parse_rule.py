@@ -46,6 +46,7 @@ def window_of(**criterion):
         ({"operator": "within_range", "value": "2%"}, Window(Decimal(-2), Decimal(2), "percent")),
         ({"operator": "within_range", "value": "-1.00..0.25"}, Window(Decimal("-1.00"), Decimal("0.25"), "absolute")),
         ({"operator": "within_range", "value": "-1%..0%"}, Window(Decimal(-1), Decimal(0), "percent")),
+        ({"operator": "within_range", "value": "-5%..0"}, Window(Decimal(-5), Decimal(0), "percent")),
         ({"operator": "within_range", "value": 5}, Window(Decimal(-5), Decimal(5), "absolute")),
     ],
 )
@@ -60,6 +61,8 @@ def test_amount_tolerances_keep_their_unit(criterion, window):
         ("36h", Window(Decimal(-129600), Decimal(129600), "seconds")),
         ("-1d..3d", Window(Decimal(-1), Decimal(3), "days")),
         ("0d..3d", Window(Decimal(0), Decimal(3), "days")),
+        ("0..3d", Window(Decimal(0), Decimal(3), "days")),
+        ("-12h..0", Window(Decimal(-43200), Decimal(0), "seconds")),
         ("30m", Window(Decimal(-1800), Decimal(1800), "seconds")),
     ],
 )
@@ -80,6 +83,8 @@ def test_date_windows_keep_their_unit(value, window):
         ({"field": "reference", "operator": "similar"}, "value"),
         ({"field": "reference", "operator": "agrees", "value": "A"}, "value"),  # compares the two sides only
         ({"field": "date", "operator": "within_range", "value": "2"}, "value"),  # days or hours?
+        ({"field": "date", "operator": "within_range", "value": "0..2"}, "value"),
+        ({"field": "amount", "operator": "within_range", "value": "-5%..1"}, "value"),  # percent of what?
         ({"field": "date", "operator": "within_range", "value": "1.5d"}, "value"),  # half a calendar day
         ({"field": "date", "operator": "between", "value": "2026-01-31..2026-01-01"}, "value"),
         ({"field": "amount", "operator": "between", "value": "100"}, "value"),
