@@ -43,7 +43,9 @@ class OpenItem(Money):
     part = models.IntegerField(default=0)
     row_date = models.DateField(null=True)
     state = models.CharField(max_length=10, choices=ItemState, default=ItemState.OPEN)
-    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, db_constraint=False)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, db_constraint=False, db_index=False
+    )
     hold_until = models.DateField(null=True)
     reason = models.CharField(max_length=30, blank=True)  # the latest run's
     run_number = models.BigIntegerField(null=True)  # the latest run that reported it
@@ -60,6 +62,7 @@ class OpenItem(Money):
                 condition=~models.Q(state="resolved"),
                 name="item_open_by_date",
             ),
+            models.Index(fields=["owner"], condition=models.Q(owner__isnull=False), name="item_owner"),
         ]
         constraints = [
             *money_constraints("item"),

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import models
 
 from recon.models.accounts import Account, Sign, Strategy
-from recon.models.fields import Money, Side, money_constraints, one_of, public_id
+from recon.models.fields import Money, Side, money_constraints, one_of, one_of_few, public_id
 from recon.models.statements import Statement
 from recon.rows import amount
 from rules.models import RuleVersion
@@ -222,8 +222,8 @@ class Match(models.Model):
             models.Index(fields=["account_id", "id"], condition=models.Q(state="suggested"), name="match_suggested"),
         ]
         constraints = [
-            one_of("origin", Origin, "match_origin_known"),
-            one_of("state", MatchState, "match_state_known"),
+            one_of_few("origin", Origin, "match_origin_known"),
+            one_of_few("state", MatchState, "match_state_known"),
             models.CheckConstraint(condition=models.Q(scale__gte=0, scale__lte=9), name="match_scale_in_range"),
         ]
 

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 
 import pytest
 from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
 
-from recon.models import Claim, Event, LedgerEntry, Side, Via, reserve_ids
+from recon.models import Claim, Event, LedgerEntry, Match, MatchState, Origin, Side, Via, reserve_ids
 
 
 def entry(**values) -> LedgerEntry:
@@ -46,6 +47,15 @@ def test_a_row_part_is_claimed_once_per_account(db):
     with pytest.raises(IntegrityError), transaction.atomic():
         Claim.objects.create(account_id=1, side=Side.LEDGER, row_id=7, match_id=3)
     assert Claim.objects.count() == 2
+
+
+@pytest.mark.parametrize("given", [{"state": "maybe"}, {"origin": "hearsay"}])
+def test_a_match_in_a_state_or_of_an_origin_that_is_none_is_refused(db, given):
+    known = {"state": MatchState.CONFIRMED, "origin": Origin.RULE}
+    sums = {"account_id": 1, "currency": "EUR", "scale": 2, "line_units": 1, "entry_units": 1}
+    Match.objects.create(id=1, created_at=timezone.now(), **sums, **known)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Match.objects.create(id=2, created_at=timezone.now(), **sums, **(known | given))
 
 
 def test_an_event_is_never_changed(db, alice):
