@@ -12,10 +12,11 @@ from typing import Any, Protocol
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
-from django.db.models import ProtectedError
+from django.db.models import F, ProtectedError
 
 from rules.bodies import given_body, read_body, read_given, write_json
 from rules.criteria import Problem, Rule, RuleError, parse_rule
+from rules.kept_queries import KeptQuery
 from rules.models import MatchingRule, RuleStatus, RuleVersion, new_rule_id
 from rules.signals import rule_changed
 
@@ -158,6 +159,20 @@ def current_versions(rules: Sequence[MatchingRule]) -> list[RuleVersion]:
     found = RuleVersion.objects.filter(rule__in=[rule.pk for rule in rules]).select_related("rule", "author")
     current = {version.rule_id: version for version in found if version.number == version.rule.version}
     return [current[rule.pk] for rule in rules]
+
+
+def listed_version(rule_id: str) -> RuleVersion | None:
+    """The current version of a rule, with the rule; None if there is no such rule outside of the archive."""
+    return _listed.first(rule_id)
+
+
+_listed = KeptQuery(
+    lambda rule_id: (
+        RuleVersion.objects.filter(rule=rule_id, number=F("rule__version"))
+        .exclude(rule__status=RuleStatus.ARCHIVED)
+        .select_related("rule")
+    )
+)
 
 
 def plain(value: Any) -> Any:

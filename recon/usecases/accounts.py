@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 from zoneinfo import available_timezones
 
 import pyarrow as pa
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import (
     BigIntegerField,
     Case,
@@ -34,9 +34,10 @@ from recon.models import (
     Statement,
     StatementLine,
 )
-from recon.usecases.bulk import Progress, arrow_schema, read_queryset, read_rows
+from recon.usecases.bulk import Progress, arrow_schema, read_rows
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor, record
+from rules.kept_queries import KeptQuery
 
 SCOPE_KEYS: Final = ("owned", "balances", "sources", "statuses")
 
@@ -54,8 +55,13 @@ ROW_COLUMNS: Final[dict[Side, tuple[str, ...]]] = {
 
 def builtin_account() -> Account:
     """The account behind the Blnk routes: every unowned ledger entry is in its scope, amounts are as given."""
+    if (known := _builtin.first()) is not None:
+        return known
     account, _ = Account.objects.get_or_create(is_builtin=True, defaults={"name": "API", "scope": {}})
     return account
+
+
+_builtin = KeptQuery(lambda: Account.objects.filter(is_builtin=True))
 
 
 def create_account(by: Actor, *, name: str, scope: dict[str, Any] | None = None, **settings: Any) -> Account:
@@ -100,16 +106,17 @@ def checked_scope(scope: dict[str, Any] | None) -> dict[str, Any] | None:
     return scope
 
 
-def entries_in_scope(account: Account) -> QuerySet[LedgerEntry]:
+def entries_in_scope(account: Account, unfinished: Collection[int] | None = None) -> QuerySet[LedgerEntry]:
     """The ledger entries that may settle the account's statement lines, open or not.
 
     Final ones only, of finished imports, from the cut-over date on. Entries owned by the account if the scope says
-    so; unowned ones if it names balances or sources, or nothing at all. No scope chosen yet: none.
+    so; unowned ones if it names balances or sources, or nothing at all. No scope chosen yet: none. `unfinished`: what
+    `unfinished_imports` gave, if that is known.
     """
     if account.scope is None:
         return LedgerEntry.objects.none()
     rows = LedgerEntry.objects.filter(_scope_filter(account, account.scope))
-    if loading := unfinished_imports():
+    if loading := unfinished_imports() if unfinished is None else unfinished:
         rows = rows.exclude(import_number__in=loading)
     if account.cut_over:
         rows = rows.exclude(booking_date__lt=account.cut_over)
@@ -133,7 +140,10 @@ def _scope_filter(account: Account, scope: dict[str, Any]) -> Q:
 
 def unfinished_imports() -> list[int]:
     """Numbers of ledger imports whose entries nothing may read."""
-    return list(LedgerImport.objects.exclude(state=LoadState.READY).values_list("number", flat=True))
+    return [imported.number for imported in _unfinished_imports()]
+
+
+_unfinished_imports = KeptQuery(lambda: LedgerImport.objects.exclude(state=LoadState.READY).only("number"))
 
 
 def lines_in_scope(account: Account, statement: Statement | None = None) -> QuerySet[StatementLine]:
@@ -161,9 +171,25 @@ def open_rows(
     as for `read_rows`.
     """
     names = tuple(columns if columns is not None else ROW_COLUMNS[side])
-    kept = {"account_id": account.pk, "side": side, "row_id": OuterRef("pk")}
-    whole = rows.filter(~Exists(Claim.objects.filter(**kept, part=0)), ~Exists(RowPart.objects.filter(**kept)))
-    table = _read(account, side, whole, names, progress, few=few)
+    return with_open_parts(
+        account, side, rows, names, read_rows(*open_query(account, side, rows, names), progress, few=few)
+    )
+
+
+def open_query(
+    account: Account, side: Side, rows: QuerySet[Any], names: Sequence[str]
+) -> tuple[str, tuple[Any, ...], pa.Schema]:
+    """What `open_rows` asks the database, but for rows that were split: SQL, parameters, and what comes."""
+    of_row = {"account_id": account.pk, "side": side, "row_id": OuterRef("pk")}
+    whole = rows.filter(~Exists(Claim.objects.filter(**of_row, part=0)), ~Exists(RowPart.objects.filter(**of_row)))
+    return _query(account, side, whole, names)
+
+
+def with_open_parts(
+    account: Account, side: Side, rows: QuerySet[Any], names: Sequence[str], whole: pa.Table
+) -> pa.Table:
+    """What `open_query` gave in the shape of `open_rows`, with the open parts of those of `rows` that were split."""
+    table = _whole(whole)
     parts = _open_parts(account, side)
     if not parts.num_rows:
         return table
@@ -197,15 +223,20 @@ def _read(
     account: Account,
     side: Side,
     rows: QuerySet[Any],
-    names: tuple[str, ...],
+    names: Sequence[str],
     progress: Progress | None = None,
     *,
     few: bool = False,
 ) -> pa.Table:
+    return _whole(read_rows(*_query(account, side, rows, names), progress, few=few))
+
+
+def _query(
+    account: Account, side: Side, rows: QuerySet[Any], names: Sequence[str]
+) -> tuple[str, tuple[Any, ...], pa.Schema]:
     signed = rows.order_by().annotate(signed=signed_units(account, side))
     sql, params = signed.values_list("pk", "signed", *names).query.sql_with_params()
-    schema = pa.schema([("id", pa.int64()), ("units", pa.int64()), *arrow_schema(rows.model, names)])
-    return _whole(read_rows(sql, params, schema, progress, few=few))
+    return sql, params, pa.schema([("id", pa.int64()), ("units", pa.int64()), *arrow_schema(rows.model, names)])
 
 
 def as_read(side: Side, stored: pa.Table, names: Sequence[str]) -> pa.Table:
@@ -233,9 +264,15 @@ def signed_units(account: Account, side: Side) -> Expression | F:
 
 def _open_parts(account: Account, side: Side) -> pa.Table:
     """Parts of split rows that are not claimed: ``id, part, units``. People split rows one by one: there are few."""
-    claimed = Claim.objects.filter(account_id=account.pk, side=side, row_id=OuterRef("row_id"), part=OuterRef("part"))
-    rows = RowPart.objects.filter(~Exists(claimed), account_id=account.pk, side=side)
-    table = read_queryset(rows.order_by(), ["row_id", "part", "units"], few=True)
-    return table.rename_columns(["id", "part", "units"]).cast(
-        pa.schema([("id", pa.int64()), ("part", pa.int32()), ("units", pa.int64())])
-    )
+    with connection.cursor() as cursor:
+        cursor.execute(_OPEN_PARTS, [account.pk, int(side)])
+        columns = list(zip(*cursor.fetchall(), strict=True)) or [(), (), ()]
+    return pa.table([pa.array(column, each.type) for column, each in zip(columns, _PART, strict=True)], _PART)
+
+
+_PART: Final = pa.schema([("id", pa.int64()), ("part", pa.int32()), ("units", pa.int64())])
+_OPEN_PARTS: Final = """
+    SELECT p.row_id, p.part, p.units FROM recon_rowpart p WHERE p.account_id = %s AND p.side = %s AND NOT EXISTS (
+        SELECT 1 FROM recon_claim c
+        WHERE c.account_id = p.account_id AND c.side = p.side AND c.row_id = p.row_id AND c.part = p.part)
+"""

@@ -26,6 +26,9 @@ from recon.usecases.embedded_load import insert_rows, large_load
 CHUNK: Final = 100_000
 """Rows per transaction on SQLite: heartbeats, cancels and other small writes get in between."""
 
+_LITTLE: Final = 1 << 20
+"""Bytes that are parsed sooner than threads have agreed about them."""
+
 _ASK_EVERY: Final = 0.5  # seconds
 
 STATISTICS_FROM: Final = 10_000
@@ -194,7 +197,7 @@ def _copy_out(sql: str, params: Sequence[Any], schema: pa.Schema) -> pa.Table:
         return schema.empty_table()
     return pyarrow.csv.read_csv(
         pa.py_buffer(text),
-        pyarrow.csv.ReadOptions(column_names=schema.names),
+        pyarrow.csv.ReadOptions(column_names=schema.names, use_threads=len(text) > _LITTLE),
         pyarrow.csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
         pyarrow.csv.ConvertOptions(
             column_types=schema,

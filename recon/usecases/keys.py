@@ -14,6 +14,7 @@ from django.utils import timezone
 from recon.models import ApiKey, KeyScope
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor, record
+from rules.kept_queries import KeptQuery
 
 KEY_START = "tieout_"
 PREFIX_LENGTH = len(KEY_START) + 5
@@ -79,9 +80,12 @@ def revoke_key(by: Actor, key: ApiKey) -> None:
         record(by, "API key revoked", "key", key.pk, before={"name": key.name, "scopes": key.scopes})
 
 
+_usable_by_digest = KeptQuery(lambda digest: ApiKey.objects.usable().select_related("user").filter(digest=digest))
+
+
 def find_key(text: str) -> ApiKey | None:
     """The usable key whose text this is; notes its use."""
-    key = ApiKey.objects.usable().select_related("user").filter(digest=digest(text)).first()
+    key = _usable_by_digest.first(digest(text))
     now = timezone.now()
     if key is not None and (key.last_used_at is None or now - key.last_used_at > USE_RECORDED_EVERY):
         ApiKey.objects.filter(pk=key.pk).update(last_used_at=now)

@@ -9,6 +9,7 @@ line that misses one criterion still finds its nearest miss. Groups form before 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
@@ -21,6 +22,7 @@ from django.db.models.expressions import RawSQL
 from recon.models import Account, LedgerEntry, MatchingRun, Side, Sign, StatementLine, Strategy
 from recon.rows import MAX_UNITS, amount
 from recon.usecases.apart import tables_apart
+from recon.usecases.entries_by_id import LISTED, listed
 from recon.usecases.open_items import sides_reported
 from rules.criteria import Criterion, Rule
 from rules.criteria.text import text_keys
@@ -31,6 +33,9 @@ FEW_LINES = 100_000
 SMALL, TINY = 50_000, 5_000
 """A ledger scope up to this size is read as a whole: that costs less than deciding. TINY where the run lists no open
 entries, so that nothing is lost by reading fewer of them."""
+
+SIZE_KEPT = 60
+"""Seconds for which the size of a ledger is taken to be about the same, where only near misses hang on it."""
 
 AT_ONCE = 500
 """Lines for which everything is looked up at once."""
@@ -67,7 +72,6 @@ BY_AMOUNT = {
          AND e.currency = json_extract(w.value, '$.c')
     """,
 }
-LISTED = {"postgresql": "SELECT unnest(%s::bigint[])", "sqlite": "SELECT value FROM json_each(%s)"}
 
 # One step of an index for each scale that occurs: hardly ever more than two.
 SCALES = """
@@ -104,15 +108,30 @@ def choose_entries(run: MatchingRun, rules: Sequence[Rule], lines: pa.Table, ent
         return everything(entries, "groups form before anything is narrowed")
     if lines.num_rows > FEW_LINES:
         return everything(entries, f"more than {FEW_LINES:,} lines imply most of it")
-    small = SMALL if Side.LEDGER in sides_reported(run.account) else TINY
-    if entries.order_by()[: small + 1].count() <= small:
+    listed_too = Side.LEDGER in sides_reported(run.account)
+    small = SMALL if listed_too else TINY
+    known = {} if listed_too else _known_size(run.account)
+    if not known and entries.order_by()[: small + 1].count() <= small:
         return replace(everything(entries, "there are few"), few=True)
     by_rule = [[each for each in rule.criteria if is_indexable(rule, each)] for rule in rules]
     if not all(by_rule):
         number = by_rule.index([]) + 1
         return everything(entries, f"rule {number} has no criterion that an index of the ledger serves")
     first, rest = _in_two_steps(by_rule, lines.num_rows)
-    return _looked_up(run, lines, entries, first, rest, Choice(entries, False, ""))
+    choice = _looked_up(run, lines, entries, first, rest, Choice(entries, False, "", known))
+    if not known and not listed_too and "in_scope" in choice.estimate:
+        _sizes[run.account_id, str(run.account.scope)] = time.monotonic(), choice.estimate["in_scope"]
+    return choice
+
+
+_sizes: dict[tuple[int, str], tuple[float, int]] = {}
+"""By account and scope: when, and about how many entries there were in scope."""
+
+
+def _known_size(account: Account) -> dict[str, int]:
+    """What is known of the size of a ledger that is not small: looking again takes longer than a small run."""
+    at, size = _sizes.get((account.pk, str(account.scope)), (0.0, 0))
+    return {"in_scope": size} if size and time.monotonic() - at < SIZE_KEPT else {}
 
 
 def with_near_misses(run: MatchingRun, choice: Choice, left: pa.Table) -> Choice:
@@ -159,8 +178,7 @@ def _looked_up(
     estimate = {"in_scope": in_scope, "lookups": lookups, "found": len(before.found) + len(fresh)}
     if len(found) > most:
         return everything(entries, "the lines imply too much of it", **estimate)
-    ids = json.dumps(fresh) if connection.vendor == "sqlite" else fresh
-    narrowed = entries.filter(pk__in=RawSQL(LISTED[connection.vendor], [ids]))  # noqa: S611 - our own text
+    narrowed = entries.filter(pk__in=RawSQL(LISTED[connection.vendor], [listed(fresh)]))  # noqa: S611 - our own text
     return Choice(
         narrowed,
         True,

@@ -18,11 +18,13 @@ from recon.usecases.accounts import ROW_COLUMNS, as_read, entries_in_scope, line
 from recon.usecases.alongside import alongside
 from recon.usecases.bulk import Progress
 from recon.usecases.engine_options import rules_of
+from recon.usecases.entries_by_id import open_entries_by_id
 from recon.usecases.errors import Refused
 from recon.usecases.group_members import claimed_members, last_event, taken_back_since
 from recon.usecases.pushdown import Choice, choose_entries, everything, may_be_narrowed, with_near_misses
 from rules.criteria import Rule
 from rules.criteria.scope import Side as EngineSide
+from rules.kept_queries import KeptQuery
 
 READINGS = 5
 """How often groups are read again because a match was undone meanwhile."""
@@ -91,7 +93,11 @@ def narrowed_entries(
 ) -> tuple[Choice, pa.Table]:
     """The open entries that a small run reads, and how they were chosen."""
     choice = choose_entries(run, rules, lines, in_scope)
-    entries = open_entries(run, choice.entries, progress, few=choice.few)
+    if choice.narrowed and choice.few:
+        columns = compared(run.strategy, Side.LEDGER)
+        entries = with_transaction_id(open_entries_by_id(run.account, choice.found, columns))
+    else:
+        entries = open_entries(run, choice.entries, progress, few=choice.few)
     if choice.narrowed and choice.later:
         taken = match(rules, lines, entries, replace(options, reasons=False)).match_rows
         of_lines = pc.equal(taken["side"], int(Side.STATEMENT))
@@ -173,5 +179,8 @@ def compared(strategy: str, side: Side) -> tuple[str, ...]:
 
 def next_entry_id() -> int:
     """The id the next ledger entry will get."""
-    block = IdBlock.objects.filter(table=LedgerEntry._meta.db_table).first()
+    block = _block.first(LedgerEntry._meta.db_table)
     return block.next_id if block else 1
+
+
+_block = KeptQuery(lambda table: IdBlock.objects.filter(table=table))

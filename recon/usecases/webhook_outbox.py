@@ -11,6 +11,7 @@ from django.db import connection
 from django.utils import timezone
 
 from recon.models import Account, HookEvent, MatchingRun, WebhookDelivery, WebhookEndpoint, WebhookEvent
+from rules.kept_queries import KeptQuery
 
 ON_ITS_WAY: Final = timedelta(minutes=1)
 """An attempt that has not come back after this time died with its worker."""
@@ -30,7 +31,10 @@ def announce(kind: HookEvent, data: Mapping[str, Any]) -> WebhookEvent | None:
 
 def listening_to(kind: HookEvent) -> list[WebhookEndpoint]:
     """The endpoints that want to hear of such events."""
-    return [endpoint for endpoint in WebhookEndpoint.objects.filter(enabled=True) if kind in endpoint.events]
+    return [endpoint for endpoint in _enabled() if kind in endpoint.events]
+
+
+_enabled = KeptQuery(lambda: WebhookEndpoint.objects.filter(enabled=True))
 
 
 def put_down(

@@ -24,7 +24,8 @@ from recon.usecases.errors import Refused
 from recon.usecases.fetching import HostRefused, UrlInvalid, fetched_file
 from recon.usecases.imports import import_statement
 from recon.usecases.runs import start_run
-from rules.authoring import current_versions
+from rules.authoring import current_versions, listed_version
+from rules.kept_queries import KeptQuery
 from rules.models import MatchingRule, RuleVersion
 
 STATUS: Final = {
@@ -154,8 +155,11 @@ def runs() -> QuerySet[MatchingRun]:
     return MatchingRun.objects.filter(account=builtin_account())
 
 
+_by_id = KeptQuery(lambda run_id: MatchingRun.objects.filter(pk=run_id, account__is_builtin=True))
+
+
 def found(reconciliation_id: str) -> MatchingRun:
-    run = runs().filter(pk=reconciliation_id).first()
+    run = _by_id.first(reconciliation_id)
     if run is None:
         raise BlnkError("RECON_NOT_FOUND", "Reconciliation not found")
     return run
@@ -168,6 +172,8 @@ def chosen_rules(body: Mapping[str, Any]) -> list[RuleVersion]:
         raise BlnkError("RECON_MATCHING_RULES_REQUIRED", "matching_rule_ids is required")
     if not isinstance(ids, list) or not all(isinstance(each, str) for each in ids):
         raise BlnkError("GEN_MALFORMED_REQUEST", "matching_rule_ids must be a list of texts")
+    if len(ids) == 1 and (only := listed_version(ids[0])) is not None:
+        return [only]
     rules = MatchingRule.objects.listed().in_bulk(ids)
     if missing := [each for each in ids if each not in rules]:
         raise BlnkError("RECON_RULE_NOT_FOUND", f"Matching rule with ID '{missing[0]}' not found")

@@ -1,0 +1,75 @@
+"""Queries that programs cause many times a second: Django makes their SQL once.
+
+Of a query that finds one record by its key Django takes longer to write the SQL than the database to answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from django.db import connection
+from django.db.models import Model, QuerySet
+from django.db.models.query import get_related_populators
+from django.db.models.sql.compiler import SQLCompiler
+
+Record = TypeVar("Record", bound=Model)
+
+
+class KeptQuery(Generic[Record]):
+    """Records by texts: ``KeptQuery(lambda name: User.objects.filter(username=name))("alice")``.
+
+    `make` must build the same query for any texts, and nothing else may be in it that changes from call to call.
+    """
+
+    def __init__(self, make: Callable[..., QuerySet[Record]]) -> None:
+        self._make = make
+        self._made: dict[str, _Made] = {}
+
+    def __call__(self, *texts: str) -> list[Record]:
+        made = self._made.get(connection.vendor) or self._compiled(len(texts))
+        with connection.cursor() as cursor:
+            cursor.execute(made.sql, made.filled(texts))
+            return [made.record(row) for row in made.converted(cursor.fetchall())]
+
+    def first(self, *texts: str) -> Record | None:
+        """The first record, if there is one."""
+        found = self(*texts)
+        return found[0] if found else None
+
+    def _compiled(self, texts: int) -> _Made:
+        marks = [f"kept query's text {number}" for number in range(texts)]
+        compiler = self._make(*marks).query.get_compiler(connection=connection)
+        sql, params = compiler.as_sql()
+        made = _Made(compiler, sql, params, {mark: place for place, mark in enumerate(marks)})
+        self._made[connection.vendor] = made
+        return made
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A query that was compiled, with marks in its parameters where texts go."""
+
+    compiler: SQLCompiler
+    sql: str
+    params: Sequence[Any]
+    places: dict[Any, int]  # mark -> number of the text
+
+    def filled(self, texts: Sequence[str]) -> list[Any]:
+        return [texts[self.places[each]] if each in self.places else each for each in self.params]
+
+    def converted(self, rows: list[Sequence[Any]]) -> Iterable[Sequence[Any]]:
+        """Rows with their values as Python has them, JSON for example."""
+        converters = self.compiler.get_converters([each[0] for each in self.compiler.select])
+        return self.compiler.apply_converters(rows, converters) if converters else rows
+
+    def record(self, row: Sequence[Any]) -> Any:
+        """A row as Django's own iteration over the query would give it."""
+        about: Any = self.compiler.klass_info
+        start, end = about["select_fields"][0], about["select_fields"][-1] + 1
+        names = [each[0].target.attname for each in self.compiler.select[start:end]]
+        made = about["model"].from_db("default", names, row[start:end])
+        for related in get_related_populators(about, self.compiler.select, "default"):
+            related.populate(row, made)
+        return made
