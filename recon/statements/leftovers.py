@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cache, partial
 from statistics import median_high
 from typing import Final
 
@@ -84,7 +85,7 @@ def left_out_for_want(
     ``dateless`` rows have something in the place of the date that is none: without an amount they are no lines.
     """
     verdicts = Verdicts()
-    usual = _usual_filling(table)
+    usual = cache(partial(_usual_filling, table))  # hardly ever asked for
     dated = mapping.column("booking_date") or mapping.column("value_date")
     no_dates = not dated or days.null_count == len(days)
     amount_column = next(
@@ -100,11 +101,11 @@ def left_out_for_want(
                 row, _kind_of(table.cells(row)) or "no line: it has neither a date nor an amount"
             )
         else:
-            _judge(table, row, usual, verdicts, (amount_column, "an amount"))
+            _judge(table, row, usual(), verdicts, (amount_column, "an amount"))
     if not no_dates:
         for row in pc.indices_nonzero(pc.is_null(days)).to_pylist():
             if row not in settled | dateless and row not in verdicts and row not in verdicts.wanting:
-                _judge(table, row, usual, verdicts, (dated or "", "a date"))
+                _judge(table, row, usual(), verdicts, (dated or "", "a date"))
     return verdicts
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from functools import cached_property
 from typing import Any, Final, Literal
 
 import pyarrow as pa
@@ -151,6 +152,10 @@ class Statement:
 
     def totals(self) -> tuple[Totals, ...]:
         """Number, credits and debits of the lines, per currency in alphabetical order."""
+        return self._totals
+
+    @cached_property
+    def _totals(self) -> tuple[Totals, ...]:
         return line_totals(self.lines)
 
     def balance_checks(self) -> tuple[BalanceCheck, ...]:
@@ -188,6 +193,10 @@ class Reading:
             return tables[0]
         table = pa.concat_tables(tables) if tables else ROW_SCHEMA.empty_table()
         return table.set_column(0, ROW_SCHEMA.field("position"), pa.array(range(1, table.num_rows + 1), pa.int64()))
+
+    def totals(self) -> tuple[Totals, ...]:
+        """As `Statement.totals`, of the lines of all statements."""
+        return self.statements[0].totals() if len(self.statements) == 1 else line_totals(self.lines)
 
 
 class StatementError(Exception):

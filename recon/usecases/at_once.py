@@ -18,6 +18,7 @@ from django.utils import timezone
 from recon.engine import EngineError, Options, match
 from recon.models import (
     Account,
+    Event,
     LoadState,
     Match,
     MatchingRun,
@@ -38,9 +39,10 @@ from recon.usecases.claims import ClaimedError, claim_rows
 from recon.usecases.closing import refuse_closed_rows
 from recon.usecases.engine_options import explained, rules_in, unwatched_options
 from recon.usecases.errors import Refused
-from recon.usecases.events import Actor, event_of, record_all
+from recon.usecases.events import Actor, event_of
 from recon.usecases.import_rows import line_rows
 from recon.usecases.imports import first_date, new_statement, said_of_import
+from recon.usecases.inserting import insert_new
 from recon.usecases.open_items import sides_reported
 from recon.usecases.preparing import AS_THEY_STAND, Prepared, prepare
 from recon.usecases.run_execution import MATCHINGS, Laps, itself, settle
@@ -174,22 +176,15 @@ def _store(begun: _Begun, results: Results | None, laps: Laps) -> MatchingRun:
     run, account = begun.run, begun.account
     with transaction.atomic():
         refuse_closed_rows(account, [first_date(begun.prepared)], begun.prepared.name)
-        begun.statement.save(force_insert=True)
         load_rows(StatementLine, begun.lines)
         if results is not None:
             if results.claims.num_rows:
                 claim_rows(results.claims, _unheard)
             run_results.load(results, _unheard)
         _end(run, results, laps)
-        run.save(force_insert=True)
-        by_rule = results.by_rule if results else [(0, 0)] * len(begun.versions)
-        RunRule.objects.bulk_create(
-            RunRule(run=run, version=version, position=place, matched=matched, suggested=suggested)
-            for place, (version, (matched, suggested)) in enumerate(zip(begun.versions, by_rule, strict=True), start=1)
-        )
+        insert_new([begun.statement, run, *_rules(begun, results), *_events(begun, results)])
         if results is not None and not run.is_dry_run:
             settle(run, results)
-        _record(begun, results)
         announce_run(run.run_id)
     return run
 
@@ -207,20 +202,27 @@ def _end(run: MatchingRun, results: Results | None, laps: Laps) -> None:
         setattr(run, name, count)
 
 
-def _record(begun: _Begun, results: Results | None) -> None:
+def _rules(begun: _Begun, results: Results | None) -> list[RunRule]:
+    by_rule = results.by_rule if results else [(0, 0)] * len(begun.versions)
+    places = enumerate(zip(begun.versions, by_rule, strict=True), start=1)
+    return [
+        RunRule(run=begun.run, version=version, position=place, matched=matched, suggested=suggested)
+        for place, (version, (matched, suggested)) in places
+    ]
+
+
+def _events(begun: _Begun, results: Results | None) -> list[Event]:
     run, statement, account_id = begun.run, begun.statement, begun.account.pk
     imported = said_of_import("statement", statement, begun.prepared)
     started = as_started(run, begun.versions)
     end: dict[str, Any] = dict(results.counts) if results else {"error": run.error}
-    record_all(
-        [
-            event_of(
-                begun.by, "statement imported", "statement", statement.upload_id, account_id=account_id, after=imported
-            ),
-            event_of(begun.by, "run started", "run", run.run_id, account_id=account_id, after=started),
-            event_of(itself(run), f"run {run.state}", "run", run.run_id, account_id=account_id, after=end),
-        ]
-    )
+    return [
+        event_of(
+            begun.by, "statement imported", "statement", statement.upload_id, account_id=account_id, after=imported
+        ),
+        event_of(begun.by, "run started", "run", run.run_id, account_id=account_id, after=started),
+        event_of(itself(run), f"run {run.state}", "run", run.run_id, account_id=account_id, after=end),
+    ]
 
 
 def _unheard(*_: object) -> None:

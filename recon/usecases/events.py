@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,16 +44,11 @@ def record(
     ``before`` and ``after`` are plain JSON data (amounts as strings). Must be called inside the transaction that makes
     the change, so that neither exists without the other; raises RuntimeError otherwise.
     """
-    event = event_of(by, verb, kind, object_id, account_id=account_id, before=before, after=after, why=why)
-    record_all([event])
-    return event
-
-
-def record_all(events: Sequence[Event]) -> None:
-    """Append several events that `event_of` made, in this order and with one statement; otherwise as `record`."""
     if not connection.in_atomic_block:
-        raise RuntimeError(f"the event {events[0].verb!r} must be written in the transaction of what it reports")
-    Event.objects.bulk_create(events)
+        raise RuntimeError(f"the event {verb!r} must be written in the transaction of what it reports")
+    event = event_of(by, verb, kind, object_id, account_id=account_id, before=before, after=after, why=why)
+    event.save()
+    return event
 
 
 def event_of(

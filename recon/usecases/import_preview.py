@@ -16,7 +16,7 @@ from recon.statements import read
 from recon.statements.balances import running_balance_disagrees
 from recon.statements.currencies import UNKNOWN
 from recon.statements.mapping import Mapping, MappingError
-from recon.statements.model import Hints, Limits, Reading, StatementError, line_totals
+from recon.statements.model import Hints, Limits, Reading, StatementError
 from recon.usecases.continuity import Joint, joint, overlapping, span_of_reading
 from recon.usecases.discrepancies import bare_number, difference, other_account
 from recon.usecases.duplicates import (
@@ -200,7 +200,7 @@ def totals_in_words(reading: Reading, side: Side) -> tuple[str, ...]:
     return tuple(
         f"{counted(total.lines, *nouns)} in {currency_in_words(total.currency)}: {total.credits:,} in,"
         f" {total.debits:,} out, net {total.net:+,}"
-        for total in line_totals(reading.lines)
+        for total in reading.totals()
     )
 
 
