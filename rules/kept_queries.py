@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from django.db import connection
@@ -61,15 +62,29 @@ class _Made:
 
     def converted(self, rows: list[Sequence[Any]]) -> Iterable[Sequence[Any]]:
         """Rows with their values as Python has them, JSON for example."""
-        converters = self.compiler.get_converters([each[0] for each in self.compiler.select])
-        return self.compiler.apply_converters(rows, converters) if converters else rows
+        return self.compiler.apply_converters(rows, self._converters) if self._converters else rows
 
     def record(self, row: Sequence[Any]) -> Any:
         """A row as Django's own iteration over the query would give it."""
-        about: Any = self.compiler.klass_info
-        start, end = about["select_fields"][0], about["select_fields"][-1] + 1
-        names = [each[0].target.attname for each in self.compiler.select[start:end]]
-        made = about["model"].from_db("default", names, row[start:end])
-        for related in get_related_populators(about, self.compiler.select, "default"):
+        model, start, names = self._shape
+        made = model.from_db("default", names, row[start : start + len(names)])
+        for related in self._related:
             related.populate(row, made)
         return made
+
+    @cached_property
+    def _converters(self) -> Any:
+        return self.compiler.get_converters([each[0] for each in self.compiler.select])
+
+    @cached_property
+    def _shape(self) -> tuple[type[Model], int, list[str]]:
+        """The records' model, and the place and names of their own columns."""
+        about: Any = self.compiler.klass_info
+        start, end = about["select_fields"][0], about["select_fields"][-1] + 1
+        return about["model"], start, [each[0].target.attname for each in self.compiler.select[start:end]]
+
+    @cached_property
+    def _related(self) -> list[Any]:
+        """What fills in the records that come with them."""
+        found: list[Any] = get_related_populators(self.compiler.klass_info, self.compiler.select, "default")
+        return found
