@@ -86,5 +86,6 @@ class _Made:
     @cached_property
     def _related(self) -> list[Any]:
         """What fills in the records that come with them."""
-        found: list[Any] = get_related_populators(self.compiler.klass_info, self.compiler.select, "default")
+        populators: Any = get_related_populators  # the type stubs are of a later Django, which wants one argument more
+        found: list[Any] = populators(self.compiler.klass_info, self.compiler.select, "default")
         return found

@@ -10,6 +10,8 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.test import Client
 
+from recon.usecases import pushdown
+
 # How hard the tests marked random try: enough for every day, or hundreds of examples each; the same every time, so
 # that what is green stays green until somebody changes it.
 REPEATABLE = hypothesis.settings(deadline=None, derandomize=True, database=None)
@@ -23,6 +25,12 @@ hypothesis.settings.load_profile(os.environ.get("TIEOUT_HYPOTHESIS", "everyday")
 def pytest_configure() -> None:
     """Passwords of the cast are hashed in no time; a second of it for every test would be most of the suite."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(autouse=True)
+def no_known_ledger_sizes() -> None:
+    """A process takes a ledger's size to be about the same for a minute: longer than a test's ledger lives."""
+    pushdown._sizes.clear()
 
 
 @pytest.fixture

@@ -40,5 +40,5 @@ def _insert(model: type[Model], records: Sequence[Model]) -> tuple[str, list[Any
 def _into(model: type[Model]) -> tuple[tuple[Field[Any, Any], ...], str]:
     """The columns that are written, and the beginning of the statement."""
     made_here = [field for field in model._meta.local_concrete_fields if field is not model._meta.auto_field]
-    quoted = ", ".join(connection.ops.quote_name(field.column) for field in made_here)
+    quoted = ", ".join(connection.ops.quote_name(field.column or field.name) for field in made_here)
     return tuple(made_here), f"INSERT INTO {connection.ops.quote_name(model._meta.db_table)} ({quoted})"
