@@ -72,6 +72,7 @@ class _Solution:
     many: tuple[int, ...]
     gap: int
     kinds: tuple[int, ...]  # the first twin of each row
+    wants: frozenset[int]  # those of every row that some solution has
     sole: bool  # apart from twins
     twins: bool
 
@@ -79,8 +80,9 @@ class _Solution:
 def search_groups(session: Session, sides: Sides, index: int, rule: Rule, before: Sequence[Found]) -> Search:
     """What a rule finds among the rows that earlier rules have not confirmed."""
     missed: list[Missed] = []
-    solutions = list(_solutions(session, sides, index, rule, before, missed))
-    wanted = Counter(kind for solution in solutions for kind in solution.kinds)
+    unsearched: set[int] = set()
+    solutions = list(_solutions(session, sides, index, rule, before, missed, unsearched))
+    wanted = Counter(kind for solution in solutions for kind in solution.wants)
     highest = limit_of(rule, session.options, sides.scope.scale)
     found, used = [], set[int]()
     many_side = SIDES.index(grouped_sides(session.options.strategy)[0])
@@ -89,8 +91,10 @@ def search_groups(session: Session, sides: Sides, index: int, rule: Rule, before
             missed.append(Missed(1 - many_side, solution.one, "claimed_by_another", index, min(gone)))
             continue
         used |= set(solution.many)
-        # Of twins nobody can say which a sum is made of: another sum that wants their kind contests it.
-        decided = solution.sole and all(wanted[kind] == n for kind, n in Counter(solution.kinds).items())
+        # Of twins nobody can say which a sum is made of: another row whose sums want, or might want, their kind
+        # contests it.
+        free = all(wanted[kind] == 1 and kind not in unsearched for kind in solution.kinds)
+        decided = solution.sole and free
         state, by = _verdict(rule, solution, decided=decided, over=highest is not None and solution.gap > highest)
         if state != "skipped":
             found.append(Found(index, solution.one, solution.many, solution.gap, state, by))
@@ -151,9 +155,18 @@ def _verdict(rule: Rule, solution: _Solution, *, decided: bool, over: bool) -> t
 
 
 def _solutions(
-    session: Session, sides: Sides, index: int, rule: Rule, before: Sequence[Found], missed: list[Missed]
+    session: Session,
+    sides: Sides,
+    index: int,
+    rule: Rule,
+    before: Sequence[Found],
+    missed: list[Missed],
+    unsearched: set[int],
 ) -> Iterator[_Solution]:
-    """For each row of the one side its nearest sum, and whether there is no other; adds to those that are missed."""
+    """For each row of the one side its nearest sum, and whether there is no other.
+
+    Adds to those that are missed, and to `unsearched` the kinds of rows that somebody with too many candidates has.
+    """
     amounts = _amount_criteria(rule)
     many_side = grouped_sides(session.options.strategy)[0]
     unsigned = session.options.sign == "unsigned"
@@ -161,7 +174,7 @@ def _solutions(
         return
     twins = twin_table(session, sides, Units(many_side, ALIAS[many_side]))
     kin = dict(session.rows(f"SELECT u, kin FROM {twins}"))
-    for one, one_amount, pool in _pools(session, sides, index, rule, amounts, before, missed):
+    for one, one_amount, pool in _pools(session, sides, index, rule, amounts, before, missed, unsearched):
         session.check()
         totals, chosen = _sums([amount for _, amount in pool], session.options.sum_size)
         if unsigned:
@@ -185,8 +198,10 @@ def _solutions(
             alike = np.sort(kinds[chosen[solutions]], axis=1)
             yield _Solution(
                 one, rows, int(abs(one_amount - int(totals[best]))), tuple(kin.get(row, row) for row in rows),
-                sole=bool((alike == alike[0]).all()), twins=len(solutions) > 1,
+                frozenset(np.unique(alike[alike != NOBODY]).tolist()), sole=bool((alike == alike[0]).all()),
+                twins=len(solutions) > 1,
             )  # fmt: skip
+    unsearched.update([kin.get(row, row) for row in unsearched])
 
 
 def _missed_by(
@@ -223,6 +238,7 @@ def _pools(
     amounts: Sequence[Criterion],
     before: Sequence[Found],
     missed: list[Missed],
+    unsearched: set[int],
 ) -> Iterator[tuple[int, int, list[tuple[int, int]]]]:
     """Each row of the one side with the rows it might be the sum of, unless these are too many."""
     plan = make_plan(rule, sides, session.options, without={SIGN, *(each.number for each in amounts)})
@@ -244,6 +260,7 @@ def _pools(
     most = session.options.sum_pool
     too_many = session.rows(f"SELECT one, min(many) FROM {pairs} WHERE size > {most} GROUP BY one ORDER BY one")
     missed += [Missed(1 - many_side, row, "ambiguous", index, other) for row, other in too_many]
+    unsearched.update(row for (row,) in session.rows(f"SELECT DISTINCT many FROM {pairs} WHERE size > {most}"))
     found = session.arrow(
         f"SELECT p.one, a.amt AS one_amount, p.many, b.amt AS amount FROM {pairs} p JOIN {one} a ON p.one = a.u"
         f" JOIN {many} b ON p.many = b.u WHERE size <= {most} ORDER BY 1, 3"

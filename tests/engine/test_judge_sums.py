@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from itertools import combinations
 
@@ -23,13 +24,17 @@ RULE: Body = {
 }
 LARGEST_GROUP = 5
 
-parties = st.sampled_from(["Ann", "Bea", None])
+parties = st.sampled_from(["Ann", "Ann", "Ann", "Bea", None])
+names = st.sampled_from([None, "a", "b", "c"])
 amounts = st.sampled_from([100, 101, 200, 250, 300, 350, 700, -50, -100, 0])
 
 
 @st.composite
 def books(draw: st.DrawFn) -> tuple[list[Body], list[Body]]:
-    entries = [row(n, draw(amounts), counterparty=draw(parties)) for n in range(1, draw(st.integers(1, 9)))]
+    entries = [
+        row(n, draw(amounts), counterparty=draw(parties), reference=draw(names))
+        for n in range(1, draw(st.integers(1, 9)))
+    ]
     lines = [row(n, draw(amounts), counterparty=draw(parties)) for n in range(1, draw(st.integers(2, 4)))]
     return lines, entries
 
@@ -62,12 +67,36 @@ def test_a_sum_is_confirmed_only_if_there_is_no_other(several: list[tuple[list[B
         for line, groups in solutions.items():
             state, group = states.get(line, ("", frozenset()))
             assert not group or group in groups
-            if state == "confirmed":  # twins apart: entries differ in nothing but amount and party
-                units = {entry["id"]: entry["units"] for entry in entries}
-                assert len({tuple(sorted(units[one] for one in each)) for each in groups}) == 1
             rivals = [other for rival, others in solutions.items() if rival != line for other in others]
+            if state == "confirmed":  # twins apart: entries differ in nothing but amount, party and reference
+                kind = {entry["id"]: f"{entry['units']} {entry['reference']}" for entry in entries}
+                assert len({tuple(sorted(kind[one] for one in each)) for each in groups}) == 1
+                assert not any(group & other for other in rivals), "another line could have had some of it"
             if len(groups) == 1 and not any(groups[0] & other for other in rivals):
                 assert (state, group) == ("confirmed", groups[0])
+
+
+def test_a_sole_sum_is_not_confirmed_while_another_line_might_need_one_of_its_rows() -> None:
+    lines = [row(1, 500, counterparty="Ann"), row(2, 350, counterparty="Ann")]
+    amounts = (500, 150, 200, 300)  # the first line is 500, or 200 + 300; the second only 150 + 200
+    entries = [row(n, units, counterparty="Ann", reference=str(n)) for n, units in enumerate(amounts, 1)]
+    found = taken(outcome([RULE], lines, entries, Books(strategy="one_to_many")))
+    assert [(m.state, sorted(m.entries)) for m in found] == [
+        ("suggested", [(1, 0)]), ("suggested", [(2, 0), (3, 0)])
+    ]  # fmt: skip
+
+
+def test_a_sole_sum_is_not_confirmed_while_a_line_with_too_many_candidates_might_need_its_rows() -> None:
+    within = {"field": "date", "operator": "within_range", "value": "2d"}
+    lines = [row(1, 350, counterparty="Ann", booking_date=date(2026, 1, 7))]
+    crowded = row(2, 7_000, counterparty="Ann", booking_date=date(2026, 1, 3))
+    entries = [row(n, 900 + n, counterparty="Ann", booking_date=date(2026, 1, 2)) for n in range(1, 21)]
+    entries += [row(n, 50 * n, counterparty="Ann", booking_date=date(2026, 1, 5)) for n in (3, 4)]
+    entries = [one | {"id": place, "ord": place} for place, one in enumerate(entries, 1)]
+    dated = {**RULE, "criteria": [*RULE["criteria"], within]}
+    for some, state in ((lines, "confirmed"), ([*lines, crowded], "suggested")):
+        found = taken(outcome([dated], some, entries, Books(strategy="one_to_many")))
+        assert [(m.state, sorted(m.entries)) for m in found] == [(state, [(21, 0), (22, 0)])]
 
 
 def test_a_sum_of_some_of_several_twins_is_confirmed_in_row_order() -> None:
