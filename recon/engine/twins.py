@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from recon.engine.pairs import Rows
 from recon.engine.session import Session
@@ -16,6 +17,7 @@ from rules.criteria.scope import ALIAS, Side
 
 BUSINESS = (
     "amt",
+    "direction",
     "currency",
     "day",
     "instant",
@@ -74,6 +76,8 @@ def _row_twins(session: Session, sides: Sides, side: Side) -> str:
     if session.exists(name):
         return name
     rows = sides.rows[side]
+    if session.options.sign == "unsigned":  # amounts are compared without their direction, twins are not
+        rows = rows.append_column("direction", pc.sign(rows["units"]))
     given = [column for column in BUSINESS if column in rows.column_names and rows[column].null_count < len(rows)]
     fields = ", ".join(given)
     rows = rows.select(["u", *given])

@@ -60,6 +60,11 @@ def test_interchangeable_rows_are_confirmed_in_order_and_the_excess_stays_open()
     assert pairs(outcome, "confirmed") == [([1], [1]), ([2], [2])]
 
 
+def test_a_payment_and_its_return_are_no_twins_even_where_direction_is_not_compared():
+    outcome = run(rule(AMOUNT), [row("5.00")], [row("5.00"), row("-5.00")], sign="unsigned")
+    assert outcome.matches["decided_by"].to_pylist() == ["ambiguous"]
+
+
 NAMES = {"external_id", "amount_text", "position", "line"}  # what a row is called, and how its amount was written
 KINDS: dict[str, object] = {"value_date": date(2026, 1, 7), "booking_date": date(2026, 1, 7)}
 KINDS |= {"booked_at": datetime(2026, 1, 7, 9, tzinfo=UTC), "extra": '{"fee": "1"}'}

@@ -48,8 +48,10 @@ TIMES = tuple(
 
 
 @st.composite
-def moments(draw: st.DrawFn) -> Body:
+def moments(draw: st.DrawFn, days_only: bool) -> Body:
     """A booking date, or a time and the day it falls on in the account's zone."""
+    if days_only:
+        return {"booking_date": draw(st.sampled_from(DATES[1:]))}
     if draw(st.integers(0, 3)):
         return {"booking_date": draw(st.sampled_from(DATES))}
     at = draw(st.sampled_from(TIMES))
@@ -57,14 +59,17 @@ def moments(draw: st.DrawFn) -> Body:
 
 
 @st.composite
-def rows(draw: st.DrawFn, amounts: Sequence[int], texts: Sequence[str | None], most: int) -> list[Body]:
+def rows(
+    draw: st.DrawFn, amounts: Sequence[int], texts: Sequence[str | None], most: int, days_only: bool
+) -> list[Body]:
     """Up to ``most`` rows, some of them exact doubles of others. They are numbered later."""
     made: list[Body] = []
     for _ in range(draw(st.integers(0, most))):
         if made and draw(st.integers(0, 3)) == 0:
             made.append(dict(draw(st.sampled_from(made))))
+            made[-1]["units"] *= draw(st.sampled_from((1, 1, 1, 1, -1)))  # or what takes it back
             continue
-        one: Body = {"units": draw(st.sampled_from(amounts)), **draw(moments())}
+        one: Body = {"units": draw(st.sampled_from(amounts)), **draw(moments(days_only))}
         one["scale"] = draw(st.sampled_from(SCALES)) if one["units"] < 10**12 else 2
         one |= {name: draw(st.sampled_from(texts)) for name in ("reference", "description", "counterparty")}
         made.append(one)
@@ -76,18 +81,24 @@ World = tuple[list[Body], list[Body]]
 
 @st.composite
 def worlds(draw: st.DrawFn, most: int = 6, count: int = 6) -> list[World]:
-    """Worlds of lines and entries that share few amounts and texts; each in its own currency, ids unique over all."""
+    """Worlds of lines and entries that share few amounts and texts; each in its own currency, ids unique over all.
+
+    In some examples every row has a day and none a time: books are searched differently then.
+    """
+    days_only = draw(st.booleans())
     shared = draw(st.lists(st.sampled_from(AMOUNTS), min_size=1, max_size=4))
     texts = draw(st.lists(st.sampled_from(draw(st.sampled_from((TEXTS, TEXTS, NAMES)))), min_size=1, max_size=6))
     return [
-        (draw(_side(number, shared, texts, most)), draw(_side(number, shared, texts, most)))
+        (draw(_side(number, shared, texts, most, days_only)), draw(_side(number, shared, texts, most, days_only)))
         for number in range(draw(st.integers(1, count)))
     ]
 
 
 @st.composite
-def _side(draw: st.DrawFn, world: int, shared: Sequence[int], texts: Sequence[str | None], most: int) -> list[Body]:
-    plain = draw(rows(shared, texts, most))
+def _side(
+    draw: st.DrawFn, world: int, shared: Sequence[int], texts: Sequence[str | None], most: int, days_only: bool
+) -> list[Body]:
+    plain = draw(rows(shared, texts, most, days_only))
     orders = draw(st.permutations(range(len(plain))))  # the order of rows is their `ord`, not where they stand
     named: Body = {"currency": f"X{chr(65 + world // 26)}{chr(65 + world % 26)}", "source": f"world {world}"}
     return [
