@@ -15,7 +15,7 @@ import numpy as np
 from recon.engine.candidates import Join, pair_query
 from recon.engine.contest import NOBODY, Contest
 from recon.engine.ordering import ranked
-from recon.engine.pairs import LAST, Ints, Pairs, Ranked, Rows, firsts
+from recon.engine.pairs import LAST, Ints, Pairs, Ranked, Rows, firsts, in_groups
 from recon.engine.plan import Plan
 from recon.engine.session import Session
 from recon.engine.sides import Sides
@@ -74,10 +74,14 @@ def _cells(session: Session, table: str, alias: str, plan: Plan, kin: Rows | Non
 
 def filled(session: Session, cells: str, table: str, same: str, kin: Rows | None) -> Cells:
     """A table of cells with the rows of a table in them: a row ``r`` is in the cell ``c`` for which ``same`` holds."""
-    found = session.arrow(f"SELECT (c.u::BIGINT << 32) | r.u AS placed FROM {table} r JOIN {cells} c ON {same}")
-    placed = np.sort(found["placed"].to_numpy())
-    rows, cell = (placed & 0xFFFF_FFFF).astype(np.int32), placed >> 32
-    sizes = np.bincount(cell, minlength=session.count(cells)).astype(np.int32)
+    found = session.arrow(f"SELECT c.u AS cell, r.u AS row FROM {table} r JOIN {cells} c ON {same}")
+    row, count = found["row"].to_numpy(), session.count(cells)
+    cell_of = np.full(row.max(initial=-1) + 1, NOBODY, np.int32)
+    cell_of[row] = found["cell"].to_numpy()
+    rows = np.flatnonzero(cell_of != NOBODY).astype(np.int32)
+    rows = rows[in_groups(cell_of[rows], count)]
+    cell = cell_of[rows]
+    sizes = np.bincount(cell, minlength=count).astype(np.int32)
     starts = np.cumsum(sizes) - sizes
     return Cells(cells, rows, sizes, starts, _others(rows, cell, sizes, starts, kin))
 

@@ -1,7 +1,7 @@
 """Where candidate pairs stand in the contract's order, as one number each.
 
 The columns that order pairs are packed into 63 bits, the first in the highest, and are read from there again. Where
-they need more, the database sorts, and the rank of a pair is its place.
+they need more, the database sorts those that share a row, and the rank of a pair is its place.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Self
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from recon.engine.pairs import Ints, Pairs, Ranked, Rows, listed
 from recon.engine.session import Session
@@ -25,12 +26,17 @@ def ranked(session: Session, found: pa.Table, order: Sequence[str]) -> Ranked:
     packing = _Packing.of({name: found[name] for name in names})
     if packing is not None:
         return Ranked(found["s"].to_numpy(), found["l"].to_numpy(), packing.rank, packing.read)
-    session.connection.register("unordered", found)
+    # Where nobody contests a pair, any rank will do.
+    lines, entries = found["s"].to_numpy(), found["l"].to_numpy()
+    contested = pa.array((np.bincount(lines)[lines] > 1) | (np.bincount(entries)[entries] > 1))
+    columns = ["s", "l", "gap", "apart"]
+    session.connection.register("unordered", found.filter(contested))
     try:
-        ordered = session.arrow(f"SELECT s, l, gap, apart FROM unordered ORDER BY {', '.join(names)}")
+        ordered = session.arrow(f"SELECT {', '.join(columns)} FROM unordered ORDER BY {', '.join(names)}")
     finally:
         session.connection.unregister("unordered")
-    return listed(Pairs(*(ordered[name].to_numpy() for name in ("s", "l", "gap", "apart"))))
+    both = pa.concat_tables([ordered, found.select(columns).filter(pc.invert(contested))])
+    return listed(Pairs(*(both[name].to_numpy() for name in columns)))
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,15 @@ def listed(pairs: Pairs) -> Ranked:
     return Ranked(pairs.line, pairs.entry, np.arange(len(pairs.line)), pairs.only)
 
 
+def in_groups(number: Ints, numbers: int) -> Ints:
+    """The places of so many numbers (from 0) in their order, equal ones as they come."""
+    # Sixteen bits at a time: numpy counts those instead of comparing them.
+    order = np.argsort(number.astype(np.uint16), kind="stable")
+    for shift in range(16, numbers.bit_length(), 16):
+        order = order[np.argsort((number[order] >> shift).astype(np.uint16), kind="stable")]
+    return order
+
+
 def firsts(row: Rows, rank: Ints, rows: int) -> Ints:
     """For each of so many rows the lowest rank among its pairs, or LAST."""
     lowest = np.full(rows, LAST, np.int64)

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from recon.engine.contest import DECIDED_BY, NOBODY
 from recon.engine.conversion import in_every_currency
 from recon.engine.outcome import DIFFERENCES, MATCH_ROWS, MATCHES, RUNNERS_UP
-from recon.engine.pairs import Rows
+from recon.engine.pairs import Rows, in_groups
 from recon.engine.session import Session
 from recon.engine.sides import SIDES, Sides
 from recon.engine.standing import Standing
@@ -133,8 +133,10 @@ def _members_as_read(session: Session, sides: Sides, units: Units, own: Rows, sc
     place = np.full(sides.rows[units.side].num_rows, NOBODY, np.int64)
     place[own] = np.arange(len(own))
     number, row = place[members["u"].to_numpy()], members["row"].to_numpy()
-    packed = np.sort((number << 32 | row)[number != NOBODY])
-    number, row = packed >> 32, (packed & 0xFFFF_FFFF).astype(np.int32)
+    matched = number != NOBODY
+    number, row = number[matched], row[matched]
+    order = in_groups(number, len(own))  # rows come in order
+    number, row = number[order], row[order]
     amounts = sides.rows[units.side]["amt"].take(pa.array(row))
     if sides.one_scale:
         scales = pa.repeat(pa.scalar(sides.scope.scale, pa.int16()), len(row))
