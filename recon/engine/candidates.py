@@ -192,9 +192,13 @@ def pair_query(plan: Plan, join: Join, *, once: bool = False) -> str:
     chosen = ", ".join(
         f"min({sql}) AS {name}" if once and name not in "sl" else f"{sql} AS {name}" for name, sql in columns
     )
+    # What the join demands need not be asked again: for few rows that is a fifth of the work.
+    known = {"true", *(f"{left} = {right}" for left, right in join.equal)}
+    known |= {"s.amt - l.amt BETWEEN 0 AND 0"} if ("s.amt", "l.amt") in join.equal else set()
+    asked = [f"({each})" for each in (join.condition, *plan.conditions) if each not in known]
     return (
         f"SELECT {chosen} FROM {_as(join.left, 's')} JOIN {_as(join.right, 'l')} ON {join.on()}"
-        f" WHERE {join.condition} AND {plan.condition}{' GROUP BY s.u, l.u' if once else ''}"
+        f"{' WHERE ' if asked else ''}{' AND '.join(asked)}{' GROUP BY s.u, l.u' if once else ''}"
     )
 
 

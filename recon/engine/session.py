@@ -132,6 +132,12 @@ class Session:
         self.run(f"CREATE TABLE {table} AS SELECT * FROM rows_in")
         self.connection.unregister("rows_in")
 
+    def lend(self, name: str, given: pa.Table) -> None:
+        """Let a table of Arrow be read under a name, without copying it."""
+        self.connection.register(name, given)
+        self._made.add(name)
+        self.has(name, given.num_rows)
+
     def without(self, table: str, units: Sequence[int]) -> str:
         """The table without some of its units."""
         if not units:

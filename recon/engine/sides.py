@@ -8,7 +8,7 @@ the Arrow tables and is looked up there by ``u``.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -182,16 +182,29 @@ def _create(
     for number, name in enumerate(options.grouping if one_sided(options.strategy) else ()):
         source = source.append_column(f"group_{number}", grouping_column(table, name))
         texts.append(f"group_{number}")
+    in_place = in_place and all(column.form == "key" for column in columns)
+    if in_place and not wide and len(texts) == len(columns) and not grouped_sides(options.strategy):
+        session.lend(ALIAS[side], _renamed(source, keys, names))
+        return
     session.connection.register(f"{side}_in", source)
     fixed = ["u", "amt::HUGEINT AS amt" if wide else "amt", "currency AS ccy", "day", "instant"]
     if grouped_sides(options.strategy):
         fixed += ["ord", "scale"]  # of groups; those of rows are known without
     chosen = ", ".join([*fixed, *texts])
-    in_place = in_place and all(column.form == "key" for column in columns)
     session.run(f"CREATE {'VIEW' if in_place else 'TABLE'} {ALIAS[side]} AS SELECT {chosen} FROM {side}_in")
     session.has(ALIAS[side], table.num_rows)
     if not in_place:
         session.connection.unregister(f"{side}_in")
+
+
+def _renamed(
+    source: pa.Table, keys: Mapping[TextColumn, pa.Array], names: Mapping[tuple[str, str | None, bool], str]
+) -> pa.Table:
+    """What a view would show, where it only renames columns."""
+    shown = source.select(["u", "amt", "day", "instant"]).append_column("ccy", source["currency"])
+    for column in keys:
+        shown = shown.append_column(column.name, source[names[column.field, column.pattern, column.must_match]])
+    return shown
 
 
 def _with_groups(session: Session, table: pa.Table, side: Side, options: Options) -> pa.Table:

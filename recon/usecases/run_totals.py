@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +11,9 @@ import pyarrow.compute as pc
 
 from recon.models import MatchState, Side
 from recon.rows import amount
+
+_FEW: Final = 50_000
+"""Rows that are summed sooner than threads have agreed about them."""
 
 Sums = dict[tuple[Any, ...], tuple[int, Decimal]]
 
@@ -32,11 +35,14 @@ def totals(rows: dict[Side, pa.Table], placed: pa.Table, differences: pa.Table, 
 
 def summed(table: pa.Table, keys: tuple[str, ...]) -> Sums:
     """Count and exact sum of ``units`` at ``scale`` by `keys`. 38 digits: a million amounts of 18 digits fit."""
+    if not table.num_rows:
+        return {}
     exact = pa.table(
         {**{key: table[key] for key in (*keys, "scale")}, "units": table["units"].cast(pa.decimal128(38, 0))}
     )
     sums: Sums = {}
-    for group in exact.group_by([*keys, "scale"]).aggregate([("units", "sum"), ("units", "count")]).to_pylist():
+    grouped = exact.group_by([*keys, "scale"], use_threads=table.num_rows > _FEW)
+    for group in grouped.aggregate([("units", "sum"), ("units", "count")]).to_pylist():
         key = tuple(group[name] for name in keys)
         count, total = sums.get(key, (0, Decimal(0)))
         sums[key] = count + group["units_count"], total + amount(int(group["units_sum"]), group["scale"])
@@ -88,7 +94,10 @@ def _listed(sums: Sums, names: tuple[str, ...]) -> list[dict[str, Any]]:
 
 
 def _reasons(unmatched: pa.Table) -> list[dict[str, Any]]:
-    found = unmatched.group_by(["side", "reason"]).aggregate([("id", "count")]).to_pylist()
+    if not unmatched.num_rows:
+        return []
+    grouped = unmatched.group_by(["side", "reason"], use_threads=unmatched.num_rows > _FEW)
+    found = grouped.aggregate([("id", "count")]).to_pylist()
     listed = [
         {"side": Side(each["side"]).label, "reason": each["reason"], "count": each["id_count"]} for each in found
     ]
