@@ -110,6 +110,20 @@ def checked_url(url: str, only_hosts: Collection[str] | None = None) -> SplitRes
     return parts
 
 
+def refuse_plainly_private(parts: SplitResult) -> None:
+    """Raise `AddressRefusedError` for what is a private address without asking a name server: when it is typed, not
+    when it is first used. Names are judged whenever something is sent to them."""
+    host = parts.hostname or ""
+    if _is_listed(parts, settings.PRIVATE_HOSTS):
+        return
+    try:
+        address = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host.partition("%")[0])
+    except ValueError:
+        return
+    if not is_public(address):
+        raise _private(host, str(address))
+
+
 def is_public(address: Address) -> bool:
     """Whether the whole internet reaches this address; one that wraps another is judged by that one too."""
     if isinstance(address, ipaddress.IPv4Address):
@@ -146,11 +160,15 @@ def _resolve(parts: SplitResult) -> list[Place]:
     if not _is_listed(parts, settings.PRIVATE_HOSTS):
         for _, place in places:
             if not is_public(ipaddress.ip_address(place.partition("%")[0])):
-                raise AddressRefusedError(
-                    f"{parts.hostname} stands at a private address ({place}). If requests may go there, "
-                    "list the host in TIEOUT_PRIVATE_HOSTS."
-                )
+                raise _private(parts.hostname, place)
     return places
+
+
+def _private(host: str | None, place: str) -> AddressRefusedError:
+    return AddressRefusedError(
+        f"{host} stands at a private address ({place}). If requests may go there, "
+        "list the host in TIEOUT_PRIVATE_HOSTS."
+    )
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from django.db.models import Max
 
 from recon.blnk_core import Core, CoreError, Filter, count_transactions, find_transactions
 from recon.models import Connector, Event, SyncState
-from recon.outbound import AddressRefusedError, checked_url
+from recon.outbound import AddressRefusedError, checked_url, refuse_plainly_private
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor, record
 from recon.usecases.secrets import seal, unseal
@@ -99,6 +99,7 @@ def assign(connector: Connector, settings: Mapping[str, Any]) -> None:
 def checked(url: str) -> str:
     try:
         parts = checked_url(url)
+        refuse_plainly_private(parts)
     except AddressRefusedError as error:
         raise Refused(str(error)) from error
     if parts.query or parts.fragment:

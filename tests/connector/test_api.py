@@ -55,3 +55,17 @@ def test_a_key_that_may_only_read_changes_no_connector(connector):
     assert reader.get("connectors").status_code == 200
     assert reader.post(f"connectors/{connector.pk}/syncs").status_code == 403
     assert reader.send("DELETE", f"connectors/{connector.pk}").status_code == 403
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:5001", "http://10.0.0.7", "http://[::1]:5001", "http://localhost"])
+def test_a_private_address_is_refused_when_it_is_given(v1, connector, settings, url):
+    settings.PRIVATE_HOSTS = []
+    made_so = v1.post("connectors", {"name": "Inside", "url": url, "key": KEY})
+    changed = v1.send("PATCH", f"connectors/{connector.pk}", {"url": url})
+    for answer in (made_so, changed):
+        assert answer.status_code == 422
+        assert "private address" in answer.data["detail"]
+    before = connector.sealed_url
+    connector.refresh_from_db()
+    assert connector.sealed_url == before
+    assert Connector.objects.count() == 1
