@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final
 from zoneinfo import available_timezones
 
@@ -172,7 +172,7 @@ def open_rows(
     """
     names = tuple(columns if columns is not None else ROW_COLUMNS[side])
     return with_open_parts(
-        account, side, rows, names, read_rows(*open_query(account, side, rows, names), progress, few=few)
+        account, side, lambda: rows, names, read_rows(*open_query(account, side, rows, names), progress, few=few)
     )
 
 
@@ -186,7 +186,7 @@ def open_query(
 
 
 def with_open_parts(
-    account: Account, side: Side, rows: QuerySet[Any], names: Sequence[str], whole: pa.Table
+    account: Account, side: Side, rows: Callable[[], QuerySet[Any]], names: Sequence[str], whole: pa.Table
 ) -> pa.Table:
     """What `open_query` gave in the shape of `open_rows`, with the open parts of those of `rows` that were split."""
     table = _whole(whole)
@@ -194,7 +194,7 @@ def with_open_parts(
     if not parts.num_rows:
         return table
     ids = parts["id"].unique().to_pylist()
-    split = _read(account, side, rows.filter(pk__in=ids), names, few=True).drop_columns(["part", "units"])
+    split = _read(account, side, rows().filter(pk__in=ids), names, few=True).drop_columns(["part", "units"])
     return pa.concat_tables([table, split.join(parts, "id", join_type="inner").select(table.column_names)])
 
 
