@@ -222,7 +222,7 @@ MATCH_THREADS = env_number("TIEOUT_MATCH_THREADS", os.cpu_count() or 2, least=1)
 SPILL_DIR = Path(env_text("TIEOUT_SPILL_DIR", str(DATA_DIR / "spill"))).absolute()  # where a run's memory overflows to
 CANDIDATE_BUDGET = env_number("TIEOUT_CANDIDATE_BUDGET", 50_000_000, least=1000)
 INSTANT_LIMIT = 10_000  # rows of an instant run, as in Blnk's API
-INSTANT_RUNS_AT_ONCE = env_number("TIEOUT_INSTANT_RUNS_AT_ONCE", 4, least=1)
+INSTANT_RUNS_AT_ONCE = env_number("TIEOUT_INSTANT_RUNS_AT_ONCE", 2, least=1)
 RUN_LEASE_SECONDS = env_number("TIEOUT_RUN_LEASE_SECONDS", 30, least=2)
 
 # --- API --------------------------------------------------------------------------------------------------------
