@@ -17,7 +17,7 @@ from recon.engine.results import match_tables
 from recon.engine.rule_run import Work, run_rule
 from recon.engine.session import Session, opened
 from recon.engine.sides import Sides, load, one_sided
-from recon.engine.standing import Standing, claimed, judged, limit_of, standing
+from recon.engine.standing import Standing, claimed, each_once, judged, limit_of, standing
 from recon.engine.strategies import check_strategy, two_sides
 from recon.engine.subset_sum import Found, Missed, search_groups, store_groups
 from recon.engine.twins import kin_of
@@ -46,7 +46,7 @@ def _match_sides(rules: Sequence[Rule], statement: pa.Table, ledger: pa.Table, o
         searched = options.searches_sums
         made, ran, missed = (_search if searched else _run_all)(session, sides, rules)
         session.report("Writing results")
-        kept = standing(made, sides.sizes)
+        kept = each_once(standing(made, sides.sizes))
         matches, match_rows, differences, runners_up = match_tables(session, rules, sides, kept, searched=searched)
         matched = time.perf_counter() - started
         session.report("Explaining what is left", matched=matches.num_rows)

@@ -52,6 +52,13 @@ class TooBroad(EngineError):  # noqa: N818  (says of the rule what is wrong with
         self.advice = advice
 
 
+class MatchedTwice(EngineError):  # noqa: N818  (what must never happen)
+    """The engine was about to use a row in two matches."""
+
+    def __init__(self) -> None:
+        super().__init__("The engine took a row twice, which is an error in it. Nothing of this run was kept.")
+
+
 @dataclass(frozen=True)
 class Progress:
     """Where a run stands: the stage in words, the rule at work (from 0) if any, rows matched so far."""

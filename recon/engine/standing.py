@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from recon.engine.contest import AMBIGUOUS, BEST, LIMIT, Codes, Taken
-from recon.engine.options import Options
+from recon.engine.options import MatchedTwice, Options
 from recon.engine.pairs import Flags, Ints, Rows
 from rules.criteria import Rule
 from rules.criteria.scope import units_down
@@ -80,6 +80,14 @@ def standing(made: Sequence[Standing], rows: tuple[int, int]) -> Standing:
     if len(kept) == 1 or np.all(whole.line[1:] > whole.line[:-1]):
         return whole
     return whole.only(np.argsort(whole.line, kind="stable"))
+
+
+def each_once(kept: Standing) -> Standing:
+    """The same matches. Raises MatchedTwice if one unit is in two of them: a run must end rather than say so."""
+    for units in (kept.line, kept.entry):
+        if len(units) and np.bincount(units).max() > 1:
+            raise MatchedTwice
+    return kept
 
 
 def joined(parts: Sequence[Standing]) -> Standing:

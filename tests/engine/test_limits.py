@@ -2,9 +2,11 @@
 
 import time
 
+import numpy as np
 import pytest
 
-from recon.engine import Cancelled, Options, match
+from recon.engine import Cancelled, EngineError, Options, match
+from recon.engine.standing import Standing, each_once
 from tests.engine.tables import pairs, row, rule, run, table
 
 LONG = [
@@ -40,6 +42,21 @@ def test_progress_names_the_stages_and_the_rule_at_work():
     run([rule(("amount", "eq")), rule(("reference", "eq"))], [row()], [row()], progress=heard.append)
     assert [progress.rule_index for progress in heard] == [None, 0, 1, None, None]
     assert all(progress.stage for progress in heard)
+
+
+def test_a_row_in_two_matches_ends_the_run():
+    none = np.array([-1, -1], np.int32)
+    nothing, no = np.zeros(2, np.int64), np.zeros(2, np.bool_)
+
+    def matches(lines, entries):
+        rule, by = np.zeros(2, np.int32), np.ones(2, np.int8)
+        numbers = np.array(lines, np.int32), np.array(entries, np.int32)
+        return Standing(rule, *numbers, nothing, ~no, by, (none, none), (nothing, nothing), no)
+
+    assert each_once(matches([0, 1], [5, 4])).entry.tolist() == [5, 4]
+    for lines, entries in (([0, 0], [5, 4]), ([0, 1], [4, 4])):
+        with pytest.raises(EngineError, match="took a row twice"):
+            each_once(matches(lines, entries))
 
 
 def test_no_rules_match_nothing():
