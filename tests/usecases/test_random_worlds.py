@@ -265,10 +265,11 @@ def from_database(run: MatchingRun) -> Said:
 
 
 def nearest(item: UnmatchedItem, numbers: dict[int, dict[int, str | None]]) -> str | None:
-    """A twin is of the same side, all others are of the other one."""
+    """A twin, and what might cancel a row, is of the same side; all others are of the other one."""
     if item.nearest_row_id is None:
         return None
-    side = item.side if item.reason == "possible_duplicate" else 1 - item.side
+    is_beside = item.reason == "possible_duplicate" or "nearest_is_beside" in (item.detail or "")
+    side = item.side if is_beside else 1 - item.side
     return numbers[side].get(item.nearest_row_id, f"not on side {side}")
 
 
