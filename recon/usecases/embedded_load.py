@@ -30,8 +30,8 @@ ASIDE_FROM: Final = 100_000
 MOST_HELD: Final = 2
 """Times the rows of the load that a table may hold already: making an index sorts those too."""
 
-MOST_INDEXED: Final = 5_000_000
-"""Rows that a new index may have: others wait two seconds with what they write while it is made."""
+MOST_INDEXED: Final = 3_000_000
+"""Rows that a new index may have: while it is made others wait with what they write, a second for a million rows."""
 
 STATEMENT_ROWS: Final = 200
 STATEMENT_VALUES: Final = 32_000

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from recon.demo import practice
+from recon.models import RunKind
+from recon.usecases.imports import import_ledger, import_statement
+from recon.usecases.runs import start_run
+from rules.authoring import create_rule
 from tests.cast import actor, make_account
 
 
@@ -15,3 +20,18 @@ def by(alice):
 @pytest.fixture
 def account(db):
     return make_account()
+
+
+@pytest.fixture
+def practised(alice, settings, tmp_path):
+    """Runs the practice example and gives what came of it."""
+    settings.MEDIA_ROOT = tmp_path
+
+    def practise(name: str):
+        by, account = actor(alice), make_account(name)
+        import_ledger(by, account, practice.ledger_csv(), "ledger.csv")
+        statement = import_statement(by, account, practice.statement_csv(), "statement.csv")
+        versions = [create_rule(by, practice.EXACT).current, create_rule(by, practice.WITHIN_ONE_PERCENT).current]
+        return start_run(by, account, statement, versions, kind=RunKind.INSTANT, is_dry_run=False)
+
+    return practise

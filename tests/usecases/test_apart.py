@@ -7,17 +7,13 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 
 from recon import errands
-from recon.demo import practice
-from recon.models import Claim, LedgerEntry, Match, MatchRow, OpenItem, RunKind, StatementLine, UnmatchedItem
+from recon.models import Claim, LedgerEntry, Match, MatchRow, OpenItem, StatementLine, UnmatchedItem
 from recon.usecases import apart, open_items, run_results, undo
 from recon.usecases.apart import drop_apart, mend_indexes, tables_apart
 from recon.usecases.bulk import arrow_schema, load_pieces, load_rows
-from recon.usecases.imports import import_ledger, import_statement
 from recon.usecases.integrity import violations
-from recon.usecases.runs import start_run
 from recon.usecases.undo import reverse_run
-from rules.authoring import create_rule
-from tests.cast import actor, make_account
+from tests.cast import actor
 
 pytestmark = pytest.mark.skipif(connection.vendor != "postgresql", reason="only PostgreSQL has such tables")
 
@@ -165,21 +161,6 @@ def test_a_single_row_of_constants_only_loads(always_apart):
     names = [str(field.column) for field in MatchRow._meta.local_concrete_fields]
     load_rows(MatchRow, pa.table({name: pa.array([1], arrow_schema(MatchRow, [name])[0].type) for name in names}))
     assert MatchRow.objects.get().row_id == 1
-
-
-@pytest.fixture
-def practised(alice, settings, tmp_path):
-    """Runs the practice example and gives what came of it."""
-    settings.MEDIA_ROOT = tmp_path
-
-    def practise(name: str):
-        by, account = actor(alice), make_account(name)
-        import_ledger(by, account, practice.ledger_csv(), "ledger.csv")
-        statement = import_statement(by, account, practice.statement_csv(), "statement.csv")
-        versions = [create_rule(by, practice.EXACT).current, create_rule(by, practice.WITHIN_ONE_PERCENT).current]
-        return start_run(by, account, statement, versions, kind=RunKind.INSTANT, is_dry_run=False)
-
-    return practise
 
 
 def outcome(run):

@@ -14,10 +14,11 @@ import pytest
 from django.conf import settings
 from django.db import IntegrityError, connection
 
-from recon.models import LedgerEntry, StatementLine
-from recon.usecases import embedded_load
+from recon.models import LedgerEntry, MatchRow, StatementLine
+from recon.usecases import embedded_load, run_results
 from recon.usecases.bulk import load_pieces, load_rows
 from recon.usecases.embedded_load import mend_indexes
+from recon.usecases.integrity import violations
 
 pytestmark = pytest.mark.skipif(connection.vendor != "sqlite", reason="only SQLite is loaded like this")
 
@@ -124,6 +125,30 @@ def test_a_load_can_be_stopped_while_an_index_is_made(always_large, monkeypatch)
     assert "line_account_date" not in indexes()
     mend_indexes()
     assert "line_account_date" in indexes()
+
+
+def test_a_run_whose_loads_are_all_large_comes_to_the_same(practised, monkeypatch):
+    usual, before = practised("Usual"), indexes()
+    monkeypatch.setattr(embedded_load, "ASIDE_FROM", 1)
+    run = practised("Large")
+    assert (run.lines_matched, run.totals) == (usual.lines_matched, usual.totals)
+    assert list(violations()) == []
+    assert indexes() == before
+
+
+def test_discarding_a_run_that_was_cut_off_makes_the_indexes_it_has_left_out(practised, always_large):
+    before = indexes()
+    run = practised("Cut off")
+
+    def cancelled(done: int) -> None:
+        raise ClickedCancelError
+
+    many = [{"match_id": 10**6, "side": 0, "row_id": n, "part": 0, "units": 1} for n in range(500)]
+    with pytest.raises(ClickedCancelError):
+        load_rows(MatchRow, pa.Table.from_pylist(many), progress=cancelled)
+    assert before - indexes() == {"match_row_history"}
+    run_results.discard(run.number)
+    assert indexes() == before
 
 
 IMPORT = """
