@@ -15,11 +15,24 @@ from django.db.models import F, Model
 from django.utils import timezone
 
 from recon.engine import Cancelled, EngineError, Outcome, match
-from recon.models import Claim, Event, LoadState, MatchingRun, RunRule, RunStage, RunState, Side, Statement, Via
+from recon.models import (
+    Claim,
+    Event,
+    LoadState,
+    MatchingRun,
+    RunKind,
+    RunRule,
+    RunStage,
+    RunState,
+    Side,
+    Statement,
+    Via,
+)
 from recon.usecases import run_results
 from recon.usecases.accounts import hold_still
 from recon.usecases.alongside import beside
 from recon.usecases.claims import ClaimedError, claim_rows, withdraw_suggestions
+from recon.usecases.embedded_load import mend_indexes
 from recon.usecases.engine_options import engine_options, explained, rules_of
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor, record
@@ -74,6 +87,8 @@ def execute_taken(run: MatchingRun, at_hand: AtHand | None = None) -> None:
         else:
             if not run.is_dry_run and Side.LEDGER in sides_reported(run.account):
                 _agree_with_others(run)
+    if run.kind == RunKind.BATCH:
+        mend_indexes()  # only now: whoever has cancelled the run need not wait for it
 
 
 def _work(run: MatchingRun, heartbeat: Heartbeat, at_hand: AtHand | None) -> None:

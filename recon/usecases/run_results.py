@@ -34,7 +34,6 @@ from recon.models import (
 from recon.usecases.alongside import alongside
 from recon.usecases.apart import drop_apart
 from recon.usecases.bulk import load_rows
-from recon.usecases.embedded_load import mend_indexes
 from recon.usecases.open_items import sides_reported
 from recon.usecases.run_input import RunInput
 from recon.usecases.run_totals import places, totals
@@ -148,7 +147,6 @@ def discard(run_number: int) -> None:
                 model._default_manager.filter(match_id__gte=block["first"], match_id__lte=block["last"]).delete()
             matches.delete()
         UnmatchedItem.objects.filter(run_number=run_number).delete()
-    mend_indexes()
 
 
 def id_block(first: int) -> Callable[[pa.ChunkedArray], pa.ChunkedArray]:

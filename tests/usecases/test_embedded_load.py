@@ -14,11 +14,14 @@ import pytest
 from django.conf import settings
 from django.db import IntegrityError, connection
 
-from recon.models import LedgerEntry, MatchRow, StatementLine
-from recon.usecases import embedded_load, run_results
+from recon.models import LedgerEntry, RunKind, RunState, StatementLine
+from recon.usecases import bulk, embedded_load
 from recon.usecases.bulk import load_pieces, load_rows
 from recon.usecases.embedded_load import mend_indexes
+from recon.usecases.events import Actor
 from recon.usecases.integrity import violations
+from recon.usecases.run_execution import execute_run
+from recon.usecases.runs import start_run
 
 pytestmark = pytest.mark.skipif(connection.vendor != "sqlite", reason="only SQLite is loaded like this")
 
@@ -136,18 +139,21 @@ def test_a_run_whose_loads_are_all_large_comes_to_the_same(practised, monkeypatc
     assert indexes() == before
 
 
-def test_discarding_a_run_that_was_cut_off_makes_the_indexes_it_has_left_out(practised, always_large):
-    before = indexes()
-    run = practised("Cut off")
+def test_a_run_that_is_cut_off_while_it_loads_leaves_all_indexes(practised, always_large, monkeypatch):
+    first, before, meanwhile = practised("Cut off"), indexes(), list[set[str]]()
+    monkeypatch.setattr(embedded_load, "MOST_HELD", 100)
+    rules = [used.version for used in first.run_rules.all()]
+    run = start_run(Actor.command(), first.account, first.statement, rules, kind=RunKind.BATCH, is_dry_run=True)
 
-    def cancelled(done: int) -> None:
+    def cut_off(*arguments) -> None:
+        meanwhile.append(before - indexes())
         raise ClickedCancelError
 
-    many = [{"match_id": 10**6, "side": 0, "row_id": n, "part": 0, "units": 1} for n in range(500)]
-    with pytest.raises(ClickedCancelError):
-        load_rows(MatchRow, pa.Table.from_pylist(many), progress=cancelled)
-    assert before - indexes() == {"match_row_history"}
-    run_results.discard(run.number)
+    monkeypatch.setattr(bulk, "insert_rows", cut_off)
+    execute_run(run.run_id)
+    run.refresh_from_db()
+    assert run.state == RunState.FAILED
+    assert meanwhile == [{"unmatched_reason"}]
     assert indexes() == before
 
 
