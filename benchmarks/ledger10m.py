@@ -49,7 +49,7 @@ def load(entries: int) -> None:
     from django.db import transaction
 
     from recon.models import Account, LedgerEntry, LedgerImport, LoadState, reserve_ids
-    from recon.usecases.bulk import load_rows
+    from recon.usecases.bulk.rows import load_rows
 
     account, _ = Account.objects.get_or_create(name=NAME, defaults={"scope": {"owned": True}})
     before = sum(LedgerImport.objects.filter(account=account).values_list("record_count", flat=True))
@@ -92,9 +92,9 @@ def run(lines: int) -> None:
     django.setup()
     from recon.models import Account, LedgerImport, RunKind
     from recon.usecases.events import Actor
-    from recon.usecases.imports import import_statement
-    from recon.usecases.runs import start_run
-    from recon.usecases.undo import reverse_run
+    from recon.usecases.imports.importing import import_statement
+    from recon.usecases.runs.starting import start_run
+    from recon.usecases.runs.undo import reverse_run
     from rules.authoring import import_rules
 
     account, by = Account.objects.get(name=NAME), Actor.command()

@@ -40,10 +40,10 @@ def _twice(folder: Path) -> None:
     from benchmarks.measure import peak_memory
     from recon.models import MatchingRun, RunKind, RunState
     from recon.usecases.events import Actor
-    from recon.usecases.reconcile_files import Job, reconcile_files
-    from recon.usecases.run_execution import execute_run
-    from recon.usecases.runs import start_run
-    from recon.usecases.undo import reverse_run
+    from recon.usecases.runs.execution import execute_run
+    from recon.usecases.runs.reconcile_files import Job, reconcile_files
+    from recon.usecases.runs.starting import start_run
+    from recon.usecases.runs.undo import reverse_run
 
     by = Actor.command()
     job = Job(

@@ -11,10 +11,10 @@ class ReconConfig(AppConfig):
     verbose_name = "Reconciliation"
 
     def ready(self) -> None:
-        import_module("recon.usecases.rule_events")  # once the models exist: it listens to the rules app
+        import_module("recon.usecases.rules.audit")  # once the models exist: it listens to the rules app
         spare_arrow_its_search()
-        post_migrate.connect(import_module("recon.usecases.apart").mend_indexes, sender=self)
-        post_migrate.connect(import_module("recon.usecases.embedded_load").mend_indexes, sender=self)
+        post_migrate.connect(import_module("recon.usecases.bulk.apart").mend_indexes, sender=self)
+        post_migrate.connect(import_module("recon.usecases.bulk.embedded_load").mend_indexes, sender=self)
 
 
 def spare_arrow_its_search() -> None:

@@ -9,7 +9,7 @@ from django import forms
 from recon.account_form import words
 from recon.forms import DateInput, select, text_input
 from recon.models import Account, Connector
-from recon.usecases.connectors import unseal_or_empty
+from recon.usecases.outside.connectors import unseal_or_empty
 
 
 def check_box() -> forms.CheckboxInput:

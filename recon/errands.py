@@ -10,13 +10,13 @@ from typing import NamedTuple
 from django.conf import settings
 from django.db import DatabaseError, connection
 
-from recon.usecases.apart import make_room
-from recon.usecases.connector_sync import forget_old_syncs, sync_due
-from recon.usecases.connector_write_back import write_back_due
-from recon.usecases.passed_over import list_passed_over
-from recon.usecases.runs import take_up_stale_runs
-from recon.usecases.sla import report_over_sla
-from recon.usecases.webhook_delivery import deliver_due, forget_old
+from recon.usecases.bulk.apart import make_room
+from recon.usecases.outside.connector_sync import forget_old_syncs, sync_due
+from recon.usecases.outside.connector_write_back import write_back_due
+from recon.usecases.outside.webhook_delivery import deliver_due, forget_old
+from recon.usecases.review.sla import report_over_sla
+from recon.usecases.runs.passed_over import list_passed_over
+from recon.usecases.runs.starting import take_up_stale_runs
 
 logger = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ from django.utils.dateparse import parse_date
 
 from recon.models import Account, Discrepancy, DiscrepancyKind, Event, ItemState, LoadState, OpenItem, Side, Statement
 from recon.usecases.finding import RowFilter
-from recon.usecases.open_item_lists import narrowed
-from recon.usecases.overview import AGES
+from recon.usecases.reports.overview import AGES
+from recon.usecases.review.lists import narrowed
 from recon.wording import REASONS
 
 EVENT_KINDS = (

@@ -12,10 +12,10 @@ from django.utils import timezone
 
 from recon.forms import DateInput, select
 from recon.models import Account, DifferenceType, Side
-from recon.usecases.as_at import UNDATED, RowsAsAt, Standing
-from recon.usecases.open_item_lists import account_to_work
-from recon.usecases.overview import AGES
-from recon.usecases.reports import latest_closing_day
+from recon.usecases.reports.as_at import UNDATED, RowsAsAt, Standing
+from recon.usecases.reports.figures import latest_closing_day
+from recon.usecases.reports.overview import AGES
+from recon.usecases.review.lists import account_to_work
 
 
 class DayField(forms.DateField):

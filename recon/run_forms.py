@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 
 from recon.forms import DateInput, select, text_input
 from recon.models import Account, DifferenceType, ItemState, MatchingRun, RunState
-from recon.usecases.open_item_lists import account_to_work
+from recon.usecases.review.lists import account_to_work
 
 RUN_KINDS = [("", "All"), ("real", "Real runs"), ("dry", "Dry runs")]
 

@@ -8,9 +8,10 @@ from django.contrib.auth.models import User
 from django_tasks import task
 
 from recon.models import MatchingRun, Via
-from recon.usecases import run_execution, undo
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor
+from recon.usecases.runs import execution as run_execution
+from recon.usecases.runs import undo
 
 logger = logging.getLogger(__name__)
 

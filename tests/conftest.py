@@ -10,7 +10,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.test import Client
 
-from recon.usecases import pushdown
+from recon.usecases.runs import pushdown
 
 # How hard the tests marked random try: enough for every day, or hundreds of examples each; the same every time, so
 # that what is green stays green until somebody changes it.

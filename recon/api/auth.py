@@ -15,7 +15,7 @@ from rest_framework.views import APIView
 from recon.api.idempotency import request_id
 from recon.models import ApiKey, Via
 from recon.usecases.events import Actor
-from recon.usecases.keys import find_key
+from recon.usecases.outside.keys import find_key
 
 
 class KeyAuthentication(BaseAuthentication):

@@ -24,8 +24,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from recon.models import ApiRequest
-from recon.usecases import idempotency
-from recon.usecases.idempotency import Answer
+from recon.usecases.outside import idempotency
+from recon.usecases.outside.idempotency import Answer
 
 HEADER: Final = "Idempotency-Key"
 LONGEST_KEY: Final = 255

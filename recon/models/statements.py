@@ -61,7 +61,7 @@ class Statement(models.Model):
     state = models.CharField(max_length=12, choices=LoadState, default=LoadState.LOADING)
     supersedes = models.OneToOneField("self", on_delete=models.PROTECT, null=True, related_name="superseded_by")
     record_count = models.BigIntegerField(default=0)
-    # What the balance check rests on, per statement in the file and currency; see `usecases/statement_facts.py`.
+    # What the balance check rests on, per statement in the file and currency; see `usecases/imports/facts.py`.
     sections = models.JSONField(null=True)
     # Lines of the file that were there already and left out: {"lines": 3, "net": {"EUR": "12.50"}}
     skipped = models.JSONField(null=True)

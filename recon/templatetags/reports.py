@@ -8,8 +8,8 @@ from django import template
 from django.urls import reverse
 from django.utils.safestring import SafeString, mark_safe
 
-from recon.usecases.as_at import UNDATED
-from recon.usecases.reports import Month
+from recon.usecases.reports.as_at import UNDATED
+from recon.usecases.reports.figures import Month
 
 register = template.Library()
 

@@ -13,10 +13,10 @@ from django.utils import timezone
 from recon.demo import practice
 from recon.demo.shop import shop_month
 from recon.models import Account, AccountRule, MatchingRun, RunKind, Via
-from recon.usecases.accounts import create_account
+from recon.usecases.accounts.scope import create_account
 from recon.usecases.events import Actor, record
-from recon.usecases.imports import import_ledger, import_statement
-from recon.usecases.runs import start_run
+from recon.usecases.imports.importing import import_ledger, import_statement
+from recon.usecases.runs.starting import start_run
 from rules.authoring import create_rule
 from rules.bodies import read_body
 from rules.gallery import EXAMPLES, GALLERY

@@ -15,7 +15,8 @@ from recon.models import Event, Via
 class Actor:
     """On whose behalf a use case acts, and through what. No user: a command, or an API key of no person.
 
-    `request_id` marks what is done for an API request that may be sent again (see `recon.usecases.idempotency`).
+    `request_id` marks what is done for an API request that may be sent again (see
+    `recon.usecases.outside.idempotency`).
     """
 
     user: User | None

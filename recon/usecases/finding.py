@@ -12,7 +12,7 @@ from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 
 from recon.models import Claim, LedgerEntry, Side, StatementLine
 from recon.rows import MAX_SCALE, MAX_UNITS
-from recon.usecases.accounts import unfinished_imports
+from recon.usecases.accounts.scope import unfinished_imports
 from rules.criteria.text import text_key
 
 PAGE_ROWS = 50

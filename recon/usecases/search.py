@@ -11,7 +11,7 @@ from typing import Any
 from django.db.models import Q, QuerySet
 
 from recon.models import Account, LedgerEntry, MatchingRun, Statement, StatementLine
-from recon.usecases.accounts import unfinished_imports
+from recon.usecases.accounts.scope import unfinished_imports
 from recon.usecases.finding import amounts_like
 from rules.criteria.text import text_key
 from rules.models import MatchingRule

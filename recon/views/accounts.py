@@ -12,11 +12,11 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from recon.account_form import AccountForm
 from recon.models import Account, LoadState, WebhookEndpoint
-from recon.usecases.account_settings import save_account
-from recon.usecases.continuity import chain
-from recon.usecases.discrepancies import discrepancies
+from recon.usecases.accounts.settings import save_account
 from recon.usecases.errors import Refused
-from recon.usecases.rule_choice import default_rules, moved, rule_choices
+from recon.usecases.imports.continuity import chain
+from recon.usecases.imports.discrepancies import discrepancies
+from recon.usecases.rules.choice import default_rules, moved, rule_choices
 from recon.views.people import on_screen
 
 

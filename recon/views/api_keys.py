@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from recon.key_form import KeyForm
 from recon.models import ApiKey
-from recon.usecases import keys as usecases
+from recon.usecases.outside import keys as usecases
 from recon.views.people import on_screen
 from recon.views.refusals import refusal_on
 

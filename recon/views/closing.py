@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from recon.forms import DateInput, parsed_day, text_input
 from recon.models import Account, PeriodClosing
-from recon.usecases.closing import close_period, closed_until, reopen_period, unfinished
+from recon.usecases.accounts.closing import close_period, closed_until, reopen_period, unfinished
 from recon.views.people import on_screen
 from recon.views.refusals import refusal_as_message, refusal_on
 

@@ -14,10 +14,10 @@ from recon.connector_form import ConnectorForm
 from recon.forms import after_key, parsed_day
 from recon.models import Connector, ConnectorSync, LedgerImport
 from recon.partials import page_or_fragment
-from recon.usecases import connectors as usecases
-from recon.usecases.connector_sync import cancel_sync, start_sync
 from recon.usecases.errors import Refused
 from recon.usecases.finding import page_of
+from recon.usecases.outside import connectors as usecases
+from recon.usecases.outside.connector_sync import cancel_sync, start_sync
 from recon.views.people import on_screen
 from recon.views.refusals import refusal_as_message, refusal_on
 

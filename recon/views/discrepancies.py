@@ -11,8 +11,8 @@ from django.views.decorators.http import require_POST, require_safe
 from recon.forms import DiscrepancyFilterForm, after_key
 from recon.models import Discrepancy
 from recon.partials import page_or_fragment
-from recon.usecases.discrepancies import discrepancies, reopen_discrepancy, resolve_discrepancy
 from recon.usecases.finding import page_of
+from recon.usecases.imports.discrepancies import discrepancies, reopen_discrepancy, resolve_discrepancy
 from recon.views.people import on_screen
 from recon.views.refusals import refusal_as_message
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from django.http import FileResponse, HttpRequest, StreamingHttpResponse
 from django.views.decorators.http import require_safe
 
-from recon.usecases.export_files import matches_csv, unmatched_csv, workbook
+from recon.usecases.runs.export_files import matches_csv, unmatched_csv, workbook
 from recon.views.runs import with_results
 
 

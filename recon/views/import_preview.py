@@ -16,11 +16,11 @@ from recon.rows import amount
 from recon.statements.currencies import UNKNOWN
 from recon.statements.model import MORE_ROWS, Reading, StatementError
 from recon.usecases.errors import Refused, SeveralAccounts
-from recon.usecases.files import Source
-from recon.usecases.import_preview import Preview, preview
-from recon.usecases.imports import Repeats
-from recon.usecases.reissues import compare, differing, shares
-from recon.usecases.statement_facts import reading_facts
+from recon.usecases.imports.facts import reading_facts
+from recon.usecases.imports.files import Source
+from recon.usecases.imports.importing import Repeats
+from recon.usecases.imports.preview import Preview, preview
+from recon.usecases.imports.reissues import compare, differing, shares
 from recon.wording import counted
 
 SHOWN_ROWS = 12

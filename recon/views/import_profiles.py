@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from recon.models import ImportProfile
 from recon.usecases.errors import Refused
-from recon.usecases.import_profiles import (
+from recon.usecases.imports.profiles import (
     delete_profile,
     exported,
     import_profile,

@@ -14,11 +14,11 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from recon.forms import after_key
 from recon.models import Account, LedgerImport, Side, StagedFile, Statement
 from recon.partials import page_or_fragment
-from recon.usecases.account_settings import keep_number
+from recon.usecases.accounts.settings import keep_number
 from recon.usecases.errors import Refused
-from recon.usecases.files import drop_staged, stage_file
 from recon.usecases.finding import page_of
-from recon.usecases.imports import (
+from recon.usecases.imports.files import drop_staged, stage_file
+from recon.usecases.imports.importing import (
     NothingNew,
     discard_statement,
     import_ledger,

@@ -10,7 +10,7 @@ from recon.forms import RowFilterForm, after_key
 from recon.models import Account, LedgerEntry, LedgerImport, Side
 from recon.partials import page_or_fragment
 from recon.usecases.finding import ledger_entries, matched_ids, page_of
-from recon.usecases.row_history import settlements
+from recon.usecases.review.row_history import settlements
 from recon.views.rows import extra_facts
 
 

@@ -14,14 +14,14 @@ from django.views.decorators.http import require_POST, require_safe
 from recon.models import Account, Match, MatchDifference, MatchingRun
 from recon.partials import page_or_fragment
 from recon.run_forms import DifferenceForm
-from recon.usecases import reading
-from recon.usecases.differences import retype_difference
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor
-from recon.usecases.manual import add_up, chosen_rows, match_by_hand
-from recon.usecases.match_reasons import match_reasons
-from recon.usecases.review import confirm_match, for_each, reject_match
-from recon.usecases.undo import unmatch
+from recon.usecases.review.decisions import confirm_match, for_each, reject_match
+from recon.usecases.review.differences import retype_difference
+from recon.usecases.review.manual import add_up, chosen_rows, match_by_hand
+from recon.usecases.review.match_reasons import match_reasons
+from recon.usecases.runs import reading
+from recon.usecases.runs.undo import unmatch
 from recon.views.people import on_screen
 from recon.views.refusals import refusal_as_message
 

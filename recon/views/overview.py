@@ -9,8 +9,8 @@ from django.views.decorators.http import require_safe
 from recon.charts import day_chart
 from recon.forms import after_key
 from recon.models import Account
-from recon.usecases.discrepancies import discrepancies
-from recon.usecases.overview import first_steps, overview_of
+from recon.usecases.imports.discrepancies import discrepancies
+from recon.usecases.reports.overview import first_steps, overview_of
 
 
 @require_safe

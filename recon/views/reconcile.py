@@ -15,12 +15,12 @@ from recon.context import address
 from recon.forms import after_key
 from recon.models import Account, MatchingRun, Side, StagedFile, Statement, Strategy
 from recon.partials import page_or_fragment
-from recon.usecases.account_settings import keep_number
+from recon.usecases.accounts.settings import keep_number
 from recon.usecases.errors import Refused
-from recon.usecases.files import Source, drop_staged, stage_file
-from recon.usecases.imports import import_pasted, import_statement
-from recon.usecases.reconciling import refuse_what_cannot_run, run_account
-from recon.usecases.rule_choice import default_rules, moved, rule_choices, versions_to_run
+from recon.usecases.imports.files import Source, drop_staged, stage_file
+from recon.usecases.imports.importing import import_pasted, import_statement
+from recon.usecases.rules.choice import default_rules, moved, rule_choices, versions_to_run
+from recon.usecases.runs.reconciling import refuse_what_cannot_run, run_account
 from recon.views.import_preview import (
     chosen_mapping,
     chosen_repeats,

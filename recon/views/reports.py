@@ -15,13 +15,13 @@ from recon.forms import after_key, parsed_day
 from recon.models import Account
 from recon.partials import page_or_fragment
 from recon.report_forms import AsAtForm, DifferencesForm, ReportRowsForm
-from recon.usecases import reports as figures
-from recon.usecases.as_at import Place, row_page
-from recon.usecases.closing import closed_until
-from recon.usecases.discrepancies import discrepancies
+from recon.usecases.accounts.closing import closed_until
 from recon.usecases.finding import PAGE_ROWS, page_of
-from recon.usecases.overview import AGES
-from recon.usecases.report_files import STEP_WORDS, report_workbook, rows_csv
+from recon.usecases.imports.discrepancies import discrepancies
+from recon.usecases.reports import figures
+from recon.usecases.reports.as_at import Place, row_page
+from recon.usecases.reports.files import STEP_WORDS, report_workbook, rows_csv
+from recon.usecases.reports.overview import AGES
 from recon.views.exports import csv_response
 
 

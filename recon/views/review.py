@@ -15,14 +15,14 @@ from django.views.decorators.http import require_POST, require_safe
 from recon.models import Account, ItemState, OpenItem, Side
 from recon.partials import page_or_fragment
 from recon.run_forms import DifferenceForm, ItemForm, ReviewFilterForm, SplitForm
-from recon.usecases import review as decisions
-from recon.usecases.discrepancies import discrepancies
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor
-from recon.usecases.open_item_lists import chosen_items, item_page, item_views, notes_of, open_items, suggestions
-from recon.usecases.review import for_each
-from recon.usecases.splitting import join_item, split_item
-from recon.usecases.undo import undo_latest
+from recon.usecases.imports.discrepancies import discrepancies
+from recon.usecases.review import decisions
+from recon.usecases.review.decisions import for_each
+from recon.usecases.review.lists import chosen_items, item_page, item_views, notes_of, open_items, suggestions
+from recon.usecases.review.splitting import join_item, split_item
+from recon.usecases.runs.undo import undo_latest
 from recon.views.matches import keys, where_from
 from recon.views.people import on_screen
 from recon.views.refusals import refusal_as_message

@@ -14,7 +14,7 @@ from recon.import_form import ROLE_WORDS
 from recon.models import Statement, StatementRowError
 from recon.partials import page_or_fragment
 from recon.usecases.errors import Refused
-from recon.usecases.row_repair import Cell, cells_of, repair_row, set_all_aside, set_aside, try_row
+from recon.usecases.imports.repair import Cell, cells_of, repair_row, set_all_aside, set_aside, try_row
 from recon.views.import_preview import shown_rows
 from recon.views.people import on_screen
 from recon.views.refusals import refusal_as_message

@@ -10,11 +10,11 @@ from django.views.decorators.http import require_POST, require_safe
 
 from recon.models import LedgerEntry, Statement, StatementLine
 from recon.partials import Request, page_or_fragment
-from recon.usecases import previews
-from recon.usecases.accounts import builtin_account
-from recon.usecases.pair_trial import FIELD_NAMES, Trial, TypedRow, row_in_words, try_pair, typed_row
-from recon.usecases.pasted_rows import pasted_row
-from recon.usecases.pattern_samples import Extract, pattern_samples
+from recon.usecases.accounts.scope import builtin_account
+from recon.usecases.rules import previews
+from recon.usecases.rules.pair_trial import FIELD_NAMES, Trial, TypedRow, row_in_words, try_pair, typed_row
+from recon.usecases.rules.pasted_rows import pasted_row
+from recon.usecases.rules.pattern_samples import Extract, pattern_samples
 from rules.criteria import Rule, RuleError, parse_rule
 from rules.criteria.parsing import parse_criterion
 from rules.drafts import draft_from_form

@@ -10,8 +10,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from recon.engine import EngineError
 from recon.models import Account, Statement
 from recon.partials import Request, page_or_fragment
-from recon.usecases import rule_sets as sets
-from recon.usecases.rule_uses import rule_uses as uses_of
+from recon.usecases.rules import rule_sets as sets
+from recon.usecases.rules.uses import rule_uses as uses_of
 from recon.views.people import on_screen
 from recon.views.refusals import refusal_as_message
 from rules.models import MatchingRule

@@ -15,12 +15,12 @@ from recon.engine import Cancelled
 from recon.forms import after_key
 from recon.models import Account, Match, MatchingRun, RunState, Side, Strategy
 from recon.partials import Request, page_or_fragment
-from recon.usecases import reading
 from recon.usecases.errors import Refused
-from recon.usecases.previews import Watch
-from recon.usecases.rule_evidence import matched_by_hand
-from recon.usecases.rule_proposals import Search, propose_for_leftovers, propose_from_matches
-from recon.usecases.rule_sets import add_new_rule, place_for
+from recon.usecases.rules.evidence import matched_by_hand
+from recon.usecases.rules.previews import Watch
+from recon.usecases.rules.proposals import Search, propose_for_leftovers, propose_from_matches
+from recon.usecases.rules.rule_sets import add_new_rule, place_for
+from recon.usecases.runs import reading
 from recon.views.people import on_screen
 from rules.criteria import RuleError, parse_rule
 from rules.models import drawn_id, new_rule_id

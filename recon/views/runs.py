@@ -13,12 +13,12 @@ from recon.forms import after_key
 from recon.models import MatchingRun, MatchState, RunState, Side
 from recon.partials import page_or_fragment
 from recon.run_forms import DifferenceForm, RunFilterForm
-from recon.usecases import reading
 from recon.usecases.errors import Refused
 from recon.usecases.finding import page_of
-from recon.usecases.run_facts import run_facts
-from recon.usecases.runs import apply_run, cancel_run, start_reversal
-from recon.usecases.undo import confirmed_by_people
+from recon.usecases.runs import reading
+from recon.usecases.runs.facts import run_facts
+from recon.usecases.runs.starting import apply_run, cancel_run, start_reversal
+from recon.usecases.runs.undo import confirmed_by_people
 from recon.views.people import on_screen
 from recon.views.refusals import refusal_as_message
 

@@ -9,11 +9,11 @@ from django.views.decorators.http import require_safe
 from recon.forms import LineFilterForm, StatementFilterForm, after_key
 from recon.models import LoadState, MatchingRun, Side, Statement, StatementLine
 from recon.partials import page_or_fragment
-from recon.usecases.continuity import joint, span_of
-from recon.usecases.discrepancies import discrepancies
 from recon.usecases.finding import matched_ids, page_in_file_order, page_of, statement_lines
-from recon.usecases.row_history import settlements
-from recon.usecases.statement_facts import balance_verdict, statement_facts
+from recon.usecases.imports.continuity import joint, span_of
+from recon.usecases.imports.discrepancies import discrepancies
+from recon.usecases.imports.facts import balance_verdict, statement_facts
+from recon.usecases.review.row_history import settlements
 from recon.views.rows import extra_facts
 
 SHOWN_ERRORS = 100

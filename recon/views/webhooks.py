@@ -14,8 +14,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from recon.forms import after_key
 from recon.models import DeliveryState, WebhookDelivery, WebhookEndpoint
 from recon.partials import page_or_fragment
-from recon.usecases import webhooks as usecases
 from recon.usecases.finding import page_of
+from recon.usecases.outside import webhooks as usecases
 from recon.views.people import on_screen
 from recon.views.refusals import refusal_as_message, refusal_on
 from recon.webhook_form import WebhookForm

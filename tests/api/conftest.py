@@ -12,7 +12,7 @@ from django.db import close_old_connections
 from django.test import Client
 
 from recon.usecases.events import Actor
-from recon.usecases.keys import create_key, service_account
+from recon.usecases.outside.keys import create_key, service_account
 
 
 class Caller:

@@ -11,7 +11,7 @@ from django.conf import settings
 
 from recon.wsgi import application as product
 
-idempotency: Any = importlib.import_module("recon.usecases.idempotency")  # after Django is set up
+idempotency: Any = importlib.import_module("recon.usecases.outside.idempotency")  # after Django is set up
 finish = idempotency.finish
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from recon.models import LedgerEntry
-from recon.usecases.transactions import entry_id, transaction_id
+from recon.usecases.ledger.transactions import entry_id, transaction_id
 from tests.api.conftest import transaction
 
 

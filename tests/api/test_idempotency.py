@@ -9,8 +9,8 @@ from django.utils import timezone
 
 from recon.models import ApiRequest, Event, LedgerEntry, MatchingRun, Statement
 from recon.usecases.events import Actor
-from recon.usecases.idempotency import LONGEST, begin
-from recon.usecases.keys import create_key
+from recon.usecases.outside.idempotency import LONGEST, begin
+from recon.usecases.outside.keys import create_key
 from recon.usecases.process_lock import is_alive, this_process
 from rules.models import MatchingRule
 from tests.api.conftest import Caller, transaction
@@ -127,7 +127,7 @@ def test_what_is_done_for_a_request_is_marked_in_the_audit_trail(api):
 
 
 def test_a_request_in_work_is_waited_for_and_then_said_to_be(alice, monkeypatch):
-    monkeypatch.setattr("recon.usecases.idempotency.WAIT_SECONDS", 0.1)
+    monkeypatch.setattr("recon.usecases.outside.idempotency.WAIT_SECONDS", 0.1)
     begin(alice, "order-17", "x" * 64)
     caller = Caller(create_key(Actor.command(), alice, "x", ["admin"])[1])
     monkeypatch.setattr("recon.api.idempotency.fingerprint", lambda *_: "x" * 64)

@@ -21,7 +21,8 @@ from recon.models import (
     StatementLine,
     UnmatchedItem,
 )
-from recon.usecases import at_once, run_input
+from recon.usecases.runs import at_once
+from recon.usecases.runs import input as run_input
 from tests.api.conftest import transaction
 
 # What happens to each: confirmed, confirmed with a difference, two of the same, nobody's.

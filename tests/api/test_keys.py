@@ -12,7 +12,7 @@ from django.utils import timezone
 from recon.models import ApiKey, Event
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor
-from recon.usecases.keys import create_key, revoke_key
+from recon.usecases.outside.keys import create_key, revoke_key
 from tests.api.conftest import Caller
 
 

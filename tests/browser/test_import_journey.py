@@ -10,7 +10,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.slow]
 PREPARE = """
 from django.contrib.auth.models import User
 from recon.models import Via
-from recon.usecases.account_settings import save_account
+from recon.usecases.accounts.settings import save_account
 from recon.usecases.events import Actor
 alice = User.objects.create_user("alice", password="alice-password-1")
 save_account(Actor(alice, Via.SCREEN), None, {"name": "Sparkasse", "scope": {"owned": True}}, [])

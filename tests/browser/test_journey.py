@@ -10,9 +10,9 @@ pytestmark = [pytest.mark.browser, pytest.mark.server]
 PREPARE = """
 from django.contrib.auth.models import User
 from recon.models import Via
-from recon.usecases.account_settings import save_account
+from recon.usecases.accounts.settings import save_account
 from recon.usecases.events import Actor
-from recon.usecases.imports import import_ledger
+from recon.usecases.imports.importing import import_ledger
 alice = User.objects.create_user("alice", password="alice-password-1")
 by = Actor(alice, Via.SCREEN)
 account = save_account(by, None, {"name": "House bank", "scope": {"owned": True}}, [])

@@ -14,11 +14,11 @@ PREPARE = """
 import json
 from django.contrib.auth.models import User
 from recon.models import Account, RunKind, Via
-from recon.usecases.account_settings import save_account
+from recon.usecases.accounts.settings import save_account
 from recon.usecases.events import Actor
-from recon.usecases.imports import import_ledger, import_pasted, import_statement
-from recon.usecases.rule_choice import versions_to_run
-from recon.usecases.runs import start_run
+from recon.usecases.imports.importing import import_ledger, import_pasted, import_statement
+from recon.usecases.rules.choice import versions_to_run
+from recon.usecases.runs.starting import start_run
 from rules.authoring import OnScreen, create_rule
 alice = User.objects.create_user("alice", password="alice-password-1")
 by = Actor(alice, Via.SCREEN)
@@ -30,9 +30,9 @@ rows = [f"{n},2026-03-{n % 27 + 1:02},{n}.50,EUR,INV-{n:04},Order {n},bank" for 
 import_ledger(by, account, (header + "\\n".join(rows)).encode(), "books.csv")
 lines = [row.replace(".50,", ".49,") if n % 9 == 0 else row for n, row in enumerate(rows)]
 statement = import_pasted(by, account, header + "\\n".join(lines))
-from recon.usecases.webhooks import create_endpoint
+from recon.usecases.outside.webhooks import create_endpoint
 create_endpoint(by, "https://example.com/hooks/tieout", ["period.closed"])
-from recon.usecases.connectors import create_connector
+from recon.usecases.outside.connectors import create_connector
 create_connector(by, url="https://blnk.example.com", key="key", name="Blnk")
 start_run(by, account, statement, versions_to_run([rule.pk]), kind=RunKind.INSTANT, is_dry_run=False)
 april = header + "900,2026-04-01,5.00,EUR,X,Y,bank\\n901,2026-04-31,-5.00,EUR,X,No such day,bank\\n"

@@ -10,7 +10,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.slow]
 PREPARE = """
 from django.contrib.auth.models import User
 from recon.models import RunKind
-from recon.usecases.runs import start_run
+from recon.usecases.runs.starting import start_run
 from tests.cast import SAME_AMOUNT, SAME_REFERENCE, actor, make_account, make_entries, make_rule, make_statement, row
 alice = User.objects.create_user("alice", password="alice-password-1")
 account = make_account()

@@ -11,11 +11,11 @@ from django.test import override_settings
 
 from recon.demo import practice
 from recon.models import RunKind
-from recon.usecases.accounts import create_account
+from recon.usecases.accounts.scope import create_account
 from recon.usecases.events import Actor
-from recon.usecases.imports import import_ledger, import_statement
+from recon.usecases.imports.importing import import_ledger, import_statement
 from recon.usecases.integrity import violations
-from recon.usecases.runs import start_run
+from recon.usecases.runs.starting import start_run
 from rules.authoring import create_rule
 
 

@@ -8,8 +8,8 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from recon.models import RunKind
-from recon.usecases import pushdown
-from recon.usecases.runs import start_run
+from recon.usecases.runs import pushdown
+from recon.usecases.runs.starting import start_run
 from tests.cast import SAME_AMOUNT, SAME_REFERENCE, actor, make_account, make_entries, make_rule, make_statement, row
 
 

@@ -11,7 +11,7 @@ from django.core.management import CommandError, call_command
 
 from recon.demo import practice
 from recon.models import Account, Claim, LedgerEntry, MatchingRun, OpenItem, StatementLine, StatementRowError
-from recon.usecases.accounts import create_account
+from recon.usecases.accounts.scope import create_account
 from recon.usecases.events import Actor
 from rules.models import MatchingRule
 

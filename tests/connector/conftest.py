@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from recon.usecases import connector_sync
-from recon.usecases.connectors import create_connector
+from recon.usecases.outside import connector_sync
+from recon.usecases.outside.connectors import create_connector
 from tests.cast import actor
 from tests.connector.stand_in import KEY
 

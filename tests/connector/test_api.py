@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from recon.models import Connector, LedgerEntry
-from recon.usecases.connector_sync import sync_due
 from recon.usecases.events import Actor
-from recon.usecases.keys import create_key
+from recon.usecases.outside.connector_sync import sync_due
+from recon.usecases.outside.keys import create_key
 from tests.api.conftest import Caller
 from tests.api.v1.conftest import Program
 from tests.connector.conftest import made

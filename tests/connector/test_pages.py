@@ -6,8 +6,8 @@ import pytest
 from django.urls import reverse
 
 from recon.models import Connector, ConnectorSync
-from recon.usecases.connector_sync import sync_due
-from recon.usecases.secrets import unseal
+from recon.usecases.outside.connector_sync import sync_due
+from recon.usecases.outside.secrets import unseal
 from tests.cast import make_account
 from tests.connector.conftest import made
 from tests.connector.stand_in import KEY

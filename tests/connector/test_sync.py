@@ -12,8 +12,11 @@ from recon import blnk_core
 from recon.blnk_core import PAGE
 from recon.models import Connector, ConnectorSync, Event, LedgerEntry, LedgerImport, SyncState
 from recon.outbound import Limits
-from recon.usecases import connector_sync
-from recon.usecases.connector_sync import (
+from recon.usecases.errors import Refused
+from recon.usecases.imports.importing import reverse_ledger_import
+from recon.usecases.integrity import violations
+from recon.usecases.outside import connector_sync
+from recon.usecases.outside.connector_sync import (
     StoppedError,
     cancel_sync,
     execute_sync,
@@ -21,10 +24,7 @@ from recon.usecases.connector_sync import (
     start_sync,
     sync_due,
 )
-from recon.usecases.connectors import change_connector, create_connector, delete_connector, try_connector
-from recon.usecases.errors import Refused
-from recon.usecases.imports import reverse_ledger_import
-from recon.usecases.integrity import violations
+from recon.usecases.outside.connectors import change_connector, create_connector, delete_connector, try_connector
 from tests.cast import actor, make_account
 from tests.connector.conftest import NOON, made
 from tests.connector.stand_in import KEY

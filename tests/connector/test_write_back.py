@@ -8,11 +8,11 @@ import pytest
 from django.utils import timezone
 
 from recon.models import Connector, Match, RunKind
-from recon.usecases.connector_sync import execute_sync, start_sync
-from recon.usecases.connector_write_back import LOOK_EVERY, TRIES, write_back_due
-from recon.usecases.connectors import change_connector
-from recon.usecases.runs import start_run
-from recon.usecases.undo import unmatch
+from recon.usecases.outside.connector_sync import execute_sync, start_sync
+from recon.usecases.outside.connector_write_back import LOOK_EVERY, TRIES, write_back_due
+from recon.usecases.outside.connectors import change_connector
+from recon.usecases.runs.starting import start_run
+from recon.usecases.runs.undo import unmatch
 from tests.cast import SAME_AMOUNT, SAME_REFERENCE, actor, make_account, make_rule, make_statement, row
 from tests.connector.conftest import made
 

@@ -10,7 +10,7 @@ from django.db import transaction
 
 from recon.models import Account, Event, MatchingRun, RunRule, reserve_ids
 from recon.usecases.events import Actor
-from recon.usecases.rule_events import seed_rules
+from recon.usecases.rules.audit import seed_rules
 from rules import authoring
 from rules.bodies import read_body, read_json, write_json
 from rules.criteria import RuleError

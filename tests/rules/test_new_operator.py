@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 from django.urls import reverse
 
-from recon.usecases.previews import preview_rule
+from recon.usecases.rules.previews import preview_rule
 from rules.criteria import OPERATORS, Inputs, Operator, RuleError, parse_rule
 from rules.criteria.ideas import Seen, ideas
 from rules.criteria.operators import Blocking

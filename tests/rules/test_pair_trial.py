@@ -6,9 +6,9 @@ import pytest
 from django.urls import reverse
 
 from recon.engine import Options
-from recon.usecases.pair_trial import try_pair, typed_row
-from recon.usecases.pasted_rows import pasted_row
-from recon.usecases.previews import preview_rule
+from recon.usecases.rules.pair_trial import try_pair, typed_row
+from recon.usecases.rules.pasted_rows import pasted_row
+from recon.usecases.rules.previews import preview_rule
 from rules.criteria import parse_rule
 from rules.drafts import draft_of
 from tests.cast import (

@@ -7,8 +7,9 @@ from django.conf import settings
 from django.urls import reverse
 
 from recon.models import LedgerEntry, Match, OpenItem, StatementLine, UnmatchedItem
-from recon.usecases import previews, pushdown
-from recon.usecases.previews import Superseded, Watch, latest_statement, preview_rule
+from recon.usecases.rules import previews
+from recon.usecases.rules.previews import Superseded, Watch, latest_statement, preview_rule
+from recon.usecases.runs import pushdown
 from rules.criteria import parse_rule
 from rules.drafts import draft_of
 from tests.cast import SAME_AMOUNT, SAME_REFERENCE, WITHIN_TWO_DAYS, make_account, make_entries, make_statement, row

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from recon.models import Event, MatchingRun, RunRule, reserve_ids
 from recon.usecases.errors import Refused
-from recon.usecases.rule_sets import arrange_rules, find_overlaps, rule_places
+from recon.usecases.rules.rule_sets import arrange_rules, find_overlaps, rule_places
 from rules.authoring import OnScreen, set_status
 from rules.models import RuleStatus
 from tests.cast import (

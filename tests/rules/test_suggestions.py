@@ -11,12 +11,12 @@ from django.urls import reverse
 
 from recon.engine import Cancelled
 from recon.models import Account, AccountRule, LedgerEntry, Match, MatchingRun, Origin, RunKind
-from recon.usecases.manual import match_by_hand
-from recon.usecases.previews import Watch, preview_options
-from recon.usecases.rule_evidence import gather
-from recon.usecases.rule_proposals import judge, propose_for_leftovers, propose_from_matches
-from recon.usecases.runs import start_run
-from recon.usecases.undo import unmatch
+from recon.usecases.review.manual import match_by_hand
+from recon.usecases.rules.evidence import gather
+from recon.usecases.rules.previews import Watch, preview_options
+from recon.usecases.rules.proposals import judge, propose_for_leftovers, propose_from_matches
+from recon.usecases.runs.starting import start_run
+from recon.usecases.runs.undo import unmatch
 from rules.criteria import parse_rule
 from rules.criteria.ideas import Seen, ideas, links
 from tests.cast import (

@@ -20,9 +20,9 @@ from recon.models import (  # noqa: E402
     StatementLine,
     reserve_ids,
 )
-from recon.usecases.bulk import load_rows  # noqa: E402
+from recon.usecases.bulk.rows import load_rows  # noqa: E402
 from recon.usecases.events import Actor  # noqa: E402
-from recon.usecases.runs import start_run  # noqa: E402
+from recon.usecases.runs.starting import start_run  # noqa: E402
 from tests.cast import SAME_AMOUNT, SAME_REFERENCE, make_rule  # noqa: E402
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from recon.demo import practice
 from recon.models import RunKind
-from recon.usecases.imports import import_ledger, import_statement
-from recon.usecases.runs import start_run
+from recon.usecases.imports.importing import import_ledger, import_statement
+from recon.usecases.runs.starting import start_run
 from rules.authoring import create_rule
 from tests.cast import actor, make_account
 

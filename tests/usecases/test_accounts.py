@@ -20,7 +20,7 @@ from recon.models import (
     StatementLine,
     Via,
 )
-from recon.usecases.accounts import (
+from recon.usecases.accounts.scope import (
     builtin_account,
     create_account,
     entries_in_scope,

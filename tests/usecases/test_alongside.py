@@ -9,12 +9,12 @@ from django.db import connection
 
 from recon.demo import practice
 from recon.models import LedgerEntry, LoadState, Side, StatementLine
-from recon.usecases import import_rows
-from recon.usecases.alongside import alongside
-from recon.usecases.bulk import load_rows
+from recon.usecases.bulk.alongside import alongside
+from recon.usecases.bulk.rows import load_rows
 from recon.usecases.events import Actor
-from recon.usecases.imports import store_ledger, store_statement
-from recon.usecases.preparing import prepare
+from recon.usecases.imports import rows as import_rows
+from recon.usecases.imports.importing import store_ledger, store_statement
+from recon.usecases.imports.preparing import prepare
 from tests.cast import make_account
 
 

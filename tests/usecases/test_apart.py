@@ -8,11 +8,14 @@ from django.db import IntegrityError, connection, transaction
 
 from recon import errands
 from recon.models import Claim, LedgerEntry, Match, MatchRow, OpenItem, StatementLine, UnmatchedItem
-from recon.usecases import apart, open_items, run_results, undo
-from recon.usecases.apart import drop_apart, mend_indexes, tables_apart
-from recon.usecases.bulk import arrow_schema, load_pieces, load_rows
+from recon.usecases.bulk import apart
+from recon.usecases.bulk.apart import drop_apart, mend_indexes, tables_apart
+from recon.usecases.bulk.rows import arrow_schema, load_pieces, load_rows
 from recon.usecases.integrity import violations
-from recon.usecases.undo import reverse_run
+from recon.usecases.review import open_items
+from recon.usecases.runs import results as run_results
+from recon.usecases.runs import undo
+from recon.usecases.runs.undo import reverse_run
 from tests.cast import actor
 
 pytestmark = pytest.mark.skipif(connection.vendor != "postgresql", reason="only PostgreSQL has such tables")

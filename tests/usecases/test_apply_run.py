@@ -17,9 +17,9 @@ from recon.models import (
     UnmatchedItem,
 )
 from recon.usecases.errors import Refused
-from recon.usecases.manual import match_by_hand
-from recon.usecases.runs import apply_run, start_run
-from recon.usecases.undo import reverse_run
+from recon.usecases.review.manual import match_by_hand
+from recon.usecases.runs.starting import apply_run, start_run
+from recon.usecases.runs.undo import reverse_run
 from tests.cast import (
     SAME_AMOUNT,
     SAME_REFERENCE,

@@ -10,7 +10,7 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 
 from recon.models import Claim, LedgerEntry, MatchRow, StatementLine
-from recon.usecases.bulk import arrow_schema, load_rows, read_queryset, read_rows
+from recon.usecases.bulk.rows import arrow_schema, load_rows, read_queryset, read_rows
 
 COLUMNS = [
     "id", "units", "scale", "currency", "booking_date", "value_date", "booked_at", "reference", "description",

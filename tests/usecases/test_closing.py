@@ -21,14 +21,14 @@ from recon.models import (
     WebhookEvent,
     reserve_ids,
 )
-from recon.usecases.closing import close_period, closed_until, reopen_period, unfinished
+from recon.usecases.accounts.closing import close_period, closed_until, reopen_period, unfinished
 from recon.usecases.errors import Refused
-from recon.usecases.imports import discard_statement, import_ledger, import_pasted, reverse_ledger_import
+from recon.usecases.imports.importing import discard_statement, import_ledger, import_pasted, reverse_ledger_import
 from recon.usecases.integrity import violations
-from recon.usecases.review import accept, reopen_item
-from recon.usecases.runs import start_run
-from recon.usecases.undo import reverse_run, unmatch
-from recon.usecases.webhooks import create_endpoint
+from recon.usecases.outside.webhooks import create_endpoint
+from recon.usecases.review.decisions import accept, reopen_item
+from recon.usecases.runs.starting import start_run
+from recon.usecases.runs.undo import reverse_run, unmatch
 from tests.cast import SAME_AMOUNT, SAME_REFERENCE, actor, make_account, make_rule
 
 MARCH = date(2026, 3, 31)

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 
-from recon.usecases.duplicates import find_known
-from recon.usecases.reissues import paired
+from recon.usecases.imports.duplicates import find_known
+from recon.usecases.imports.reissues import paired
 
 FACTS = {
     "external_id": st.sampled_from([None, "a", "b"]),

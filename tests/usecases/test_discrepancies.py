@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from recon.models import Discrepancy, DiscrepancyKind, Event, Statement
-from recon.usecases.accounts import create_account
-from recon.usecases.continuity import joint, span_of
-from recon.usecases.discrepancies import discrepancies, other_account, reopen_discrepancy, resolve_discrepancy
+from recon.usecases.accounts.scope import create_account
 from recon.usecases.errors import Refused
-from recon.usecases.imports import discard_statement, import_statement
-from recon.usecases.statement_facts import statement_facts, worst_verdict
+from recon.usecases.imports.continuity import joint, span_of
+from recon.usecases.imports.discrepancies import discrepancies, other_account, reopen_discrepancy, resolve_discrepancy
+from recon.usecases.imports.facts import statement_facts, worst_verdict
+from recon.usecases.imports.importing import discard_statement, import_statement
 
 
 def mt940(
@@ -133,7 +133,7 @@ def test_a_file_of_another_account_is_said(by, number, is_strange):
 
 
 def test_programs_may_upload_in_any_order(by, settings, tmp_path):
-    from recon.usecases.accounts import builtin_account
+    from recon.usecases.accounts.scope import builtin_account
 
     settings.MEDIA_ROOT = tmp_path
     for _ in range(2):

@@ -15,13 +15,14 @@ from django.conf import settings
 from django.db import IntegrityError, connection
 
 from recon.models import LedgerEntry, RunKind, RunState, StatementLine
-from recon.usecases import bulk, embedded_load
-from recon.usecases.bulk import load_pieces, load_rows
-from recon.usecases.embedded_load import mend_indexes
+from recon.usecases.bulk import embedded_load
+from recon.usecases.bulk import rows as bulk
+from recon.usecases.bulk.embedded_load import mend_indexes
+from recon.usecases.bulk.rows import load_pieces, load_rows
 from recon.usecases.events import Actor
 from recon.usecases.integrity import violations
-from recon.usecases.run_execution import execute_run
-from recon.usecases.runs import start_run
+from recon.usecases.runs.execution import execute_run
+from recon.usecases.runs.starting import start_run
 
 pytestmark = pytest.mark.skipif(connection.vendor != "sqlite", reason="only SQLite is loaded like this")
 
@@ -161,9 +162,9 @@ IMPORT = """
 import os, signal, sys
 import django
 django.setup()
-from recon.usecases import embedded_load
+from recon.usecases.bulk import embedded_load
 from recon.usecases.events import Actor
-from recon.usecases.imports import import_ledger
+from recon.usecases.imports.importing import import_ledger
 embedded_load.ASIDE_FROM = 1
 def progress(done):
     if sys.argv[2] == "dies":

@@ -7,9 +7,10 @@ import json
 import pytest
 
 from recon.models import Event, ImportProfile, Side
-from recon.usecases.accounts import create_account
+from recon.usecases.accounts.scope import create_account
 from recon.usecases.errors import Refused
-from recon.usecases.import_profiles import (
+from recon.usecases.imports.importing import import_statement, preview
+from recon.usecases.imports.profiles import (
     delete_profile,
     exported,
     import_profile,
@@ -18,7 +19,6 @@ from recon.usecases.import_profiles import (
     save_profile,
     use_profile,
 )
-from recon.usecases.imports import import_statement, preview
 
 MAPPING = {"columns": {"booking_date": "Datum", "amount": "Wert B"}, "currency": "EUR", "sign": "as_given"}
 FILE = b"Datum;Wert A;Wert B\n05.01.2026;1,00;2,00\n"

@@ -30,12 +30,11 @@ from recon.models import (
     Via,
     reserve_ids,
 )
-from recon.usecases.accounts import create_account, entries_in_scope
+from recon.usecases.accounts.scope import create_account, entries_in_scope
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor
-from recon.usecases.files import KEEP_STAGED
-from recon.usecases.import_rows import only_load
-from recon.usecases.imports import (
+from recon.usecases.imports.files import KEEP_STAGED
+from recon.usecases.imports.importing import (
     discard_statement,
     import_ledger,
     import_pasted,
@@ -44,6 +43,7 @@ from recon.usecases.imports import (
     reverse_ledger_import,
     stage_file,
 )
+from recon.usecases.imports.rows import only_load
 
 BLNK = """id,amount,date,description,currency,reference,source
 ext_1,100.00,2026-01-05,Order  Ä1,USD,INV-001,stripe

@@ -6,9 +6,9 @@ import pytest
 from django.db import transaction
 
 from recon.models import Account, Event, Statement, reserve_blocks, reserve_ids
+from recon.usecases.bulk.inserting import insert_new
 from recon.usecases.events import Actor, event_of
-from recon.usecases.inserting import insert_new
-from recon.usecases.keys import create_key, find_key, revoke_key
+from recon.usecases.outside.keys import create_key, find_key, revoke_key
 from rules import authoring
 from rules.models import RuleStatus
 

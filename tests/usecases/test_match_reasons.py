@@ -6,9 +6,9 @@ import pytest
 
 from recon.models import Match, RunKind, Side
 from recon.usecases.integrity import violations
-from recon.usecases.match_reasons import match_reasons
-from recon.usecases.reading import match_views, run_unmatched
-from recon.usecases.runs import start_run
+from recon.usecases.review.match_reasons import match_reasons
+from recon.usecases.runs.reading import match_views, run_unmatched
+from recon.usecases.runs.starting import start_run
 from tests.cast import SAME_AMOUNT, SAME_REFERENCE, make_entries, make_rule, make_statement, row
 
 

@@ -8,12 +8,12 @@ import pytest
 
 from recon import errands
 from recon.models import MatchingRun, OpenItem, PassedOver, RunKind, RunState, Side
-from recon.usecases import passed_over, pushdown
-from recon.usecases.closing import unfinished
+from recon.usecases.accounts.closing import unfinished
 from recon.usecases.integrity import violations
-from recon.usecases.passed_over import list_passed_over
-from recon.usecases.run_facts import run_facts
-from recon.usecases.runs import apply_run, start_run
+from recon.usecases.runs import passed_over, pushdown
+from recon.usecases.runs.facts import run_facts
+from recon.usecases.runs.passed_over import list_passed_over
+from recon.usecases.runs.starting import apply_run, start_run
 from tests.cast import SAME_AMOUNT, SAME_REFERENCE, actor, make_account, make_entries, make_rule, make_statement, row
 
 MARCH = date(2026, 3, 31)

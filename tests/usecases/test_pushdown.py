@@ -8,12 +8,12 @@ import pytest
 
 from recon.engine import Options, match
 from recon.models import MatchingRun, RunKind, Side, reserve_ids
-from recon.usecases import pushdown
-from recon.usecases.accounts import entries_in_scope, open_rows
-from recon.usecases.engine_options import rules_of
-from recon.usecases.pushdown import choose_entries
-from recon.usecases.run_input import lines_of_run, narrowed_entries, open_entries
-from recon.usecases.runs import start_run
+from recon.usecases.accounts.scope import entries_in_scope, open_rows
+from recon.usecases.runs import pushdown
+from recon.usecases.runs.engine_options import rules_of
+from recon.usecases.runs.input import lines_of_run, narrowed_entries, open_entries
+from recon.usecases.runs.pushdown import choose_entries
+from recon.usecases.runs.starting import start_run
 from tests.cast import SAME_AMOUNT, SAME_REFERENCE, actor, make_account, make_entries, make_rule, make_statement, row
 
 CENTS = {"field": "amount", "operator": "eq", "allowable_drift": 0.03}

@@ -30,12 +30,12 @@ from recon.models import (
     UnmatchedItem,
     reserve_ids,
 )
-from recon.usecases import pushdown
-from recon.usecases.accounts import entries_in_scope
-from recon.usecases.engine_options import rules_of
-from recon.usecases.pushdown import is_indexable
-from recon.usecases.run_input import lines_of_run, narrowed_entries, open_entries, open_lines
-from recon.usecases.runs import apply_run, start_run
+from recon.usecases.accounts.scope import entries_in_scope
+from recon.usecases.runs import pushdown
+from recon.usecases.runs.engine_options import rules_of
+from recon.usecases.runs.input import lines_of_run, narrowed_entries, open_entries, open_lines
+from recon.usecases.runs.pushdown import is_indexable
+from recon.usecases.runs.starting import apply_run, start_run
 from rules.criteria import Rule
 from rules.criteria.text import text_key
 from tests.cast import actor, make_account, make_entries, make_rule, make_statement

@@ -10,12 +10,12 @@ import pytest
 
 from recon.demo import practice
 from recon.models import LoadState, Side, StatementLine
-from recon.usecases.closing import close_period
+from recon.usecases.accounts.closing import close_period
 from recon.usecases.errors import Refused
-from recon.usecases.imports import import_statement, prepare, store_ledger, store_statement
+from recon.usecases.imports.importing import import_statement, prepare, store_ledger, store_statement
 from recon.usecases.integrity import violations
-from recon.usecases.reconcile_files import ASSUMED, Job, reconcile_files
-from recon.usecases.run_input import fresh_input, read_input
+from recon.usecases.runs.input import fresh_input, read_input
+from recon.usecases.runs.reconcile_files import ASSUMED, Job, reconcile_files
 from tests.cast import SAME_AMOUNT, actor, make_account, make_rule
 from tests.usecases.test_pushdown import queued_run
 

@@ -25,10 +25,10 @@ from recon.models import (
     Statement,
     StatementLine,
 )
-from recon.usecases.accounts import create_account, lines_in_scope
-from recon.usecases.closing import close_period
+from recon.usecases.accounts.closing import close_period
+from recon.usecases.accounts.scope import create_account, lines_in_scope
 from recon.usecases.errors import Refused
-from recon.usecases.imports import (
+from recon.usecases.imports.importing import (
     NothingNew,
     Prepared,
     import_ledger,
@@ -37,10 +37,10 @@ from recon.usecases.imports import (
     preview,
     store_statement,
 )
+from recon.usecases.imports.reissues import differing, shares
+from recon.usecases.imports.taking_back import discard_statement
 from recon.usecases.integrity import violations
-from recon.usecases.reissues import differing, shares
-from recon.usecases.runs import start_run
-from recon.usecases.taking_back import discard_statement
+from recon.usecases.runs.starting import start_run
 from tests.cast import SAME_AMOUNT, SAME_REFERENCE, make_rule
 
 HEADER = "id,amount,date,currency,reference,description,source\n"

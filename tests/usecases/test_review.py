@@ -23,10 +23,12 @@ from recon.models import (
     Side,
     reserve_ids,
 )
-from recon.usecases import open_items, review, undo
 from recon.usecases.errors import Refused
-from recon.usecases.manual import match_by_hand
-from recon.usecases.undo import reverse_run, unmatch
+from recon.usecases.review import decisions as review
+from recon.usecases.review import open_items
+from recon.usecases.review.manual import match_by_hand
+from recon.usecases.runs import undo
+from recon.usecases.runs.undo import reverse_run, unmatch
 from tests.cast import lines, make_account, make_entries, make_statement, row
 
 

@@ -8,14 +8,14 @@ from decimal import Decimal
 import pytest
 
 from recon.models import Event, LoadState, OpenItem, RunKind, Side, StatementLine, StatementRowError
-from recon.usecases.accounts import create_account
-from recon.usecases.discrepancies import discrepancies
+from recon.usecases.accounts.scope import create_account
 from recon.usecases.errors import Refused
-from recon.usecases.imports import import_statement
+from recon.usecases.imports.discrepancies import discrepancies
+from recon.usecases.imports.facts import statement_facts
+from recon.usecases.imports.importing import import_statement
+from recon.usecases.imports.repair import cells_of, repair_row, set_aside
 from recon.usecases.integrity import violations
-from recon.usecases.row_repair import cells_of, repair_row, set_aside
-from recon.usecases.runs import start_run
-from recon.usecases.statement_facts import statement_facts
+from recon.usecases.runs.starting import start_run
 from tests.cast import SAME_REFERENCE, make_rule
 
 GERMAN = """Buchungstag;Verwendungszweck;Umsatz;Währung

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from recon.models import MatchingRun, RunKind, RunStage
-from recon.usecases.run_lease import Heartbeat, StoppedError, take_lease
-from recon.usecases.runs import start_run
+from recon.usecases.runs.lease import Heartbeat, StoppedError, take_lease
+from recon.usecases.runs.starting import start_run
 from tests.cast import SAME_AMOUNT, actor, make_account, make_rule, make_statement, row
 
 

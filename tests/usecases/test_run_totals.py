@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from recon.usecases.run_totals import places
+from recon.usecases.runs.totals import places
 
 CASES = [
     ([3, 1, 2], [1, 2, 3], [2, 0, 1]),  # one after the other

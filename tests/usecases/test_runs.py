@@ -31,14 +31,14 @@ from recon.models import (
     Statement,
     UnmatchedItem,
 )
-from recon.usecases import runs
 from recon.usecases.errors import Refused
 from recon.usecases.integrity import violations
-from recon.usecases.manual import match_by_hand
-from recon.usecases.run_execution import execute_run
-from recon.usecases.run_input import compared, read_input
-from recon.usecases.runs import start_reversal, start_run
-from recon.usecases.undo import unmatch
+from recon.usecases.review.manual import match_by_hand
+from recon.usecases.runs import starting as runs
+from recon.usecases.runs.execution import execute_run
+from recon.usecases.runs.input import compared, read_input
+from recon.usecases.runs.starting import start_reversal, start_run
+from recon.usecases.runs.undo import unmatch
 from tests.cast import (
     SAME_AMOUNT,
     SAME_REFERENCE,

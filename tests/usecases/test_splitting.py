@@ -18,13 +18,13 @@ from recon.models import (
     RunState,
     Side,
 )
-from recon.usecases.differences import retype_difference
 from recon.usecases.errors import Refused
 from recon.usecases.integrity import violations
-from recon.usecases.manual import match_by_hand
-from recon.usecases.runs import start_run
-from recon.usecases.splitting import join_item, split_item
-from recon.usecases.undo import undo_latest, unmatch
+from recon.usecases.review.differences import retype_difference
+from recon.usecases.review.manual import match_by_hand
+from recon.usecases.review.splitting import join_item, split_item
+from recon.usecases.runs.starting import start_run
+from recon.usecases.runs.undo import undo_latest, unmatch
 from tests.cast import (
     SAME_AMOUNT,
     SAME_REFERENCE,

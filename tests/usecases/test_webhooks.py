@@ -22,14 +22,21 @@ from recon.models import (
     WebhookEndpoint,
     WebhookEvent,
 )
-from recon.usecases import webhook_delivery
 from recon.usecases.errors import Refused
-from recon.usecases.runs import cancel_run, start_run
-from recon.usecases.secrets import seal, unseal
-from recon.usecases.sla import report_over_sla
-from recon.usecases.webhook_delivery import ATTEMPTS, deliver_due, due, forget_old, take
-from recon.usecases.webhook_outbox import announce
-from recon.usecases.webhooks import change_endpoint, create_endpoint, delete_endpoint, renew_secret, replay, send_test
+from recon.usecases.outside import webhook_delivery
+from recon.usecases.outside.secrets import seal, unseal
+from recon.usecases.outside.webhook_delivery import ATTEMPTS, deliver_due, due, forget_old, take
+from recon.usecases.outside.webhook_outbox import announce
+from recon.usecases.outside.webhooks import (
+    change_endpoint,
+    create_endpoint,
+    delete_endpoint,
+    renew_secret,
+    replay,
+    send_test,
+)
+from recon.usecases.review.sla import report_over_sla
+from recon.usecases.runs.starting import cancel_run, start_run
 from tests.cast import SAME_AMOUNT, SAME_REFERENCE, actor, make_account, make_entries, make_rule, make_statement, row
 from tests.listening import listening
 

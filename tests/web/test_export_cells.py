@@ -9,8 +9,8 @@ import openpyxl
 import pytest
 import xlsxwriter
 
-from recon.usecases.export_files import csv_lines, write_cell
-from recon.usecases.exporting import Cell, neutral
+from recon.usecases.runs.export_files import csv_lines, write_cell
+from recon.usecases.runs.exporting import Cell, neutral
 
 FORMULAS = ["=1+1", "+49 30 1234", "-2+3", "@SUM(A1)", "\t=1", "\r=1", " =1", "\n=1", "＝1+1", "＠x"]
 

@@ -17,7 +17,7 @@ from recon.models import (
     StatementLine,
     StatementRowError,
 )
-from recon.usecases.row_repair import cells_of
+from recon.usecases.imports.repair import cells_of
 
 HEADER = "id,date,amount,currency,reference,description,source\n"
 MARCH = (

@@ -23,7 +23,7 @@ from recon.models import (
     StatementLine,
     reserve_ids,
 )
-from recon.usecases.overview import Day, overview_of, rate
+from recon.usecases.reports.overview import Day, overview_of, rate
 from rules.authoring import OnScreen, create_rule
 from tests.cast import make_account
 

@@ -13,8 +13,8 @@ import pytest
 from python_calamine import CalamineWorkbook
 
 from recon.models import RunKind, StatementBalance
-from recon.usecases.reports import months, tie_out
-from recon.usecases.runs import start_run
+from recon.usecases.reports.figures import months, tie_out
+from recon.usecases.runs.starting import start_run
 from tests.cast import SAME_REFERENCE, actor, make_account, make_entries, make_rule, make_statement, row
 
 MARCH, APRIL = date(2026, 3, 31), date(2026, 4, 30)

@@ -9,8 +9,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from recon.models import ItemNote, ItemState, Match, MatchState, OpenItem, RunKind, Side
-from recon.usecases.open_item_lists import item_views
-from recon.usecases.runs import start_run
+from recon.usecases.review.lists import item_views
+from recon.usecases.runs.starting import start_run
 from tests.cast import (
     SAME_AMOUNT,
     SAME_REFERENCE,

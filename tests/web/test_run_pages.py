@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from recon.models import Claim, Match, MatchingRun, MatchState, RunKind, RunState, reserve_ids
-from recon.usecases.runs import start_run
+from recon.usecases.runs.starting import start_run
 from tests.cast import (
     SAME_AMOUNT,
     SAME_REFERENCE,

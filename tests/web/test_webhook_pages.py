@@ -6,9 +6,9 @@ import pytest
 from django.urls import reverse
 
 from recon.models import WebhookDelivery, WebhookEndpoint
-from recon.usecases.secrets import unseal
-from recon.usecases.webhook_delivery import deliver_due
-from recon.usecases.webhooks import create_endpoint, send_test
+from recon.usecases.outside.secrets import unseal
+from recon.usecases.outside.webhook_delivery import deliver_due
+from recon.usecases.outside.webhooks import create_endpoint, send_test
 from tests.cast import actor
 from tests.listening import listening
 

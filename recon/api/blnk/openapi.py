@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
 from recon.models import Strategy
-from recon.usecases.transactions import STATUSES
+from recon.usecases.ledger.transactions import STATUSES
 from rules.criteria.schema import criterion_schema
 
 Schema = dict[str, Any]

@@ -18,12 +18,12 @@ from recon.api.blnk.errors import BlnkError
 from recon.api.idempotency import done_earlier, idempotent
 from recon.api.json import dumps
 from recon.models import Account, MatchingRun, RunKind, RunState, Statement, Strategy
-from recon.usecases.accounts import builtin_account
-from recon.usecases.at_once import may_run_at_once, run_at_once
+from recon.usecases.accounts.scope import builtin_account
 from recon.usecases.errors import Refused
-from recon.usecases.fetching import HostRefused, UrlInvalid, fetched_file
-from recon.usecases.imports import import_statement
-from recon.usecases.runs import start_run
+from recon.usecases.imports.fetching import HostRefused, UrlInvalid, fetched_file
+from recon.usecases.imports.importing import import_statement
+from recon.usecases.runs.at_once import may_run_at_once, run_at_once
+from recon.usecases.runs.starting import start_run
 from rules.authoring import current_versions, listed_version
 from rules.kept_queries import KeptQuery
 from rules.models import MatchingRule, RuleVersion

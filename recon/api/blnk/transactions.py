@@ -16,7 +16,7 @@ from recon.api.idempotency import idempotent
 from recon.api.json import loads
 from recon.models import Account, Claim, LedgerEntry, Match, MatchRow, Side, StatementLine
 from recon.models.runs import MatchingRun
-from recon.usecases.transactions import (
+from recon.usecases.ledger.transactions import (
     TransactionRefused,
     create_transaction,
     create_transactions,

@@ -14,8 +14,8 @@ from recon.api.v1.paging import Paged, paged
 from recon.api.v1.rows import CurrencyField
 from recon.api.v1.spec import Call, found, operation
 from recon.models import Account, AccountKind, ImportProfile, Sign, Strategy
-from recon.usecases import account_settings
-from recon.usecases import accounts as usecases
+from recon.usecases.accounts import scope as usecases
+from recon.usecases.accounts import settings as account_settings
 
 TAG = "Accounts"
 

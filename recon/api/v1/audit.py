@@ -9,8 +9,8 @@ from recon.api.v1.paging import Paged, paged
 from recon.api.v1.rows import AccountFilter
 from recon.api.v1.spec import Call, found, operation
 from recon.models import Event, Via
+from recon.usecases.ledger.transactions import transaction_id
 from recon.usecases.search import search
-from recon.usecases.transactions import transaction_id
 
 TAG = "Audit"
 EVENTS = Event.objects.select_related("actor")

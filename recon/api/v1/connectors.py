@@ -11,8 +11,8 @@ from recon.api.v1.fields import InstantField, Shape
 from recon.api.v1.paging import Paged, paged
 from recon.api.v1.spec import Call, found, operation
 from recon.models import Account, Connector, ConnectorSync, LedgerImport, SyncState
-from recon.usecases import connectors as usecases
-from recon.usecases.connector_sync import cancel_sync, start_sync
+from recon.usecases.outside import connectors as usecases
+from recon.usecases.outside.connector_sync import cancel_sync, start_sync
 
 TAG = "Connectors"
 MOST_MINUTES = 1_000_000

@@ -13,7 +13,7 @@ from recon.api.v1.rows import AccountFilter
 from recon.api.v1.spec import Call, found, operation
 from recon.api.v1.uploads import Why
 from recon.models import Discrepancy, DiscrepancyKind
-from recon.usecases import discrepancies as usecases
+from recon.usecases.imports import discrepancies as usecases
 
 TAG = "Exceptions"
 

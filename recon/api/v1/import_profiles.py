@@ -8,7 +8,7 @@ from recon.api.v1.fields import InstantField, PlainField, Shape
 from recon.api.v1.paging import Paged, paged
 from recon.api.v1.spec import Call, found, operation
 from recon.models import ImportProfile
-from recon.usecases import import_profiles as usecases
+from recon.usecases.imports import profiles as usecases
 
 TAG = "Statements"
 

@@ -12,7 +12,7 @@ from recon.api.v1.fields import InstantField, Shape
 from recon.api.v1.paging import Paged, paged
 from recon.api.v1.spec import Call, found, operation
 from recon.models import ApiKey, KeyScope
-from recon.usecases import keys
+from recon.usecases.outside import keys
 
 TAG = "Keys"
 KEYS = ApiKey.objects.select_related("user")

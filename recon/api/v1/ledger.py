@@ -19,11 +19,11 @@ from recon.api.v1.rows import AccountFilter, CurrencyField, EntryShape, RowQuery
 from recon.api.v1.shown_matches import MatchShape, matches_of
 from recon.api.v1.spec import Call, operation
 from recon.models import Account, LedgerEntry, LedgerImport, Side
-from recon.usecases import ledger_bulk
-from recon.usecases.entry_rows import TEXTS
 from recon.usecases.errors import Refused
 from recon.usecases.finding import ledger_entries
-from recon.usecases.transactions import STATUSES, entry_id
+from recon.usecases.ledger import loading as ledger_bulk
+from recon.usecases.ledger.entry_rows import TEXTS
+from recon.usecases.ledger.transactions import STATUSES, entry_id
 
 TAG = "Ledger"
 LIST_LIMIT = 100_000

@@ -13,8 +13,8 @@ from recon.api.v1.rows import AccountFilter
 from recon.api.v1.spec import Call, found, operation
 from recon.api.v1.uploads import FileInput, PreviewShape, Why, shown_preview, source_of
 from recon.models import LedgerImport, LoadState, Side
-from recon.usecases import imports
-from recon.usecases.import_preview import preview
+from recon.usecases.imports import importing as imports
+from recon.usecases.imports.preview import preview
 
 TAG = "Ledger"
 

@@ -16,8 +16,9 @@ from recon.api.v1.shown_matches import MatchDetailShape, MatchShape, ShownMatch,
 from recon.api.v1.spec import Call, found, operation
 from recon.api.v1.uploads import Why
 from recon.models import Account, Match
-from recon.usecases import review, undo
-from recon.usecases.open_item_lists import suggestions
+from recon.usecases.review import decisions as review
+from recon.usecases.review.lists import suggestions
+from recon.usecases.runs import undo
 
 TAG = "Matches"
 

@@ -12,8 +12,8 @@ from recon.api.v1.fields import AmountField, Shape
 from recon.api.v1.shown_matches import MatchDetailShape, ShownMatch, detail
 from recon.api.v1.spec import Call, operation
 from recon.models import Account, DifferenceType, MatchingRun
-from recon.usecases import manual
-from recon.usecases.transactions import entry_id
+from recon.usecases.ledger.transactions import entry_id
+from recon.usecases.review import manual
 
 TAG = "Matches"
 

@@ -16,12 +16,12 @@ from recon.api.v1.rows import AccountFilter
 from recon.api.v1.spec import Call, found, operation
 from recon.api.v1.uploads import Why
 from recon.models import ItemNote, ItemState, OpenItem, Side
-from recon.usecases import review
-from recon.usecases.open_item_lists import ItemView, item_page, item_views, narrowed, notes_of
-from recon.usecases.overview import AGES
-from recon.usecases.review import for_each
-from recon.usecases.splitting import join_item, split_item
-from recon.usecases.transactions import transaction_id
+from recon.usecases.ledger.transactions import transaction_id
+from recon.usecases.reports.overview import AGES
+from recon.usecases.review import decisions as review
+from recon.usecases.review.decisions import for_each
+from recon.usecases.review.lists import ItemView, item_page, item_views, narrowed, notes_of
+from recon.usecases.review.splitting import join_item, split_item
 
 TAG = "Exceptions"
 SIDES = [side.label for side in Side]

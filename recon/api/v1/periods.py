@@ -11,7 +11,7 @@ from recon.api.v1.reports import DayField
 from recon.api.v1.row_errors import WhyInput
 from recon.api.v1.spec import Call, found, operation
 from recon.models import PeriodClosing
-from recon.usecases import closing
+from recon.usecases.accounts import closing
 
 TAG = "Accounts"
 CLOSINGS = PeriodClosing.objects.select_related("closed_by", "reopened_by")

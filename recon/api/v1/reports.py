@@ -15,11 +15,11 @@ from recon.api.v1.rows import AccountFilter
 from recon.api.v1.run_results import ids
 from recon.api.v1.spec import Call, found, operation
 from recon.models import Account, DifferenceType, MatchDifference, MatchingRun, MatchState, Side
-from recon.usecases import reports
-from recon.usecases.as_at import RowsAsAt, row_page
-from recon.usecases.differences import retype_difference
 from recon.usecases.finding import Page, page_of
-from recon.usecases.overview import days_of, overview_of
+from recon.usecases.reports import figures as reports
+from recon.usecases.reports.as_at import RowsAsAt, row_page
+from recon.usecases.reports.overview import days_of, overview_of
+from recon.usecases.review.differences import retype_difference
 
 TAG = "Reports"
 LONGEST: Final = 366

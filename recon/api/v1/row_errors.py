@@ -13,7 +13,7 @@ from recon.api.v1.spec import Call, found, operation
 from recon.api.v1.statements import StatementShape, statement_of
 from recon.api.v1.uploads import PlaceShape
 from recon.models import Statement, StatementRowError
-from recon.usecases import row_repair
+from recon.usecases.imports import repair as row_repair
 
 TAG = "Statements"
 

@@ -11,7 +11,7 @@ from rest_framework import serializers
 from recon.api.v1.fields import AmountField, InstantField, Shape, TextObjectField
 from recon.models import Account, LedgerEntry, LedgerImport, Side, Statement, StatementLine
 from recon.usecases.finding import RowFilter, matched_ids
-from recon.usecases.transactions import transaction_id
+from recon.usecases.ledger.transactions import transaction_id
 
 STATES = (("open", "Open"), ("matched", "Matched"))
 

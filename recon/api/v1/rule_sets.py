@@ -14,8 +14,8 @@ from recon.api.v1.shown_matches import RuleVersionShape
 from recon.api.v1.spec import Call, found, operation
 from recon.engine import EngineError
 from recon.models import Account, Statement
-from recon.usecases import rule_sets
-from recon.usecases.rule_uses import RuleUses, rule_uses
+from recon.usecases.rules import rule_sets
+from recon.usecases.rules.uses import RuleUses, rule_uses
 from rules.models import MatchingRule
 
 TAG = "Accounts"

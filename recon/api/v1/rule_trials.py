@@ -15,12 +15,12 @@ from recon.api.v1.rules import BODY_EXAMPLE, RuleBodyField
 from recon.api.v1.spec import Call, operation
 from recon.engine import Cancelled
 from recon.models import Account, Match, MatchingRun, Statement
-from recon.usecases import previews
-from recon.usecases.accounts import builtin_account
-from recon.usecases.pair_trial import Trial, try_pair, typed_row
-from recon.usecases.preview_pairs import Pair
-from recon.usecases.rule_proposals import Search, propose_for_leftovers, propose_from_matches
-from recon.usecases.transactions import transaction_id
+from recon.usecases.accounts.scope import builtin_account
+from recon.usecases.ledger.transactions import transaction_id
+from recon.usecases.rules import previews
+from recon.usecases.rules.pair_trial import Trial, try_pair, typed_row
+from recon.usecases.rules.preview_pairs import Pair
+from recon.usecases.rules.proposals import Search, propose_for_leftovers, propose_from_matches
 from rules.bodies import read_body
 from rules.criteria import FIELDS, Rule, operator_names, parse_rule
 from rules.differences import sentences

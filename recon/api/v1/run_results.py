@@ -16,11 +16,11 @@ from recon.api.v1.runs import with_results
 from recon.api.v1.shown_matches import MatchShape, RuleVersionShape, shown_matches
 from recon.api.v1.spec import Call, operation
 from recon.models import MatchingRun, MatchState, Side, StatementLine
-from recon.usecases import reading
-from recon.usecases.export_files import matches_csv, unmatched_csv, workbook
-from recon.usecases.pair_verdicts import RuleVerdicts, verdicts_of_run
-from recon.usecases.reading import Row, UnmatchedView
-from recon.usecases.transactions import entry_id, transaction_id
+from recon.usecases.ledger.transactions import entry_id, transaction_id
+from recon.usecases.review.pair_verdicts import RuleVerdicts, verdicts_of_run
+from recon.usecases.runs import reading
+from recon.usecases.runs.export_files import matches_csv, unmatched_csv, workbook
+from recon.usecases.runs.reading import Row, UnmatchedView
 
 TAG = "Runs"
 SIDES = [side.label for side in Side]

@@ -15,10 +15,11 @@ from recon.api.v1.rows import AccountFilter
 from recon.api.v1.shown_matches import MatchShape, RuleVersionShape, shown_matches
 from recon.api.v1.spec import Call, found, operation
 from recon.models import Account, MatchingRun, RunKind, RunStage, RunState, Sign, Statement, Strategy
-from recon.usecases import reading, runs, undo
-from recon.usecases.reconciling import run_account
-from recon.usecases.rule_choice import default_rules, enabled_versions
-from recon.usecases.run_facts import RunFacts, run_facts
+from recon.usecases.rules.choice import default_rules, enabled_versions
+from recon.usecases.runs import reading, undo
+from recon.usecases.runs import starting as runs
+from recon.usecases.runs.facts import RunFacts, run_facts
+from recon.usecases.runs.reconciling import run_account
 
 TAG = "Runs"
 RUNS = MatchingRun.objects.select_related("account", "statement", "created_by", "applied_from")

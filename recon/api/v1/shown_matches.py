@@ -12,10 +12,10 @@ from recon.api.v1.fields import AmountField, InstantField, Shape
 from recon.api.v1.paging import Paged
 from recon.api.v1.spec import Call
 from recon.models import DifferenceType, Match, MatchingRun, MatchState, Origin, RunState, Side
-from recon.usecases import reading
-from recon.usecases.match_reasons import Reason, match_reasons
-from recon.usecases.reading import MatchView, Placed
-from recon.usecases.transactions import transaction_id
+from recon.usecases.ledger.transactions import transaction_id
+from recon.usecases.review.match_reasons import Reason, match_reasons
+from recon.usecases.runs import reading
+from recon.usecases.runs.reading import MatchView, Placed
 
 
 class RuleVersionShape(Shape):

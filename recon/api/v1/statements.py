@@ -17,10 +17,10 @@ from recon.api.v1.shown_matches import MatchShape, matches_of
 from recon.api.v1.spec import Call, found, operation
 from recon.api.v1.uploads import FileInput, PreviewShape, ProofShape, Why, shown_preview, source_of
 from recon.models import Account, LoadState, Side, Statement, StatementLine
-from recon.usecases import imports
 from recon.usecases.finding import RowFilter, page_in_file_order, statement_lines
-from recon.usecases.import_preview import preview
-from recon.usecases.statement_facts import statement_facts
+from recon.usecases.imports import importing as imports
+from recon.usecases.imports.facts import statement_facts
+from recon.usecases.imports.preview import preview
 
 TAG = "Statements"
 STATEMENTS = Statement.objects.select_related("account", "uploaded_by")

@@ -14,9 +14,9 @@ from recon.api.v1.fields import AmountField, PlainField, Shape
 from recon.models import Account
 from recon.rows import amount
 from recon.statements.model import Reading
-from recon.usecases.files import Source
-from recon.usecases.import_preview import Preview
-from recon.usecases.statement_facts import reading_facts
+from recon.usecases.imports.facts import reading_facts
+from recon.usecases.imports.files import Source
+from recon.usecases.imports.preview import Preview
 
 SHOWN_ROWS = 20
 SHOWN_ERRORS = 100

@@ -11,7 +11,7 @@ from recon.api.v1.fields import InstantField, Shape
 from recon.api.v1.paging import Paged, paged
 from recon.api.v1.spec import Call, found, operation
 from recon.models import DeliveryState, HookEvent, WebhookDelivery, WebhookEndpoint
-from recon.usecases import webhooks as usecases
+from recon.usecases.outside import webhooks as usecases
 
 TAG = "Webhooks"
 

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from recon.models import KeyScope
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor
-from recon.usecases.keys import create_key
+from recon.usecases.outside.keys import create_key
 
 
 class Command(BaseCommand):

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from recon.models import MatchingRun
-from recon.usecases.run_explained import run_in_words
+from recon.usecases.runs.explained import run_in_words
 
 
 class Command(BaseCommand):

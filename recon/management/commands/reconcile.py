@@ -16,8 +16,8 @@ from recon.management.commands.serve import migrate_if_needed
 from recon.models import Account, RunState, Strategy
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor
-from recon.usecases.reconcile_files import Finished, Job, reconcile_files
-from recon.usecases.run_report import report
+from recon.usecases.runs.reconcile_files import Finished, Job, reconcile_files
+from recon.usecases.runs.report import report
 
 SHOWN_ERRORS = 20
 

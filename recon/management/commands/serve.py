@@ -19,7 +19,7 @@ from django.db.migrations.executor import MigrationExecutor
 from recon.models import Account
 from recon.supervisor import supervise
 from recon.usecases.events import Actor
-from recon.usecases.rule_events import seed_rules
+from recon.usecases.rules.audit import seed_rules
 
 MANAGE = settings.BASE_DIR / "manage.py"
 DEMO_PASSWORD_FILE = settings.DATA_DIR / "demo_password"

@@ -12,8 +12,8 @@ from django.utils.crypto import get_random_string
 from django_tasks_db.management.commands.db_worker import Worker
 
 from recon import errands
-from recon.usecases.run_lease import shutting_down
-from recon.usecases.runs import take_up_stale_runs
+from recon.usecases.runs.lease import shutting_down
+from recon.usecases.runs.starting import take_up_stale_runs
 
 
 class RunWorker(Worker):

@@ -6,7 +6,7 @@ import pytest
 
 from recon.models import RunKind
 from recon.usecases.events import Actor
-from recon.usecases.runs import start_run
+from recon.usecases.runs.starting import start_run
 from tests.cast import SAME_AMOUNT, SAME_REFERENCE, make_account, make_entries, make_rule, make_statement, row
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from recon.api.v1.schema import document
 from recon.models import Event, LedgerEntry, Match, OpenItem, StatementLine
-from recon.usecases.transactions import transaction_id
+from recon.usecases.ledger.transactions import transaction_id
 from recon.wsgi import application
 
 pytestmark = [

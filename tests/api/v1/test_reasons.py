@@ -10,11 +10,11 @@ from django.urls import reverse
 
 from recon.engine.outcome import REASONS as CODES
 from recon.models import LedgerEntry, RunKind, Side, StatementLine
-from recon.usecases.imports import import_ledger, import_statement
+from recon.usecases.imports.importing import import_ledger, import_statement
 from recon.usecases.integrity import violations
-from recon.usecases.manual import match_by_hand
-from recon.usecases.reconcile_files import ASSUMED
-from recon.usecases.runs import start_run
+from recon.usecases.review.manual import match_by_hand
+from recon.usecases.runs.reconcile_files import ASSUMED
+from recon.usecases.runs.starting import start_run
 from recon.wording import REASONS
 from tests.cast import SAME_AMOUNT, SAME_REFERENCE, actor, make_account, make_rule
 

@@ -1,0 +1,1 @@
+"""Rows by the million between Arrow and the database."""

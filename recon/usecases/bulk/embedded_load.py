@@ -1,0 +1,212 @@
+"""Rows by the million into SQLite: many rows a statement, and indexes made when all rows are there.
+
+SQLite begins every statement anew, checks and all; for one row that takes longer than the row itself. And a row that
+finds its place in an index by itself dirties a page of it, which every commit writes to the log and the log to the
+file: sorting the keys of a million rows into a new index takes a third of the time. So a large load takes a table's
+plain indexes away and makes them again at its end. Each of these steps is a transaction of its own, between which
+others write; meanwhile their queries find the same rows, only slower. Unique indexes stay: what they refuse is
+refused row by row. Where the process is killed in between, `mend_indexes` makes what is missing.
+Meanwhile a thread copies the log to the file: a loader that does so after each commit waits for the disk.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from django.db import OperationalError, connection, models, transaction
+
+from recon.usecases.bulk.apart import RANGE, in_common
+
+ASIDE_FROM: Final = 100_000
+"""Rows of one load from which indexes are made afterwards."""
+
+MOST_HELD: Final = 2
+"""Times the rows of the load that a table may hold already: making an index sorts those too."""
+
+MOST_INDEXED: Final = 3_000_000
+"""Rows that a new index may have: while it is made others wait with what they write, a second for a million rows."""
+
+STATEMENT_ROWS: Final = 200
+STATEMENT_VALUES: Final = 32_000
+"""What one statement may hold: SQLite allows 32,766 values."""
+
+_ASK_EVERY: Final = 0.5  # seconds
+_COPY_EVERY: Final = 0.2  # seconds
+_PAGES: Final = 1000  # in the log, after which a commit copies them: SQLite's own setting
+_STEPS: Final = 50_000  # of SQLite's machine between two looks at the clock
+
+
+def insert_rows(target: str, table: pa.Table, chunk: int, progress: Callable[[int], None]) -> None:
+    """Append rows to a table, in transactions of `chunk` rows; `progress` hears of each."""
+    if not table.num_rows:
+        return
+    shared = in_common(table) if table.num_rows > STATEMENT_ROWS else {}
+    empty = [name for name in table.column_names[1:] if table[name].null_count == table.num_rows]
+    same = [_as_sqlite(table[name].slice(0, 1)).to_pylist()[0] for name in shared]
+    rows = table.drop_columns([*shared, *empty])
+    statement = _Statement(target, list(shared), rows.column_names)
+    for start in range(0, rows.num_rows, chunk):
+        piece = rows.slice(start, chunk)
+        values = [_as_sqlite(column).to_pylist() for column in piece.columns]
+        with transaction.atomic(), connection.wrap_database_errors:
+            _insert(statement, same, list(chain.from_iterable(zip(*values, strict=True))))
+        progress(start + piece.num_rows)
+
+
+class _Statement:
+    """INSERT for some number of rows: first what all rows share, bound once, then each row's own values."""
+
+    def __init__(self, target: str, shared: Sequence[str], own: Sequence[str]) -> None:
+        self.shared, self.width = len(shared), len(own)
+        self.rows = max(1, min(STATEMENT_ROWS, STATEMENT_VALUES // self.width))
+        names = ", ".join(connection.ops.quote_name(name) for name in (*shared, *own))
+        self._head = f"INSERT INTO {target} ({names}) VALUES "  # noqa: S608 - names of ours
+
+    def for_rows(self, count: int) -> str:
+        shared = [f"?{place}" for place in range(1, self.shared + 1)]
+        places = range(self.shared + 1, self.shared + count * self.width + 1, self.width)
+        rows = (", ".join((*shared, *(f"?{place + at}" for at in range(self.width)))) for place in places)
+        return self._head + ", ".join(f"({row})" for row in rows)
+
+
+def _insert(statement: _Statement, same: list[Any], values: list[Any]) -> None:
+    """On the connection itself: Django's cursor would read through every statement for its placeholders."""
+    execute, step = connection.connection.execute, statement.rows * statement.width
+    whole, rest = divmod(len(values), step)
+    if whole:
+        insert = statement.for_rows(statement.rows)
+        for start in range(0, whole * step, step):
+            execute(insert, same + values[start : start + step])
+    if rest:
+        execute(statement.for_rows(rest // statement.width), same + values[-rest:])
+
+
+def _as_sqlite(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Dates and instants as Django writes them: ISO text, instants in UTC without their zone."""
+    if pa.types.is_timestamp(column.type):
+        text = pc.strftime(column, format="%Y-%m-%d %H:%M:%S")
+        return pc.replace_substring_regex(text, r"\.0+$", "")
+    return column.cast(pa.string()) if pa.types.is_date(column.type) else column
+
+
+@contextmanager
+def large_load(model: type[models.Model], rows: int, progress: Callable[[int], None]) -> Iterator[None]:
+    """Load so many rows within this, and the plain indexes of the table are made afterwards, if that pays.
+
+    If the block fails they are not: its rows go first (`mend_indexes`). `progress` is asked while an index is made.
+    """
+    if rows < ASIDE_FROM:
+        yield
+        return
+    with _log_copied_beside():
+        aside = _is_worth_it(model, rows)
+        if aside:
+            with transaction.atomic(), connection.cursor() as cursor:
+                for name in _indexes(model):
+                    cursor.execute(f"DROP INDEX IF EXISTS {connection.ops.quote_name(name)}")
+        yield
+        if aside:
+            _make_missing(model, lambda: progress(rows))
+
+
+@contextmanager
+def _log_copied_beside() -> Iterator[None]:
+    """Have another thread copy the write-ahead log to the database's file, as long as this lasts, instead of every
+    commit that finds a thousand pages in it. It never keeps a writer or a reader waiting."""
+    if connection.in_atomic_block:
+        yield
+        return
+    over = threading.Event()
+
+    def copy() -> None:
+        try:
+            while not over.wait(_COPY_EVERY):
+                with connection.cursor() as cursor:
+                    cursor.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        finally:
+            connection.close()
+
+    _set_checkpoint_after(0)
+    copying = threading.Thread(target=copy, name="log-copier", daemon=True)
+    copying.start()
+    try:
+        yield
+    finally:
+        over.set()
+        copying.join()
+        _set_checkpoint_after(_PAGES)
+
+
+def _set_checkpoint_after(pages: int) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"PRAGMA wal_autocheckpoint = {pages}")
+
+
+def _is_worth_it(model: type[models.Model], rows: int) -> bool:
+    if model not in RANGE:
+        return False
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT MAX(rowid) FROM {model._meta.db_table}")  # noqa: S608 - no fewer than it holds
+        held = cursor.fetchone()[0] or 0
+    return held <= MOST_HELD * rows and held + rows <= MOST_INDEXED
+
+
+def mend_indexes(**signal: Any) -> None:
+    """Make the indexes that a load which was cut off has left out. Takes a millisecond where there is none."""
+    if connection.vendor == "sqlite":
+        for model in RANGE:
+            _make_missing(model, lambda: None)
+
+
+def _make_missing(model: type[models.Model], ask: Callable[[], None]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT name FROM sqlite_master")
+        present = {name for (name,) in cursor.fetchall()}
+    for name, statement in _indexes(model).items():
+        if name not in present and model._meta.db_table in present:
+            with _stopped_by(ask), transaction.atomic(), connection.cursor() as cursor:
+                # Another load of the table may have made it in between.
+                cursor.execute(statement.replace("CREATE INDEX", "CREATE INDEX IF NOT EXISTS", 1))
+
+
+def _indexes(model: type[models.Model]) -> dict[str, str]:
+    """The statements that make a model's plain indexes, by name. Those of constraints are not among them."""
+    editor = connection.schema_editor()
+    return {index.name: str(index.create_sql(model, editor)) for index in model._meta.indexes}
+
+
+@contextmanager
+def _stopped_by(ask: Callable[[], None]) -> Iterator[None]:
+    """Ask every half second while SQLite is at work on one statement; if that raises, the statement is given up."""
+    asked, stopped = time.monotonic(), list[Exception]()
+
+    def look() -> int:
+        nonlocal asked
+        if time.monotonic() - asked < _ASK_EVERY:
+            return 0
+        asked = time.monotonic()
+        try:
+            ask()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the loader raises it
+            stopped.append(error)
+            return 1
+        return 0
+
+    connection.ensure_connection()
+    own = connection.connection
+    own.set_progress_handler(look, _STEPS)
+    try:
+        yield
+    except OperationalError:
+        if stopped:
+            raise stopped[0] from None
+        raise
+    finally:
+        own.set_progress_handler(None, 0)

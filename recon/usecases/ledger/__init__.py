@@ -1,0 +1,1 @@
+"""Ledger entries that programs send."""

@@ -1,0 +1,1 @@
+"""Other systems and programs: connectors, webhooks, API keys, requests sent twice."""

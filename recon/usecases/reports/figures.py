@@ -1,0 +1,390 @@
+"""What ties out and what does not: as at any day, by what is known today (`recon.usecases.reports.as_at` says how).
+
+Sums are exact and from the account owner's view.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+from django.db.models import Case, CharField, Count, Exists, F, Max, OuterRef, Q, QuerySet, Subquery, Sum, Value, When
+from django.db.models.functions import TruncMonth
+
+from recon.models import (
+    Account,
+    Match,
+    MatchDifference,
+    MatchingRun,
+    MatchState,
+    RunRule,
+    RunState,
+    Side,
+    Statement,
+    StatementBalance,
+)
+from recon.rows import amount
+from recon.usecases.reports.as_at import booked_by, booked_later, cleared_by, factor, is_open, open_as_at
+from recon.usecases.reports.overview import AGES, age_bounds_on, rate
+
+HALF: Final = 10**9
+
+MONTHS: Final = 12
+"""Months that are told apart; what is older is one sum."""
+
+Sums = dict[str, tuple[int, Decimal]]  # by currency: how many, how much
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """What is open of one side in one currency and age. `value`: sum of absolute amounts; `net`: of signed ones."""
+
+    side: Side
+    currency: str
+    age: str  # a key of `AGES`, or "" for rows without a date
+    count: int
+    net: Decimal
+    value: Decimal
+
+
+@dataclass(frozen=True)
+class AgeRow:
+    """What is open of one side in one currency: a bucket for each of `AGES`, and one for rows without a date."""
+
+    side: Side
+    currency: str
+    buckets: list[Bucket | None]
+
+    @property
+    def count(self) -> int:
+        return sum(each.count for each in self.buckets if each)
+
+    @property
+    def net(self) -> Decimal:
+        return sum((each.net for each in self.buckets if each), Decimal(0))
+
+
+@dataclass(frozen=True)
+class Booked:
+    """Rows of one side that were booked in a month, and how many of them are still open."""
+
+    count: int
+    open: int
+
+    @property
+    def matched(self) -> int:
+        return self.count - self.open
+
+    @property
+    def rate(self) -> Decimal | None:
+        """Percent matched, rounded down; None if there are none."""
+        return rate(self.matched, self.count)
+
+
+@dataclass(frozen=True)
+class Month:
+    """From `since` (None: everything older) until `until`; neither: rows without a date."""
+
+    since: date | None
+    until: date | None
+    lines: Booked
+    entries: Booked
+
+
+@dataclass
+class TieOut:
+    """One currency of an account as at a day.
+
+    Always: books = lines - open_lines - differences - later + open_entries + unexplained; `unexplained` is nought
+    unless matches join currencies.
+    """
+
+    currency: str
+    stated: Decimal | None = None  # the latest closing balance that a statement states by then
+    stated_on: date | None = None
+    opening: Decimal | None = None  # of the first statement
+    lines: Decimal = Decimal(0)
+    open_lines: Decimal = Decimal(0)
+    books: Decimal = Decimal(0)
+    open_entries: Decimal = Decimal(0)
+    differences: Decimal = Decimal(0)
+    later: Decimal = Decimal(0)  # entries booked after the day whose lines had cleared by then
+    counts: dict[str, int] = field(default_factory=dict)  # how many rows are in each of these sums, by its name
+
+    @property
+    def computed(self) -> Decimal | None:
+        """What the statements come to: the first opening balance and all lines."""
+        return None if self.opening is None else self.opening + self.lines
+
+    @property
+    def adjusted(self) -> Decimal | None:
+        """The books' balance that the statement's implies, once everything open is allowed for."""
+        base = self.computed if self.stated is None else self.stated
+        return None if base is None else base - self.open_lines - self.differences - self.later + self.open_entries
+
+    @property
+    def unexplained(self) -> Decimal:
+        explained = self.lines - self.open_lines - self.differences - self.later + self.open_entries
+        return self.books - explained
+
+    @property
+    def expected(self) -> Decimal:
+        """What the entries come to, once everything open is allowed for."""
+        return self.books - self.unexplained
+
+    @property
+    def steps(self) -> list[Step]:
+        """From the statement to the books: where it starts, then what has to be allowed for."""
+        base = self.computed if self.stated is None else self.stated
+        parts = {
+            "open_lines": -self.open_lines,
+            "open_entries": self.open_entries,
+            "differences": -self.differences,
+            "later": -self.later,
+        }
+        count = self.counts.get
+        allowed = [
+            Step(name, count(name, 0), None if base is None else value, value)
+            for name, value in parts.items()
+            if count(name)
+        ]
+        return [Step("lines", count("lines", 0), base, self.lines), *allowed]
+
+    @property
+    def ties(self) -> bool:
+        """Everything is explained, and the statements' own balances agree with their lines."""
+        agrees = self.stated is None or self.computed is None or self.stated == self.computed
+        return not self.unexplained and agrees
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line of a reconciliation statement: what it takes from, or adds to, the statement's balance and its rows."""
+
+    name: str  # of a sum of `TieOut`
+    count: int
+    balance: Decimal | None  # None: the statements state no balance
+    rows: Decimal
+
+
+@dataclass
+class RuleSum:
+    """What a rule did in the real runs of a period."""
+
+    rule_id: str
+    name: str
+    runs: int = 0
+    matched: int = 0
+    suggested: int = 0
+
+
+@dataclass(frozen=True)
+class AdjustmentSum:
+    """What matches left as difference, by type and currency."""
+
+    type: str
+    currency: str
+    count: int
+    amount: Decimal
+
+
+def ageing(account: Account, day: date) -> list[Bucket]:
+    """What is open as at a day by side, currency and age."""
+    buckets: dict[tuple[Side, str, str], list[Any]] = defaultdict(lambda: [0, Decimal(0), Decimal(0)])
+    whens = [When(age_bounds_on("booking_date", least, most, day), then=Value(key)) for key, _, least, most in AGES]
+    for side in Side:
+        rows = open_as_at(account, side, day).annotate(
+            age=Case(*whens, default=Value(""), output_field=CharField()),
+            is_in=Case(When(open_units__gte=0, then=Value(1)), default=Value(0)),
+        )
+        for row in summed(rows, "open_units", "age", "is_in"):
+            found = buckets[side, row["currency"], row["age"]]
+            value = factor(account, side) * row["total"]
+            found[0] += row["count"]
+            found[1] += value
+            found[2] += abs(value)
+    order = {key: place for place, (key, *_) in enumerate(AGES)}
+    keys = sorted(buckets, key=lambda key: (key[0], key[1], order.get(key[2], len(AGES))))
+    return [Bucket(*key, *buckets[key]) for key in keys]
+
+
+def by_age(buckets: Iterable[Bucket]) -> list[AgeRow]:
+    """The buckets as lines of a table, one per side and currency."""
+    rows: dict[tuple[Side, str], dict[str, Bucket]] = defaultdict(dict)
+    for each in buckets:
+        rows[each.side, each.currency][each.age] = each
+    keys = [*(key for key, *_ in AGES), ""]
+    return [AgeRow(*key, [found.get(age) for age in keys]) for key, found in rows.items()]
+
+
+def months(account: Account, day: date) -> list[Month]:
+    """What was booked in each of the last twelve months and is matched by the day; then what is older or undated."""
+    first = _months_before(day.replace(day=1), MONTHS - 1)
+    counts: dict[tuple[date | None, date | None], dict[Side, list[int]]] = {}
+    for side in Side:
+        rows = booked_by(account, side, day).annotate(
+            month=TruncMonth("booking_date"), still=Case(When(is_open(account, side, day), then=1), default=0)
+        )
+        for row in rows.order_by().values("month", "still").annotate(n=Count("pk")):
+            month = row["month"]
+            if month is None:
+                key: tuple[date | None, date | None] = (None, None)
+            elif month < first:
+                key = (None, first - timedelta(days=1))
+            else:
+                key = (month, min(day, _months_before(month, -1) - timedelta(days=1)))
+            of_side = counts.setdefault(key, {each: [0, 0] for each in Side})[side]
+            of_side[0] += row["n"]
+            of_side[1] += row["n"] * row["still"]
+    keys = sorted(counts, key=lambda key: (key[0] or date.min, key[1] or date.min), reverse=True)
+    return [
+        Month(*key, *(Booked(all_rows, still) for all_rows, still in (counts[key][side] for side in Side)))
+        for key in keys
+    ]
+
+
+def _months_before(first: date, count: int) -> date:
+    """The first day of the month so many months before; after, if negative."""
+    month = first.year * 12 + first.month - 1 - count
+    return date(month // 12, month % 12 + 1, 1)
+
+
+def tie_out(account: Account, day: date) -> list[TieOut]:
+    """The statements' balance against the books', per currency, as at a day."""
+    found: dict[str, TieOut] = {}
+
+    def add(name: str, sums: Sums) -> None:
+        for currency, (count, value) in sums.items():
+            row = found.setdefault(currency, TieOut(currency))
+            setattr(row, name, value)
+            row.counts[name] = count
+
+    sign = factor(account, Side.LEDGER)
+    for side, whole, still_open in ((Side.STATEMENT, "lines", "open_lines"), (Side.LEDGER, "books", "open_entries")):
+        add(whole, totals(booked_by(account, side, day), "signed", factor(account, side)))
+        add(still_open, totals(open_as_at(account, side, day), "open_units", factor(account, side)))
+    add("differences", totals(differences_by(account, day), "units"))
+    add("later", totals(booked_later(account, day), "signed", sign))
+    for balance in balances_of(account, day):
+        take_balance(found.setdefault(balance.currency, TieOut(balance.currency)), balance)
+    return [found[currency] for currency in sorted(found)]
+
+
+def rule_sums(account: Account | None, since: date, until: date) -> list[RuleSum]:
+    """What each rule did in real runs that completed on these days, the most successful first."""
+    places = RunRule.objects.filter(run__in=real_runs(account, since, until).order_by()).order_by()
+    sums = places.values("version__rule_id", "version__rule__name").annotate(
+        runs=Count("run", distinct=True), all_matched=Sum("matched"), all_suggested=Sum("suggested")
+    )
+    return [
+        RuleSum(
+            row["version__rule_id"],
+            row["version__rule__name"],
+            row["runs"],
+            row["all_matched"],
+            row["all_suggested"],
+        )
+        for row in sums.order_by("-all_matched", "version__rule__name", "version__rule_id")
+    ]
+
+
+def real_runs(account: Account | None, since: date, until: date) -> QuerySet[MatchingRun]:
+    """Completed real runs of a period."""
+    runs = MatchingRun.objects.filter(
+        state=RunState.COMPLETED, is_dry_run=False, completed_at__date__gte=since, completed_at__date__lte=until
+    )
+    return runs if account is None else runs.filter(account=account)
+
+
+def adjustments(
+    account: Account | None = None, kind: str = "", state: str = "", currency: str = ""
+) -> QuerySet[MatchDifference]:
+    """Typed differences of matches, each with its match's `account_id`, `state`, `cleared_on` and `run_number`."""
+    match = Match.objects.filter(pk=OuterRef("match_id"))
+    rows = MatchDifference.objects.annotate(
+        account_id=Subquery(match.values("account_id")),
+        state=Subquery(match.values("state")),
+        cleared_on=Subquery(match.values("cleared_on")),
+        run_number=Subquery(match.values("run_number")),
+    )
+    wanted = {"account_id": account.pk if account else None, "type": kind, "state": state, "currency": currency}
+    return rows.filter(**{name: value for name, value in wanted.items() if value})
+
+
+def adjustment_sums(account: Account | None, since: date, until: date) -> list[AdjustmentSum]:
+    """What confirmed matches that cleared on these days left, by type and currency."""
+    matches = Match.objects.filter(state=MatchState.CONFIRMED, cleared_on__gte=since, cleared_on__lte=until)
+    if account is not None:
+        matches = matches.filter(account_id=account.pk)
+    found: dict[tuple[str, str], list[Any]] = defaultdict(lambda: [0, Decimal(0)])
+    rows = MatchDifference.objects.filter(match_id__in=matches.order_by().values("pk"))
+    for row in summed(rows, "units", "type"):
+        found[row["type"], row["currency"]][0] += row["count"]
+        found[row["type"], row["currency"]][1] += row["total"]
+    return [AdjustmentSum(*key, *found[key]) for key in sorted(found)]
+
+
+# --- parts of the above --------------------------------------------------------------------------------------------
+
+
+def differences_by(account: Account, day: date) -> QuerySet[MatchDifference]:
+    """What the matches that had cleared by a day and stand left as difference; each with its match's `cleared_on`."""
+    # Not asked of the claims: they have no index by match. A run that is at work has stored matches without any.
+    finished = MatchingRun.objects.filter(
+        account=account, is_dry_run=False, state__in=(RunState.COMPLETED, RunState.REVERSED)
+    )
+    stands = cleared_by(day).filter(
+        Q(run_number__isnull=True) | Q(run_number__in=finished.order_by().values("number")),
+        pk=OuterRef("match_id"), account_id=account.pk, state=MatchState.CONFIRMED,
+    )  # fmt: skip
+    cleared_on = Match.objects.filter(pk=OuterRef("match_id")).values("cleared_on")
+    rows = MatchDifference.objects.filter(Exists(stands))
+    return rows.annotate(cleared_on=Subquery(cleared_on))
+
+
+def latest_closing_day(account: Account) -> date | None:
+    """The last day that the account's statements cover."""
+    day: date | None = Statement.objects.ready().filter(account=account).aggregate(day=Max("period_end"))["day"]
+    return day
+
+
+def balances_of(account: Account, day: date) -> Iterator[StatementBalance]:
+    """Opening and closing balances stated by a day, the earliest first."""
+    statements = Statement.objects.ready().filter(account=account)
+    rows = StatementBalance.objects.filter(statement__in=statements, kind__in=("opening", "closing"))
+    rows = rows.filter(Q(date__lte=day) | Q(date__isnull=True, statement__period_end__lte=day))
+    yield from rows.select_related("statement").order_by("statement__period_start", "statement__number", "pk")
+
+
+def take_balance(row: TieOut, balance: StatementBalance) -> None:
+    """The first opening balance, and the latest closing one."""
+    on = balance.date or balance.statement.period_end
+    if balance.kind == "opening" and row.opening is None:
+        row.opening = balance.amount
+    if balance.kind == "closing" and (row.stated_on is None or on is None or on >= row.stated_on):
+        row.stated, row.stated_on = balance.amount, on
+
+
+def totals(rows: QuerySet[Any], column: str, sign: int = 1) -> Sums:
+    sums: Sums = {}
+    for row in summed(rows, column):
+        count, total = sums.get(row["currency"], (0, Decimal(0)))
+        sums[row["currency"]] = count + row["count"], total + sign * row["total"]
+    return sums
+
+
+def summed(rows: QuerySet[Any], column: str, *by: str) -> Iterator[dict[str, Any]]:
+    """Counts and exact sums by currency, scale and more.
+
+    Ten amounts of 18 digits do not fit the databases' integers; their upper and lower digits do."""
+    groups: Iterable[dict[str, Any]] = (
+        rows.order_by()
+        .values("currency", "scale", *by)
+        .annotate(count=Count("pk"), upper=Sum(F(column) / Value(HALF)), lower=Sum(F(column) % Value(HALF)))
+    )
+    for row in groups:
+        yield {**row, "total": amount(int(row["upper"] or 0) * HALF + int(row["lower"] or 0), row["scale"])}

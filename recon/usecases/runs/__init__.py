@@ -1,0 +1,1 @@
+"""Matching runs: started, executed, applied, read, reversed."""

@@ -1,0 +1,92 @@
+"""Claims: the key in the database that lets a row part be in at most one confirmed match of an account."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pyarrow as pa
+from django.db import IntegrityError, OperationalError, connection, transaction
+from django.utils import timezone
+
+from recon.models import Claim, Match
+from recon.usecases.bulk.rows import Progress, load_rows
+from recon.usecases.review.open_items import in_sql
+
+CLAIM_MATCH = """
+    INSERT INTO recon_claim (account_id, side, row_id, part, match_id)
+    SELECT m.account_id, r.side, r.row_id, r.part, r.match_id
+    FROM recon_match m JOIN recon_matchrow r ON r.match_id = m.id
+    WHERE m.id = %s
+    ORDER BY r.side, r.row_id, r.part
+"""
+
+WITHDRAW_SUGGESTIONS = """
+    UPDATE recon_match SET state = 'withdrawn', state_changed_at = %s
+    WHERE account_id = %s AND state = 'suggested'
+      AND run_number IN (
+          SELECT number FROM recon_matchingrun WHERE account_id = %s AND state = 'completed' AND NOT is_dry_run
+      )
+      AND EXISTS (
+          SELECT 1 FROM recon_matchrow r
+          JOIN recon_claim c
+            ON c.account_id = %s AND c.side = r.side AND c.row_id = r.row_id AND c.part = r.part
+          WHERE r.match_id = recon_match.id
+      )
+"""
+
+WITHDRAW_RIVALS = """
+    UPDATE recon_match SET state = 'withdrawn', state_changed_at = %s
+    WHERE account_id = %s AND state = 'suggested' AND id IN (
+        SELECT other.match_id FROM recon_matchrow mine JOIN recon_matchrow other
+          ON other.row_id = mine.row_id AND other.side = mine.side AND other.part = mine.part
+        WHERE mine.match_id = %s
+    ) AND run_number IN (
+        SELECT number FROM recon_matchingrun WHERE account_id = %s AND state = 'completed' AND NOT is_dry_run
+    )
+"""
+
+DEADLOCK_OR_SERIALIZATION = {"40P01", "40001"}
+
+
+class ClaimedError(Exception):
+    """Somebody else claimed one of the rows first."""
+
+
+def claim_rows(claims: pa.Table, progress: Progress) -> None:
+    """Claim the rows of a run's confirmed matches, sorted by their key; all or none.
+
+    Sorted, the key's index grows at its end, and two runs that meet wait for each other instead of deadlocking. Raises
+    `ClaimedError` if a row part is taken. To be called in the transaction that completes the run.
+    """
+    with _conflicts(), transaction.atomic():
+        load_rows(Claim, claims, progress=progress)
+
+
+def claim_match(match: Match) -> None:
+    """Claim the rows of one match that was just confirmed, and withdraw the suggestions that counted on them.
+
+    Raises `ClaimedError`.
+    """
+    with _conflicts(), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(CLAIM_MATCH, [match.pk])
+        cursor.execute(WITHDRAW_RIVALS, [in_sql(timezone.now()), match.account_id, match.pk, match.account_id])
+
+
+def withdraw_suggestions(account_id: int) -> int:
+    """Withdraw every suggestion that counts on a row which is claimed by now; returns how many."""
+    with connection.cursor() as cursor:
+        cursor.execute(WITHDRAW_SUGGESTIONS, [in_sql(timezone.now()), account_id, account_id, account_id])
+        return int(cursor.rowcount)
+
+
+@contextmanager
+def _conflicts() -> Iterator[None]:
+    try:
+        yield
+    except IntegrityError as error:
+        raise ClaimedError from error
+    except OperationalError as error:
+        if getattr(error.__cause__, "sqlstate", None) in DEADLOCK_OR_SERIALIZATION:
+            raise ClaimedError from error
+        raise

@@ -1,0 +1,119 @@
+"""Between a run's record and the engine: what the engine is told, and what it explains."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, cast
+
+from django.conf import settings
+
+from recon.engine import LEDGER_GROUPING, STATEMENT_GROUPING, Options, Progress, RuleOutcome
+from recon.engine.options import Sign
+from recon.engine.options import Strategy as EngineStrategy
+from recon.models import MatchingRun, RunStage, Strategy
+from recon.usecases.errors import Refused
+from recon.usecases.review.open_items import sides_reported
+from recon.usecases.runs.lease import Heartbeat
+from rules.criteria import Rule, parse_rule
+from rules.criteria.scope import Side as EngineSide
+from rules.models import RuleVersion
+
+GROUPING: dict[str, tuple[str, ...]] = {
+    Strategy.MANY_TO_ONE: STATEMENT_GROUPING,
+    Strategy.WITHIN_STATEMENT: STATEMENT_GROUPING,
+    Strategy.MANY_TO_MANY: tuple(name for name in STATEMENT_GROUPING if name in LEDGER_GROUPING),
+}
+"""The fields each strategy groups by, where they are not the ledger's."""
+
+
+def engine_options(run: MatchingRun, heartbeat: Heartbeat) -> Options:
+    """How the engine is to work on this run; it hears of a cancellation and reports to the heartbeat."""
+
+    def report(progress: Progress) -> None:
+        heartbeat.report(RunStage.MATCHING, progress.matched, heartbeat.progress["rows_total"])
+
+    return replace(unwatched_options(run), cancelled=heartbeat.must_stop, progress=report)
+
+
+def unwatched_options(run: MatchingRun) -> Options:
+    """The same for a run that is over before anybody could cancel it."""
+    return Options(
+        strategy=cast("EngineStrategy", run.strategy),
+        grouping=grouping_fields(run.grouping),
+        time_zone=run.account.time_zone,
+        sign=cast("Sign", run.sign),
+        rates=exchange_rates(run.options.get("rates", {})),
+        tolerance_limit=run.account.tolerance_limit,
+        threads=settings.MATCH_THREADS,
+        memory_limit=f"{settings.MATCH_MEMORY_MB}MB",
+        temp_dir=str(spill_folder(run)),
+        candidate_budget=settings.CANDIDATE_BUDGET,
+        told=tuple(cast("EngineSide", side.label) for side in sides_reported(run.account)),
+    )
+
+
+def spill_folder(run: MatchingRun) -> Path:
+    """Where a run's memory overflows to: a folder of its own, for DuckDB clears the one it is given."""
+    settings.SPILL_DIR.mkdir(parents=True, exist_ok=True)
+    folder: Path = settings.SPILL_DIR / run.run_id
+    return folder
+
+
+def rules_of(run: MatchingRun) -> list[Rule]:
+    """A run's rules as the engine reads them, in order."""
+    return rules_in([each.version for each in run.run_rules.all()])
+
+
+def rules_in(versions: Sequence[RuleVersion]) -> list[Rule]:
+    """Versions of rules as the engine reads them, in order."""
+    return [_parsed(each.body) for each in versions]
+
+
+@lru_cache(maxsize=256)
+def _parsed(body: str) -> Rule:
+    return parse_rule(json.loads(body, parse_float=Decimal))
+
+
+def grouping_fields(text: str) -> tuple[str, ...]:
+    """``"reference, currency"`` as field names."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def check_grouping(strategy: str, grouping: str) -> None:
+    """Raise Refused for a strategy that does not exist, or fields that it cannot group by."""
+    if strategy not in Strategy.values:
+        raise Refused(f"The strategy {strategy!r} is not known; expected one of {', '.join(Strategy.values)}.")
+    allowed = GROUPING.get(strategy, LEDGER_GROUPING)
+    if unknown := [name for name in grouping_fields(grouping) if name not in allowed]:
+        raise Refused(f"This strategy cannot group by {', '.join(unknown)}; expected {', '.join(allowed)}.")
+
+
+def exchange_rates(given: Mapping[str, Any]) -> dict[tuple[str, str], Decimal]:
+    """``{"USD/EUR": "0.92"}``: ledger units (EUR) per statement unit (USD). Raises `Refused`."""
+    rates = {}
+    for pair, text in given.items():
+        statement, _, ledger = pair.partition("/")
+        try:
+            rate = Decimal(str(text))
+        except InvalidOperation:
+            rate = Decimal(0)
+        if not (len(statement) == len(ledger) == 3 and rate.is_finite() and rate > 0):
+            raise Refused(f"The rate {pair} = {text} cannot be read; expected for example USD/EUR = 0.92.")
+        rates[statement, ledger] = rate
+    return rates
+
+
+def explained(rule: RuleOutcome) -> dict[str, Any]:
+    """What a rule did and how, as the run's page and `explain_run` show it."""
+    return {
+        "plan": rule.plan,
+        "blocking_key": rule.blocking_key,
+        "estimated_candidates": rule.estimated_candidates,
+        "candidates": rule.candidates,
+        "seconds": round(rule.seconds, 3),
+    }

@@ -1,0 +1,50 @@
+"""Open ledger entries whose ids are known, for runs so small that writing the query would take longer than it does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import date
+from functools import lru_cache
+from typing import Any, Final
+
+import pyarrow as pa
+from django.db import connection
+from django.db.models.expressions import RawSQL
+
+from recon.models import Account, Side
+from recon.usecases.accounts.scope import entries_in_scope, open_query, unfinished_imports, with_open_parts
+from recon.usecases.bulk.rows import read_rows
+
+LISTED: Final = {"postgresql": "SELECT unnest(%s::bigint[])", "sqlite": "SELECT value FROM json_each(%s)"}
+_IDS: Final = object()
+"""Stands for the ids in a query's parameters."""
+
+
+def listed(ids: Sequence[int]) -> Any:
+    """Ids as a parameter of `LISTED`."""
+    return json.dumps(ids) if connection.vendor == "sqlite" else list(ids)
+
+
+def open_entries_by_id(account: Account, ids: Sequence[int], columns: tuple[str, ...]) -> pa.Table:
+    """What `open_rows` gives for the entries in the account's scope that have one of these ids; few of them."""
+    unfinished = tuple(sorted(unfinished_imports()))
+    scope = json.dumps(account.scope, sort_keys=True)
+    sql, params, schema = _query(connection.vendor, account, scope, account.cut_over, unfinished, columns)
+    filled = [listed(ids) if each is _IDS else each for each in params]
+    whole = read_rows(sql, filled, schema, few=True)
+    return with_open_parts(account, Side.LEDGER, lambda: entries_in_scope(account, unfinished), columns, whole)
+
+
+@lru_cache(maxsize=64)
+def _query(
+    vendor: str,
+    account: Account,
+    scope: str,
+    cut_over: date | None,
+    unfinished: tuple[int, ...],
+    columns: tuple[str, ...],
+) -> tuple[str, tuple[Any, ...], pa.Schema]:
+    """The SQL and its parameters, with `_IDS` among them. All that they depend on is an argument."""
+    chosen = RawSQL(LISTED[vendor], [_IDS])  # noqa: S611 - our own text
+    return open_query(account, Side.LEDGER, entries_in_scope(account, unfinished).filter(pk__in=chosen), columns)

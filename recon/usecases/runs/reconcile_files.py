@@ -1,0 +1,225 @@
+"""Two files and some rules: a finished reconciliation in one call, without a worker."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+from django.conf import settings
+from django.db.models import F
+from django.utils import timezone
+
+from recon.models import Account, LedgerImport, MatchingRun, RunKind, RunState, Side, Statement, Strategy
+from recon.usecases.accounts.scope import create_account
+from recon.usecases.bulk.alongside import alongside
+from recon.usecases.errors import Refused
+from recon.usecases.events import Actor
+from recon.usecases.imports.importing import (
+    Prepared,
+    Repeats,
+    discard_statement,
+    prepare,
+    reverse_ledger_import,
+    store_ledger,
+    store_statement,
+)
+from recon.usecases.runs.execution import AtHand, execute_run
+from recon.usecases.runs.input import fresh_input
+from recon.usecases.runs.starting import start_run
+from rules.authoring import import_rules, set_status
+from rules.bodies import read_json, write_json
+from rules.criteria import RuleError, parse_rule
+from rules.models import RuleStatus, RuleVersion
+
+ASSUMED: Final = {"sign": "plus is money in", "currency": "all amounts have one currency, unnamed"}
+"""Questions about a file that do not stop a reconciliation of two files: both sides are read the same way."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to reconcile, and how. Without an account the job makes its own, which owns its ledger entries."""
+
+    statement: Path
+    ledger: Path
+    rules: str  # JSON: a rule, or a list of them
+    account: Account | None = None
+    strategy: str = Strategy.ONE_TO_ONE
+    grouping: str = ""
+    is_dry_run: bool = False
+    repeats: Repeats = "ask"  # what to do about rows that the account has already
+    good_rows_only: bool = False  # of the statement; its bad rows are kept for repair
+    currency: str = ""
+    time_zone: str = "UTC"
+    statement_mapping: Mapping[str, Any] | None = None
+    ledger_mapping: Mapping[str, Any] | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run that is over, what it was about, and seconds per stage."""
+
+    run: MatchingRun
+    statement: Statement
+    ledger: LedgerImport
+    assumed: tuple[str, ...]
+    seconds: dict[str, float]
+
+
+def reconcile_files(by: Actor, job: Job) -> Finished:
+    """Read, store, match. Raises Refused if a file or a rule is refused: nothing is stored then, or taken back; if the
+    run itself fails, its reason is in the run and the files stay."""
+    started = time.monotonic()
+    _refuse_bad_rules(job.rules)
+    account = job.account or _own_account(job)
+    statement_file, ledger_file = alongside(
+        partial(_prepare, job, account, Side.STATEMENT, job.statement, job.statement_mapping),
+        partial(_prepare, job, account, Side.LEDGER, job.ledger, job.ledger_mapping),
+        only_reading=True,
+    )
+    parsed = time.monotonic()
+    if job.account is None:
+        account = create_account(by, name=account.name, scope={"owned": True}, **_settings(job))
+    assumed = (*_assumed(statement_file), *_assumed(ledger_file))
+    with _all_or_nothing(by) as stored:
+        statement, ledger, at_hand = _store(by, job, account, (statement_file, ledger_file), stored)
+        del statement_file, ledger_file  # and with them the columns that no run looks at
+        loaded = time.monotonic()
+        run = _run(by, job, account, statement, at_hand)
+    seconds = {"parse": parsed - started, "load": loaded - parsed, **run.timings}
+    return Finished(run, statement, ledger, assumed, seconds)
+
+
+@contextmanager
+def _all_or_nothing(by: Actor) -> Iterator[list[Statement | LedgerImport]]:
+    """If the block fails, what it lists as stored is taken back: each file by itself is all or nothing already."""
+    stored: list[Statement | LedgerImport] = []
+    try:
+        yield stored
+    except Exception as error:
+        why = error.message if isinstance(error, Refused) else f"{type(error).__name__}: {error}"
+        for each in stored:
+            if isinstance(each, Statement):
+                discard_statement(by, each, why=why)
+            else:
+                reverse_ledger_import(by, each, why=why)
+        raise
+
+
+def _store(
+    by: Actor,
+    job: Job,
+    account: Account,
+    files: tuple[Prepared, Prepared],
+    stored: list[Statement | LedgerImport],
+) -> tuple[Statement, LedgerImport, AtHand | None]:
+    """Both sides stored, and their rows at hand if they are all that a run in the account would read."""
+    owner = account if (account.scope or {}).get("owned") else None
+    rows: dict[Side, pa.Table] = {}
+
+    def lines() -> Statement:
+        kept = store_statement(by, account, files[0], rows_go_to=partial(rows.__setitem__, Side.STATEMENT))
+        stored.append(kept)
+        return kept
+
+    def entries() -> LedgerImport:
+        kept = store_ledger(by, owner, files[1], rows_go_to=partial(rows.__setitem__, Side.LEDGER))
+        stored.append(kept)
+        return kept
+
+    statement, ledger = alongside(lines, entries)
+    if job.account is not None:
+        return statement, ledger, None
+    return statement, ledger, partial(fresh_input, lines=rows[Side.STATEMENT], entries=rows[Side.LEDGER])
+
+
+def _refuse_bad_rules(text: str) -> None:
+    try:
+        given = read_json(text)
+        bodies = given if isinstance(given, list) else [given]
+        if not bodies:
+            raise Refused("There is no rule to match by.")
+        for body in bodies:
+            parse_rule(body)
+    except RuleError as error:
+        raise Refused(f"The rules are refused: {error}") from error
+
+
+def _own_account(job: Job) -> Account:
+    return Account(name=f"{job.statement.name[:120]}, {timezone.now():%Y-%m-%d %H:%M:%S.%f}", **_settings(job))
+
+
+def _settings(job: Job) -> dict[str, Any]:
+    return {"time_zone": job.time_zone, "currencies": [job.currency] if job.currency else []}
+
+
+def _prepare(job: Job, account: Account, side: Side, path: Path, mapping: Mapping[str, Any] | None) -> Prepared:
+    if not path.is_file():
+        raise Refused(f"{path}: there is no such file.")
+    try:
+        return prepare(
+            account,
+            side,
+            path,
+            path.name,
+            mapping=mapping,
+            repeats="import" if job.account is None else job.repeats,
+            good_rows_only=job.good_rows_only and side == Side.STATEMENT,
+            unowned=side == Side.LEDGER and job.account is not None and not (account.scope or {}).get("owned"),
+            accepting=ASSUMED,
+        )
+    except Refused as refused:
+        raise Refused(f"{path}: {refused}", refused.row_errors) from refused
+
+
+def _assumed(file: Prepared) -> list[str]:
+    """What was taken for what a file leaves open: the option its reading used, in words."""
+    return [
+        f"{file.name}: {each.text} Taken: {dict(each.options).get(each.suggested, ASSUMED[each.about])}."
+        for each in file.reading.questions
+    ]
+
+
+def _run(by: Actor, job: Job, account: Account, statement: Statement, at_hand: AtHand | None) -> MatchingRun:
+    small = statement.record_count <= settings.INSTANT_LIMIT
+    run = start_run(
+        by,
+        account,
+        statement,
+        _versions(by, job.rules),
+        kind=RunKind.INSTANT if small else RunKind.BATCH,
+        is_dry_run=job.is_dry_run,
+        strategy=job.strategy,
+        grouping=job.grouping,
+        options=job.options,
+    )
+    execute_run(run.run_id, at_hand)  # a batch run is queued; nobody needs to be there to take it
+    run.refresh_from_db()
+    while run.state in RunState.active():  # a worker was faster
+        time.sleep(0.2)
+        run.refresh_from_db()
+    return run
+
+
+def _versions(by: Actor, text: str) -> Sequence[RuleVersion]:
+    """The rules as versions a run can keep. They go to the archive, not among the rules people work with; the same
+    rule given again is the same record."""
+    given = read_json(text)
+    versions = []
+    for body in given if isinstance(given, list) else [given]:
+        written = write_json(body)
+        known = RuleVersion.objects.filter(
+            body=written, number=F("rule__version"), rule__status=RuleStatus.ARCHIVED
+        ).first()
+        if known is None:
+            rule = import_rules(by, written)[0]
+            known = rule.current
+            set_status(by, rule.pk, RuleStatus.ARCHIVED)
+        versions.append(known)
+    return versions

@@ -1,0 +1,303 @@
+"""A run's outcome on its way into the database: loaded in bulk, and seen by nobody until the run completes.
+
+Everything is keyed by the run's number (matches) or by the run's own block of match ids (what belongs to a match), so
+that a cut-off attempt is found and removed by one deletion per table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from django.db import transaction
+from django.db.models import Max, Min, Model
+from django.utils import timezone
+
+from recon.engine import Outcome
+from recon.models import (
+    Match,
+    MatchDifference,
+    MatchingRun,
+    MatchRow,
+    MatchRunnerUp,
+    MatchState,
+    Side,
+    UnmatchedItem,
+    reserve_ids,
+)
+from recon.usecases.bulk.alongside import alongside
+from recon.usecases.bulk.apart import drop_apart
+from recon.usecases.bulk.rows import load_rows
+from recon.usecases.review.open_items import sides_reported
+from recon.usecases.runs.input import RunInput
+from recon.usecases.runs.totals import places, totals
+
+FEW = 30_000
+"""Rows of results up to which one transaction stores them, on one connection: a second one, and a commit for each
+table, would take longer; and whoever wants to write to the embedded database waits that long."""
+
+OF_A_MATCH: tuple[type[Model], ...] = (MatchRow, MatchDifference, MatchRunnerUp)
+Progress = Callable[[type[Model], int], None]
+"""Hears how many rows of a table are stored; may raise to stop."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """What is to be stored: one Arrow table per bulk table, the kept counts, and what each rule did."""
+
+    tables: dict[type[Model], pa.Table]
+    claims: pa.Table  # what the run's confirmed matches claim once it completes, in the order of the claims' key
+    counts: dict[str, int]
+    totals: dict[str, Any]
+    by_rule: list[tuple[int, int]]  # (matched, suggested) matches, in rule order
+    passes_over: bool  # whether entries are open that were not read, see `recon.usecases.runs.passed_over`
+    until: date  # the day up to which the ledger side is the run's business
+
+    @property
+    def rows(self) -> int:
+        return sum(table.num_rows for table in (*self.tables.values(), self.claims))
+
+    @property
+    def are_few(self) -> bool:
+        """Whether one transaction stores all of it."""
+        return self.rows <= FEW
+
+    @property
+    def left_open(self) -> int:
+        """Row parts that a real run makes open items of."""
+        counted = ("lines_unmatched", "lines_suggested", "entries_unmatched", "entries_suggested")
+        return sum(number for name, number in self.counts.items() if name in counted)
+
+
+def prepare(
+    run: MatchingRun, rows: RunInput, outcome: Outcome, version_ids: Sequence[int], first_match: int | None = None
+) -> Results:
+    """The outcome in the shape of the tables, with ids from a block of the run's own: `first_match` and those after
+    it, if these are reserved already."""
+    until = closing_date(run, rows.statement)
+    unmatched = reported(run, rows, outcome.unmatched, until)
+    states = outcome.matches.select(["match_no", "state"])
+    placed = with_state(by_row(outcome.match_rows), states)
+    counts = count(rows.statement.num_rows, states, placed, unmatched)
+    came_to = totals(
+        {Side.STATEMENT: rows.statement, Side.LEDGER: rows.ledger},
+        placed,
+        with_state(outcome.differences, states),
+        unmatched,
+    )
+    match_ids = id_block(reserve_ids(Match, outcome.matches.num_rows) if first_match is None else first_match)
+    tables: dict[type[Model], pa.Table] = {
+        Match: match_table(run, outcome.matches, match_ids, version_ids),
+        MatchRow: of_matches(placed, match_ids, ("side", "row_id", "part", "units")),
+        MatchDifference: with_comment(
+            of_matches(outcome.differences, match_ids, ("units", "scale", "currency", "type"))
+        ),
+        MatchRunnerUp: with_text(
+            of_matches(outcome.runners_up, match_ids, ("rank", "side", "row_id", "part", "gap")), "gap"
+        ),
+        UnmatchedItem: unmatched_table(run, unmatched, version_ids),
+    }
+    by_rule = [matches_of_rule(outcome.matches, index) for index in range(len(version_ids))]
+    claims = claim_table(run, placed, match_ids)
+    passes_over = bool(rows.explanation.get("narrowed")) and Side.LEDGER in sides_reported(run.account)
+    return Results(tables, claims, counts, came_to, by_rule, passes_over, until)
+
+
+def with_state(table: pa.Table, states: pa.Table) -> pa.Table:
+    """The rows of a table that belong to one of the matches, with that match's state. A join of Arrow's would take
+    milliseconds of several threads for the few rows of a small run."""
+    at = places(table["match_no"], states["match_no"])
+    found = pc.is_valid(at)
+    return table.filter(found).append_column("state", states["state"].take(at.filter(found)))
+
+
+def load(results: Results, progress: Progress) -> None:
+    """Load the results, but for the claims.
+
+    The rows of the matches, which are most of it, go in beside everything else.
+    """
+    rest = dict(results.tables)
+    rows: dict[type[Model], pa.Table] = {MatchRow: rest.pop(MatchRow)}
+
+    def into_tables(tables: dict[type[Model], pa.Table]) -> None:
+        for model, table in tables.items():
+            if table.num_rows:
+                progress(model, 0)
+                load_rows(model, table, progress=partial(progress, model))
+
+    alongside(partial(into_tables, rest), partial(into_tables, rows))
+
+
+def discard(run_number: int) -> None:
+    """Remove what an attempt of a run loaded that did not complete."""
+    drop_apart(UnmatchedItem, run_number, run_number)
+    matches = Match.objects.filter(run_number=run_number)
+    block = matches.aggregate(first=Min("id"), last=Max("id"))
+    with transaction.atomic():
+        if block["first"] is not None:
+            drop_apart(Match, block["first"], block["last"])
+            drop_apart(MatchRow, block["first"], block["last"])
+            for model in OF_A_MATCH:
+                model._default_manager.filter(match_id__gte=block["first"], match_id__lte=block["last"]).delete()
+            matches.delete()
+        UnmatchedItem.objects.filter(run_number=run_number).delete()
+
+
+def id_block(first: int) -> Callable[[pa.ChunkedArray], pa.ChunkedArray]:
+    """From the engine's match numbers (1, 2, …) to ids of a reserved block."""
+    shift = first - 1
+
+    def match_ids(numbers: pa.ChunkedArray) -> pa.ChunkedArray:
+        return pc.add(numbers, shift)
+
+    return match_ids
+
+
+def match_table(
+    run: MatchingRun,
+    matches: pa.Table,
+    match_ids: Callable[[pa.ChunkedArray], pa.ChunkedArray],
+    version_ids: Sequence[int],
+) -> pa.Table:
+    rows = matches.num_rows
+    proposed = {MatchState.CONFIRMED.value: MatchState.PROPOSED.value} if run.is_dry_run else {}
+    kept = ("origin", "decided_by", "currency", "scale", "line_units", "entry_units", "cleared_on")
+    return pa.table(
+        {
+            "id": match_ids(matches["match_no"]),
+            "account_id": constant(run.account_id, rows),
+            "run_number": constant(run.number, rows),
+            "rule_version_id": pa.array(version_ids, pa.int64()).take(matches["rule_index"].combine_chunks()),
+            "state": renamed(matches["state"], proposed),
+            "created_at": constant(timezone.now(), rows),
+            "state_changed_at": pa.nulls(rows, pa.timestamp("us", tz="UTC")),
+            **{name: matches[name] for name in kept},
+        }
+    )
+
+
+def of_matches(
+    table: pa.Table, match_ids: Callable[[pa.ChunkedArray], pa.ChunkedArray], columns: tuple[str, ...]
+) -> pa.Table:
+    """A table of things that belong to matches, with our ids and names."""
+    found = {name: table["id" if name == "row_id" else name] for name in columns}
+    return pa.table({"match_id": match_ids(table["match_no"]), **found})
+
+
+def claim_table(
+    run: MatchingRun, placed: pa.Table, match_ids: Callable[[pa.ChunkedArray], pa.ChunkedArray]
+) -> pa.Table:
+    """What the confirmed matches of a real run claim, in the order of `placed`."""
+    confirmed = pc.equal(placed["state"], "" if run.is_dry_run else MatchState.CONFIRMED.value)
+    rows = of_matches(placed, match_ids, ("side", "row_id", "part")).filter(confirmed)
+    return rows.append_column("account_id", constant(run.account_id, rows.num_rows))
+
+
+def by_row(rows: pa.Table) -> pa.Table:
+    """In the order of side, id and part; where no row is split, by one number that is nearly in order already."""
+    if pc.max(rows["part"]).as_py():
+        return rows.sort_by([("side", "ascending"), ("id", "ascending"), ("part", "ascending")])
+    key = rows["id"].to_numpy() + (rows["side"].to_numpy().astype(np.int64) << 62)
+    return rows.take(pa.array(np.argsort(key, kind="stable")))
+
+
+def with_comment(differences: pa.Table) -> pa.Table:
+    return differences.append_column("comment", constant("", differences.num_rows))
+
+
+def with_text(table: pa.Table, column: str) -> pa.Table:
+    return table.set_column(table.column_names.index(column), column, table[column].cast(pa.string()))
+
+
+def with_difference(unmatched: pa.Table) -> pa.ChunkedArray:
+    """The engine's detail (a JSON object or null), with the amount difference to the nearest row put in front."""
+    units, scale = (unmatched[name].cast(pa.string()) for name in ("difference_units", "scale"))
+    difference = pc.binary_join_element_wise('{"difference_units":', units, ',"scale":', scale, "")
+    detail = unmatched["detail"]
+    rest = pc.if_else(pc.equal(detail, "{}"), None, pc.utf8_slice_codeunits(detail, 1))
+    joined = pc.binary_join_element_wise(difference, pc.fill_null(rest, "}"), ",")
+    alone = pc.binary_join_element_wise(difference, "}", "")
+    return pc.coalesce(pc.if_else(pc.is_valid(rest), joined, alone), detail)
+
+
+def unmatched_table(run: MatchingRun, unmatched: pa.Table, version_ids: Sequence[int]) -> pa.Table:
+    return pa.table(
+        {
+            "run_number": constant(run.number, unmatched.num_rows),
+            "side": unmatched["side"],
+            "row_id": unmatched["id"],
+            "part": unmatched["part"],
+            "reason": unmatched["reason"],
+            "rule_version_id": pa.array(version_ids, pa.int64()).take(unmatched["rule_index"].combine_chunks()),
+            "criterion": unmatched["criterion"],
+            "nearest_row_id": unmatched["nearest_id"],
+            "detail": with_difference(unmatched),
+        }
+    )
+
+
+def reported(run: MatchingRun, rows: RunInput, unmatched: pa.Table, until: date) -> pa.Table:
+    """Without the ledger rows that are no work of this account: no scope, before its cut-over, after the closing."""
+    if Side.LEDGER not in sides_reported(run.account):
+        return unmatched.filter(pc.equal(unmatched["side"], int(Side.STATEMENT)))
+    dates = rows.ledger["booking_date"]
+    outside = pc.fill_null(pc.greater(dates, until), False)
+    if run.account.cut_over:
+        outside = pc.or_(outside, pc.fill_null(pc.less(dates, run.account.cut_over), False))
+    other_days = rows.ledger["id"].filter(outside)
+    ledger_side = pc.equal(unmatched["side"], int(Side.LEDGER))
+    return unmatched.filter(pc.invert(pc.and_(ledger_side, pc.is_in(unmatched["id"], value_set=other_days))))
+
+
+def closing_date(run: MatchingRun, lines: pa.Table) -> date:
+    """The day up to which the ledger side is this run's business: the statement's end, else its last line's date, else
+    there is no such limit."""
+    stated = run.statement.period_end if run.statement else None
+    last: date = stated or pc.max(lines["booking_date"]).as_py() or date.max
+    return last
+
+
+def count(lines_total: int, states: pa.Table, placed: pa.Table, unmatched: pa.Table) -> dict[str, int]:
+    """The run's kept counts, in row parts. Refuses an outcome that does not account for every line."""
+    counts = {"lines_total": lines_total, "entries_total": 0}
+    for side, name in ((Side.STATEMENT, "lines"), (Side.LEDGER, "entries")):
+        of_side = pc.equal(placed["side"], int(side))
+        for state, outcome in ((MatchState.CONFIRMED, "matched"), (MatchState.SUGGESTED, "suggested")):
+            counts[f"{name}_{outcome}"] = how_many(pc.and_(of_side, pc.equal(placed["state"], state.value)))
+        counts[f"{name}_unmatched"] = how_many(pc.equal(unmatched["side"], int(side)))
+    counts["entries_total"] = sum(counts[f"entries_{what}"] for what in ("matched", "suggested", "unmatched"))
+    accounted = sum(counts[f"lines_{what}"] for what in ("matched", "suggested", "unmatched"))
+    if accounted != lines_total:
+        raise RuntimeError(f"the matching accounts for {accounted} of {lines_total} statement lines")
+    for state, name in ((MatchState.CONFIRMED, "confirmed"), (MatchState.SUGGESTED, "suggested")):
+        counts[f"matches_{name}"] = how_many(pc.equal(states["state"], state.value))
+    return counts
+
+
+def how_many(condition: pa.ChunkedArray) -> int:
+    return pc.sum(condition).as_py() or 0
+
+
+def matches_of_rule(matches: pa.Table, index: int) -> tuple[int, int]:
+    """(confirmed, suggested) matches of the rule at `index`."""
+    states = matches["state"].filter(pc.equal(matches["rule_index"], index))
+    found = {value["values"]: value["counts"] for value in pc.value_counts(states).to_pylist()}
+    return found.get(MatchState.CONFIRMED.value, 0), found.get(MatchState.SUGGESTED.value, 0)
+
+
+def constant(value: object, rows: int) -> pa.Array:
+    if isinstance(value, (int, str)):
+        return pa.repeat(value, rows)
+    return pa.repeat(pa.scalar(value, pa.timestamp("us", tz="UTC")), rows)
+
+
+def renamed(column: pa.ChunkedArray, names: dict[str, str]) -> pa.ChunkedArray:
+    for old, new in names.items():
+        column = pc.if_else(pc.equal(column, old), new, column)
+    return column
