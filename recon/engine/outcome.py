@@ -50,7 +50,8 @@ RUNNERS_UP = pa.schema(
         pa.field("side", pa.int8()),  # the side that has another candidate
         pa.field("id", pa.int64()),
         pa.field("part", pa.int32()),
-        pa.field("gap", pa.int64()),  # its absolute amount difference in units of the match's scale
+        pa.field("gap", pa.int64()),  # its absolute amount difference in units
+        pa.field("scale", pa.int8()),  # of the gap
     ]
 )
 UNMATCHED = pa.schema(

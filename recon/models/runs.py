@@ -288,7 +288,7 @@ class MatchRunnerUp(models.Model):
     side = models.SmallIntegerField(choices=Side)
     row_id = models.BigIntegerField()
     part = models.IntegerField(default=0)
-    gap = models.TextField(blank=True)  # what the runner-up was worse in, in words
+    gap = models.TextField(blank=True)  # its absolute amount difference, as a decimal
 
     class Meta:
         ordering = ("match_id", "rank")

@@ -40,7 +40,7 @@ def match(request: HttpRequest, match_id: int) -> HttpResponse:
         "run": run,
         "account": Account.objects.get(pk=found.account_id),
         "reasons": match_reasons(view),
-        "runners_up": reading.runners_up(found),
+        "runners_up": reading.runners_up(view),
         "can_decide": view.is_suggestion and run is not None and not run.is_dry_run and run.state == "completed",
         "form": DifferenceForm(initial=known),
         "retype_form": DifferenceForm(initial=known, auto_id="retype_%s"),

@@ -145,7 +145,7 @@ class RunnerUpShape(Shape):
     amount = AmountField(allow_null=True)
     booking_date = serializers.DateField(allow_null=True)
     reference = serializers.CharField(allow_null=True)
-    gap = serializers.CharField(help_text="What it was worse in.")
+    gap = serializers.CharField(help_text="What it is worse in than the match, in words.")
 
 
 class MatchDetailShape(MatchShape):
@@ -202,15 +202,15 @@ def detail(match: Match) -> ShownMatch:
     is_due = view.is_suggestion and run is not None and not run.is_dry_run and run.state == RunState.COMPLETED
     rivals = [
         {
-            "rank": each.rank,
-            "line": each.row_id if each.side == Side.STATEMENT else None,
-            "entry": transaction_id(each.row_id) if each.side == Side.LEDGER else None,
-            "part": each.part,
-            "amount": row.amount if row else None,
-            "booking_date": row.booking_date if row else None,
-            "reference": row.reference if row else None,
+            "rank": each.record.rank,
+            "line": each.record.row_id if each.record.side == Side.STATEMENT else None,
+            "entry": transaction_id(each.record.row_id) if each.record.side == Side.LEDGER else None,
+            "part": each.record.part,
+            "amount": each.row.amount if each.row else None,
+            "booking_date": each.row.booking_date if each.row else None,
+            "reference": each.row.reference if each.row else None,
             "gap": each.gap,
         }
-        for each, row in reading.runners_up(match)
+        for each in reading.runners_up(view)
     ]
     return ShownMatch(view, run.run_id if run else None, match_reasons(view), rivals, bool(is_due))

@@ -28,6 +28,7 @@ from recon.models import (
     UnmatchedItem,
 )
 from recon.rows import amount
+from recon.wording import counted
 from rules.models import RuleVersion
 
 Row = StatementLine | LedgerEntry
@@ -68,6 +69,15 @@ class MatchView:
     @property
     def is_suggestion(self) -> bool:
         return bool(self.match.state == MatchState.SUGGESTED)
+
+
+@dataclass(frozen=True)
+class RunnerUp:
+    """A candidate that a suggested match was preferred to; ``gap`` says what it is worse in."""
+
+    record: MatchRunnerUp
+    row: Row | None
+    gap: str
 
 
 @dataclass(frozen=True)
@@ -206,11 +216,39 @@ def since_completion(run: MatchingRun) -> dict[str, int]:
     return dict(counted)
 
 
-def runners_up(match: Match) -> list[tuple[MatchRunnerUp, Row | None]]:
+def runners_up(view: MatchView) -> list[RunnerUp]:
     """The candidates a suggested match was preferred to, nearest first."""
-    found = list(MatchRunnerUp.objects.filter(match_id=match.pk).order_by("rank", "pk"))
+    found = list(MatchRunnerUp.objects.filter(match_id=view.match.pk).order_by("rank", "pk"))
     rows = rows_by_key((each.side, each.row_id) for each in found)
-    return [(each, rows.get((each.side, each.row_id))) for each in found]
+    known = [(each, rows.get((each.side, each.row_id))) for each in found]
+    return [RunnerUp(each, row, _gap(view, each, row)) for each, row in known]
+
+
+def _gap(view: MatchView, rival: MatchRunnerUp, row: Row | None) -> str:
+    """What a runner-up is worse in than the match, in words."""
+    said = []
+    own, other = abs(view.match.difference), Decimal(rival.gap or 0)
+    if other != own:
+        said.append(f"amount {_plain(other)} off instead of {_plain(own)}")
+    partners, rivals = (view.lines, view.entries) if rival.side == Side.LEDGER else (view.entries, view.lines)
+    apart, further = _days_apart(partners, rivals[0].row if len(rivals) == 1 else None), _days_apart(partners, row)
+    if apart is not None and further is not None and apart != further:
+        said.append(f"{counted(further, 'day')} apart instead of {apart}")
+    return ", ".join(said) or "as near in amount and date"
+
+
+def _days_apart(rows: Sequence[Placed], other: Row | None) -> int | None:
+    """Between the booking dates of the only row and another one."""
+    one = rows[0].row if len(rows) == 1 else None
+    if one is None or other is None or one.booking_date is None or other.booking_date is None:
+        return None
+    return abs((one.booking_date - other.booking_date).days)
+
+
+def _plain(value: Decimal) -> str:
+    """With two decimals, or as many more as it needs."""
+    digits = max(2, -int(value.normalize().as_tuple().exponent))
+    return f"{value:,.{digits}f}"
 
 
 def row_key(text: str) -> tuple[int, int] | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -98,8 +99,8 @@ def prepare(
         MatchDifference: with_comment(
             of_matches(outcome.differences, match_ids, ("units", "scale", "currency", "type"))
         ),
-        MatchRunnerUp: with_text(
-            of_matches(outcome.runners_up, match_ids, ("rank", "side", "row_id", "part", "gap")), "gap"
+        MatchRunnerUp: of_matches(
+            with_gap_as_text(outcome.runners_up), match_ids, ("rank", "side", "row_id", "part", "gap")
         ),
         UnmatchedItem: unmatched_table(run, unmatched, version_ids),
     }
@@ -211,8 +212,14 @@ def with_comment(differences: pa.Table) -> pa.Table:
     return differences.append_column("comment", constant("", differences.num_rows))
 
 
-def with_text(table: pa.Table, column: str) -> pa.Table:
-    return table.set_column(table.column_names.index(column), column, table[column].cast(pa.string()))
+def with_gap_as_text(runners_up: pa.Table) -> pa.Table:
+    """The amount differences of runners-up as decimals; those of a dry run that is applied are such already."""
+    if "scale" not in runners_up.column_names:
+        return runners_up
+    scale = runners_up["scale"][0].as_py() if runners_up.num_rows else 0
+    one = pa.scalar(Decimal(1).scaleb(-scale), pa.decimal128(scale + 1, scale))
+    gap = pc.multiply(runners_up["gap"].cast(pa.decimal128(19, 0)), one).cast(pa.string())
+    return runners_up.set_column(runners_up.column_names.index("gap"), "gap", gap)
 
 
 def with_difference(unmatched: pa.Table) -> pa.ChunkedArray:
