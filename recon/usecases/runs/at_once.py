@@ -47,7 +47,7 @@ from recon.usecases.runs import results as run_results
 from recon.usecases.runs.claims import ClaimedError, claim_rows
 from recon.usecases.runs.engine_options import explained, rules_in, unwatched_options
 from recon.usecases.runs.execution import MATCHINGS, Laps, itself, settle
-from recon.usecases.runs.input import RunInput, compared, narrowed_entries, next_entry_id
+from recon.usecases.runs.input import RunInput, compared, how_read, narrowed_entries, next_entry_id
 from recon.usecases.runs.results import Results
 from recon.usecases.runs.starting import as_started, check_account, check_method, instant_places
 from rules.criteria import Rule
@@ -165,10 +165,7 @@ def _read(begun: _Begun, rules: Sequence[Rule], options: Options, laps: Laps) ->
     in_scope = entries_in_scope(begun.account)
     choice, ledger = narrowed_entries(run, rules, statement, in_scope, _unheard, options)
     laps.end("reading")
-    read = {"how": choice.how, "lines": statement.num_rows, "entries": ledger.num_rows, **choice.estimate}
-    if choice.narrowed:
-        read["narrowed"] = True
-    return RunInput(statement, ledger, next_entry, read)
+    return RunInput(statement, ledger, next_entry, how_read(choice, statement, ledger))
 
 
 def _store(begun: _Begun, results: Results | None, laps: Laps) -> MatchingRun:

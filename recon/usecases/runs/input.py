@@ -76,11 +76,15 @@ def _read_once(run: MatchingRun, progress: Progress, options: Options | None) ->
         statement, ledger = alongside(
             partial(open_lines, run, lines, of_lines), partial(open_entries, run, in_scope, of_entries)
         )
-    read = {"how": choice.how, "lines": statement.num_rows, "entries": ledger.num_rows, **choice.estimate}
-    if choice.narrowed:
-        read["narrowed"] = True
     # Only now: what is claimed meanwhile is then found in both, not in neither.
-    return RunInput(statement, ledger, next_entry, read, _claimed(run, lines, in_scope))
+    claimed = _claimed(run, lines, in_scope)
+    return RunInput(statement, ledger, next_entry, how_read(choice, statement, ledger), claimed)
+
+
+def how_read(choice: Choice, lines: pa.Table, entries: pa.Table) -> dict[str, Any]:
+    """How the rows of a run were read, as its explanation has it."""
+    read = {"how": choice.how, "lines": lines.num_rows, "entries": entries.num_rows, **choice.estimate}
+    return {**read, "narrowed": True} if choice.narrowed else read
 
 
 def narrowed_entries(
