@@ -7,6 +7,7 @@ open connections: commits that were acknowledged are then gone.
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -314,6 +315,11 @@ def read_rows(
     if few or connection.in_atomic_block:
         return _copy_out(sql, params, schema)
     return _fetch_arrow(sql, params, schema, progress or _unheard)
+
+
+def listed(ids: Sequence[int]) -> Any:
+    """Ids as one parameter of a query: an array on PostgreSQL (``unnest``), JSON on SQLite (``json_each``)."""
+    return json.dumps(list(ids)) if connection.vendor == "sqlite" else list(ids)
 
 
 def read_queryset(rows: models.QuerySet[Any, Any], columns: Sequence[str], *, few: bool = False) -> pa.Table:

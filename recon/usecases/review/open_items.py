@@ -5,7 +5,6 @@ An item exists once per open row part; everything here may be repeated without h
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import date, datetime
@@ -27,6 +26,7 @@ from recon.models import (
     Statement,
     reserve_ids,
 )
+from recon.usecases.bulk.rows import listed
 
 UPSERT = """
     INSERT INTO recon_openitem
@@ -153,8 +153,7 @@ def open_late_lines(account: Account, statement: Statement, line_ids: Sequence[i
 
 def open_entries_passed_over(account: Account, entry_ids: Sequence[int]) -> None:
     """Open whole ledger entries that no run has read, because no line of theirs implied them."""
-    ids = json.dumps(entry_ids) if connection.vendor == "sqlite" else list(entry_ids)
-    _upsert(account, Side.LEDGER, PASSED_OVER[connection.vendor], len(entry_ids), ids=ids)
+    _upsert(account, Side.LEDGER, PASSED_OVER[connection.vendor], len(entry_ids), ids=listed(entry_ids))
 
 
 def untouched(account: Account, side: Side, rows: QuerySet[Any]) -> QuerySet[Any]:

@@ -14,16 +14,13 @@ from django.db.models.expressions import RawSQL
 
 from recon.models import Account, Side
 from recon.usecases.accounts.scope import entries_in_scope, open_query, unfinished_imports, with_open_parts
-from recon.usecases.bulk.rows import read_rows
+from recon.usecases.bulk.rows import listed, read_rows
 
 LISTED: Final = {"postgresql": "SELECT unnest(%s::bigint[])", "sqlite": "SELECT value FROM json_each(%s)"}
+"""Ids, given as `listed` does."""
+
 _IDS: Final = object()
 """Stands for the ids in a query's parameters."""
-
-
-def listed(ids: Sequence[int]) -> Any:
-    """Ids as a parameter of `LISTED`."""
-    return json.dumps(ids) if connection.vendor == "sqlite" else list(ids)
 
 
 def open_entries_by_id(account: Account, ids: Sequence[int], columns: tuple[str, ...]) -> pa.Table:

@@ -22,8 +22,9 @@ from django.db.models.expressions import RawSQL
 from recon.models import Account, LedgerEntry, MatchingRun, Side, Sign, StatementLine, Strategy
 from recon.rows import MAX_UNITS, amount
 from recon.usecases.bulk.apart import tables_apart
+from recon.usecases.bulk.rows import listed
 from recon.usecases.review.open_items import sides_reported
-from recon.usecases.runs.entries_by_id import LISTED, listed
+from recon.usecases.runs.entries_by_id import LISTED
 from rules.criteria import Criterion, Rule
 from rules.criteria.text import text_keys
 
@@ -192,7 +193,7 @@ def _looked_up(
 
 
 def about_how_many(entries: QuerySet[LedgerEntry]) -> int:
-    """More than SMALL, of which the planner of PostgreSQL has an idea without counting; SQLite counts."""
+    """More than TINY: the planner of PostgreSQL has an idea without counting, SQLite counts."""
     if connection.vendor == "postgresql":
         return max(int(json.loads(entries.order_by().explain(format="json"))[0]["Plan"]["Plan Rows"]), TINY + 1)
     return entries.order_by().count()
