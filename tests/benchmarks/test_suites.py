@@ -5,6 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
+from benchmarks.contenders import floor, pandas, polars
 from benchmarks.scoring import Score, add_pass, possible_matches
 from benchmarks.suites import ROWS, SUITES
 from rules.criteria import parse_rule
@@ -33,6 +34,15 @@ def test_most_lines_have_a_counterpart(suite: str, lines: int, possible: float) 
     data = SUITES[suite](lines)
     assert data.statement.num_rows == lines
     assert possible_matches(data.line_keys, data.entry_keys) / lines == pytest.approx(possible, abs=0.02)
+
+
+@pytest.mark.parametrize("suite", ["d1", "d2", "d4", "d5", "drift2"])
+def test_those_that_only_join_find_the_same_pairs(suite: str) -> None:
+    data = SUITES[suite](2000)
+    pairs = floor(data).matches
+    frames = [joined(data) for joined in (polars, pandas)]
+    assert pairs >= 1800
+    assert [each.matches for each in frames if each] == [pairs, pairs]
 
 
 def test_a_match_is_right_if_its_rows_belong_together_and_none_is_missing() -> None:
