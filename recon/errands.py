@@ -15,6 +15,7 @@ from recon.usecases.outside.connector_sync import forget_old_syncs, sync_due
 from recon.usecases.outside.connector_write_back import write_back_due
 from recon.usecases.outside.webhook_delivery import deliver_due, forget_old
 from recon.usecases.review.sla import report_over_sla
+from recon.usecases.runs.leftovers import remove_leftovers
 from recon.usecases.runs.passed_over import list_passed_over
 from recon.usecases.runs.starting import take_up_stale_runs
 
@@ -43,6 +44,7 @@ ERRANDS = (
     Errand("delivering webhooks", deliver_due, 1),
     Errand("looking for late items", report_over_sla, 300),
     Errand("listing entries that runs passed over", list_passed_over, 10),
+    Errand("removing what cut-off runs left", remove_leftovers, 10),
     Errand("making room for large loads", make_room, 300),
     Errand("reading from connectors", sync_due, 2),
     Errand("writing back to connectors", write_back_due, 5),

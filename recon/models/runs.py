@@ -121,6 +121,9 @@ class MatchingRun(models.Model):
     totals = models.JSONField(default=dict)
     explanation = models.JSONField(default=dict)  # plan, estimate and actual candidates per rule; how rows were read
     timings = models.JSONField(default=dict)  # seconds per stage
+    # Ids of the matches that an attempt stores, or has stored, and that are neither visible nor removed again.
+    stored_from = models.BigIntegerField(null=True)
+    stored_to = models.BigIntegerField(null=True)
     applied_from = models.OneToOneField("self", on_delete=models.PROTECT, null=True, related_name="applied_as")
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -136,6 +139,9 @@ class MatchingRun(models.Model):
                 fields=["lease_until"], condition=models.Q(state__in=["queued", "running"]), name="run_active_lease"
             ),
             models.Index(fields=["account", "-number"], name="run_account"),
+            models.Index(
+                fields=["stored_from"], condition=models.Q(stored_from__isnull=False), name="run_with_leftovers"
+            ),
         ]
         constraints = [
             one_of("kind", RunKind, "run_kind_known"),
@@ -193,6 +199,15 @@ class RunRule(models.Model):
         return f"{self.position}. {self.version}"
 
 
+class MatchQuerySet(models.QuerySet["Match"]):
+    def visible(self) -> MatchQuerySet:
+        """Without those of runs that are still at work, or were cut off: they exist for nobody."""
+        over = MatchingRun.objects.filter(state__in=(RunState.COMPLETED, RunState.REVERSED))
+        return self.filter(
+            models.Q(run_number__isnull=True) | models.Q(run_number__in=over.order_by().values("number"))
+        )
+
+
 class Match(models.Model):
     """Rows that settle each other. Always: sum of lines - sum of entries = sum of differences, to the cent.
 
@@ -213,6 +228,8 @@ class Match(models.Model):
     cleared_on = models.DateField(null=True)  # the latest booking date of its lines
     created_at = models.DateTimeField()
     state_changed_at = models.DateTimeField(null=True)
+
+    objects = MatchQuerySet.as_manager()
 
     class Meta:
         ordering = ("id",)

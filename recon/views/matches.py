@@ -31,7 +31,7 @@ Decision = Callable[[Actor, Match], Match]
 @require_safe
 def match(request: HttpRequest, match_id: int) -> HttpResponse:
     """One match: its rows, criterion by criterion why, what it was preferred to, and what can be done with it."""
-    found = get_object_or_404(Match, pk=match_id)
+    found = get_object_or_404(Match.objects.visible(), pk=match_id)
     run = MatchingRun.objects.select_related("account").filter(number=found.run_number or 0).first()
     (view,) = reading.match_views([found])
     known = {"difference_type": view.differences[0].type if view.differences else ""}
@@ -121,7 +121,7 @@ def match_tie(request: HttpRequest) -> HttpResponse:
 
 def decide(request: HttpRequest, match_ids: list[int], act: Decision, done: str) -> HttpResponse:
     """Act on each match, say what was done and what was refused, and go back to the list."""
-    found = list(Match.objects.filter(pk__in=match_ids).order_by("pk"))
+    found = list(Match.objects.visible().filter(pk__in=match_ids).order_by("pk"))
     count, refusals = for_each(found, partial(act, on_screen(request)))
     if count:
         messages.success(request, f"{count:,} match{'es' if count > 1 else ''} {done}.")

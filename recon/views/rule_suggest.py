@@ -72,7 +72,8 @@ def rule_suggest_save(request: Request) -> HttpResponse:
 
 
 def _searched(account: Account, run: MatchingRun | None, chosen: list[int]) -> dict[str, Any]:
-    own = list(Match.objects.filter(pk__in=chosen, account_id=account.pk).values_list("pk", flat=True))
+    matches = Match.objects.visible().filter(pk__in=chosen, account_id=account.pk)
+    own = list(matches.values_list("pk", flat=True))
     watch = Watch(seconds=SECONDS)
     try:
         search = propose_for_leftovers(run, watch) if run else propose_from_matches(account, own, watch)

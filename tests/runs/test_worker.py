@@ -41,6 +41,9 @@ REPORT = """
 """
 
 
+NOTHING = dict.fromkeys(("matches", "match_rows", "unmatched", "claims", "open_items"), 0)
+
+
 class Installation:
     """A migrated database of its own, and processes that work on it."""
 
@@ -174,5 +177,19 @@ def test_a_cancelled_run_stops_soon_and_leaves_nothing(installation):
     installation.wait_for(installation.is_in(run_id, "running"))
     installation.execute(f"UPDATE recon_matchingrun SET cancel_requested = true WHERE run_id = '{run_id}'")
     assert installation.wait_for(installation.is_in(run_id, "cancelled")) < 10
-    found = installation.report(run_id)
-    assert [found[name] for name in ("matches", "match_rows", "unmatched", "claims", "open_items")] == [0] * 5
+    installation.wait_for(f"SELECT stored_from IS NULL FROM recon_matchingrun WHERE run_id = '{run_id}'")
+    assert installation.report(run_id).items() >= NOTHING.items()
+
+
+def test_what_a_cancelled_run_stored_is_removed_by_the_next_worker_if_its_own_is_killed(installation):
+    (run_id,) = installation.stage(1)
+    first = installation.worker()
+    number = installation.value(f"SELECT number FROM recon_matchingrun WHERE run_id = '{run_id}'")
+    installation.wait_for(f"SELECT count(*) > 0 FROM recon_match WHERE run_number = {number}")
+    installation.execute(f"UPDATE recon_matchingrun SET cancel_requested = true WHERE run_id = '{run_id}'")
+    installation.wait_for(f"SELECT state <> 'running' FROM recon_matchingrun WHERE run_id = '{run_id}'")
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    assert installation.report(run_id)["state"] == "cancelled"
+    assert installation.worker("--once").wait(timeout=60) == 0
+    assert installation.report(run_id).items() >= NOTHING.items()

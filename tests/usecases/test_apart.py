@@ -13,8 +13,8 @@ from recon.usecases.bulk.apart import drop_apart, mend_indexes, tables_apart
 from recon.usecases.bulk.rows import arrow_schema, load_pieces, load_rows
 from recon.usecases.integrity import violations
 from recon.usecases.review import open_items
-from recon.usecases.runs import results as run_results
 from recon.usecases.runs import undo
+from recon.usecases.runs.leftovers import discard
 from recon.usecases.runs.undo import reverse_run
 from tests.cast import actor
 
@@ -196,7 +196,7 @@ def test_a_run_comes_to_the_same_and_can_be_reversed(practised, monkeypatch, ali
 
 def test_what_a_cut_off_attempt_loaded_apart_is_dropped(practised, always_apart):
     run = practised("Cut off")
-    run_results.discard(run.number)
+    discard(run, lambda: None)
     assert outcome(run) == ([], [])
     assert tables_apart(Match) == tables_apart(MatchRow) == tables_apart(UnmatchedItem) == []
 

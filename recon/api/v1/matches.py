@@ -110,12 +110,12 @@ def decide_matches(call: Call) -> dict[str, Any]:
     """Confirm, reject or undo many matches.
 
     Each on its own: what is refused for one stops none of the others."""
-    matches = list(Match.objects.filter(pk__in=call.given["matches"]).order_by("pk"))
+    matches = list(Match.objects.visible().filter(pk__in=call.given["matches"]).order_by("pk"))
     missing = set(call.given["matches"]) - {match.pk for match in matches}
     done, refusals = review.for_each(matches, partial(DECISIONS[call.given["decision"]], call.by))
     return {"done": done, "refusals": [*(f"There is no match {each}." for each in sorted(missing)), *refusals]}
 
 
 def match_of(match_id: int) -> Match:
-    match: Match = found(Match.objects, "match", match_id)
+    match: Match = found(Match.objects.visible(), "match", match_id)
     return match

@@ -314,7 +314,7 @@ def suggest_rules(call: Call) -> Search:
     try:
         if "run" in given:
             return propose_for_leftovers(given["run"], watch)
-        own = Match.objects.filter(pk__in=given["matches"], account_id=given["account"].pk)
+        own = Match.objects.visible().filter(pk__in=given["matches"], account_id=given["account"].pk)
         return propose_from_matches(given["account"], list(own.values_list("pk", flat=True)), watch)
     except Cancelled:
         return Search(problem=f"The search took more than {SUGGEST_SECONDS:.0f} seconds and was stopped.")

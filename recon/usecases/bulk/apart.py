@@ -292,7 +292,7 @@ def drop_apart(model: type[models.Model], first: int, last: int) -> None:
     for each in tables_apart(model):
         if first <= each.first and each.last <= last:
             with connection.cursor() as cursor:
-                cursor.execute(f"DROP TABLE {each.name}")
+                cursor.execute(f"DROP TABLE IF EXISTS {each.name}")  # somebody else may do the same
 
 
 def mend_indexes(**signal: Any) -> None:

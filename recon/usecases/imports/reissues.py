@@ -240,8 +240,8 @@ def take_the_place(by: Actor, comparison: Comparison, new: Statement, why: str =
 def _let_go(by: Actor, account: Account, lines: Any, why: str) -> int:
     """Undo the matches of lines that take part no longer, and close their items. Returns how many were undone."""
     of_line = MatchRow.objects.filter(side=Side.STATEMENT, row_id__in=lines.values("pk"), match_id=OuterRef("pk"))
-    confirmed = Match.objects.filter(Exists(of_line), account_id=account.pk, state=MatchState.CONFIRMED)
-    undone = undo_matches(by, account, confirmed, why)
+    standing = Match.objects.visible().filter(account_id=account.pk, state=MatchState.CONFIRMED)
+    undone = undo_matches(by, account, standing.filter(Exists(of_line)), why)
     withdraw_suggestions_on(Side.STATEMENT, lines)
     items = OpenItem.objects.filter(side=Side.STATEMENT, row_id__in=lines.values("pk")).unresolved()
     items.update(state=ItemState.RESOLVED, resolved_at=timezone.now(), hold_until=None, reason="superseded")

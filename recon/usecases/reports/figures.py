@@ -305,7 +305,7 @@ def adjustments(
 ) -> QuerySet[MatchDifference]:
     """Typed differences of matches, each with its match's `account_id`, `state`, `cleared_on` and `run_number`."""
     match = Match.objects.filter(pk=OuterRef("match_id"))
-    rows = MatchDifference.objects.annotate(
+    rows = MatchDifference.objects.filter(Exists(Match.objects.visible().filter(pk=OuterRef("match_id")))).annotate(
         account_id=Subquery(match.values("account_id")),
         state=Subquery(match.values("state")),
         cleared_on=Subquery(match.values("cleared_on")),
@@ -317,7 +317,7 @@ def adjustments(
 
 def adjustment_sums(account: Account | None, since: date, until: date) -> list[AdjustmentSum]:
     """What confirmed matches that cleared on these days left, by type and currency."""
-    matches = Match.objects.filter(state=MatchState.CONFIRMED, cleared_on__gte=since, cleared_on__lte=until)
+    matches = Match.objects.visible().filter(state=MatchState.CONFIRMED, cleared_on__gte=since, cleared_on__lte=until)
     if account is not None:
         matches = matches.filter(account_id=account.pk)
     found: dict[tuple[str, str], list[Any]] = defaultdict(lambda: [0, Decimal(0)])

@@ -9,6 +9,7 @@ from recon.usecases.accounts.closing import refuse_closed_matches
 from recon.usecases.accounts.scope import hold_still
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor, record
+from recon.usecases.runs.leftovers import refuse_unseen
 
 
 def retype_difference(by: Actor, difference: MatchDifference, kind: str, comment: str = "") -> MatchDifference:
@@ -24,6 +25,7 @@ def retype_difference(by: Actor, difference: MatchDifference, kind: str, comment
         match = Match.objects.select_for_update().get(pk=match.pk)
         if match.state != MatchState.CONFIRMED:
             raise Refused(f"This match is {match.state}; only the difference of a confirmed match is retyped.")
+        refuse_unseen(match)
         refuse_closed_matches(Account.objects.get(pk=match.account_id), Match.objects.filter(pk=match.pk))
         locked = MatchDifference.objects.select_for_update().get(pk=difference.pk)
         before = {"type": locked.type, "comment": locked.comment}

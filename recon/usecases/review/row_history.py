@@ -25,7 +25,7 @@ class Settlement:
 def settlements(side: Side, row_id: int, limit: int = 20) -> list[Settlement]:
     """The row's matches, newest first: also what was rejected, undone or withdrawn. Seven queries at most."""
     ids = MatchRow.objects.filter(side=side, row_id=row_id).order_by("-match_id").values_list("match_id", flat=True)
-    matches = list(Match.objects.filter(pk__in=list(ids[:limit])).order_by("-pk"))
+    matches = list(Match.objects.visible().filter(pk__in=list(ids[:limit])).order_by("-pk"))
     runs = {run.number: run for run in MatchingRun.objects.filter(number__in={m.run_number for m in matches})}
     versions = RuleVersion.objects.select_related("rule").in_bulk({m.rule_version_id for m in matches} - {None})
     differences = defaultdict(list)

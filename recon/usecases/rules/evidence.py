@@ -138,7 +138,7 @@ def newest_refused(account: Account) -> list[int]:
 
 
 def _newest(account: Account, *states: MatchState) -> list[int]:
-    found = Match.objects.filter(account_id=account.pk, state__in=states).order_by("-pk")
+    found = Match.objects.visible().filter(account_id=account.pk, state__in=states).order_by("-pk")
     return list(found.values_list("pk", flat=True)[:HISTORY])
 
 

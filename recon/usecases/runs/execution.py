@@ -41,6 +41,7 @@ from recon.usecases.runs.claims import ClaimedError, claim_rows, withdraw_sugges
 from recon.usecases.runs.engine_options import engine_options, explained, rules_of
 from recon.usecases.runs.input import RunInput, read_input
 from recon.usecases.runs.lease import NOTHING_COUNTED, Heartbeat, StoppedError, shutting_down, take_lease
+from recon.usecases.runs.leftovers import discard, keep_note, remove_leftovers_of
 from recon.usecases.runs.passed_over import note_passed_over
 from recon.usecases.runs.results import Results
 
@@ -73,7 +74,14 @@ def execute_taken(run: MatchingRun, at_hand: AtHand | None = None) -> None:
     """Execute a run whose lease is ours, as `execute_run` does."""
     if run.attempts > ATTEMPTS:
         _end(run, RunState.FAILED, f"Given up after {ATTEMPTS} attempts: each time the worker died.")
-        return
+    else:
+        _execute(run, at_hand)
+    remove_leftovers_of(run)
+    if run.kind == RunKind.BATCH:
+        mend_indexes()  # only now: whoever has cancelled the run need not wait for it
+
+
+def _execute(run: MatchingRun, at_hand: AtHand | None) -> None:
     with Heartbeat(run) as heartbeat:
         try:
             _work(run, heartbeat, at_hand)
@@ -87,14 +95,12 @@ def execute_taken(run: MatchingRun, at_hand: AtHand | None = None) -> None:
         else:
             if not run.is_dry_run and Side.LEDGER in sides_reported(run.account):
                 _agree_with_others(run)
-    if run.kind == RunKind.BATCH:
-        mend_indexes()  # only now: whoever has cancelled the run need not wait for it
 
 
 def _work(run: MatchingRun, heartbeat: Heartbeat, at_hand: AtHand | None) -> None:
     for matching in range(MATCHINGS):
-        if matching or run.attempts > 1:
-            run_results.discard(run.number)  # of an attempt that was cut off, or that came second
+        if matching or run.attempts > 1 or run.stored_from is not None:
+            discard(run, heartbeat.check)  # of an attempt that was cut off, or that came second
         try:
             return _match_once(run, heartbeat, at_hand)
         except ClaimedError:
@@ -183,6 +189,8 @@ def complete(run: MatchingRun, heartbeat: Heartbeat, results: Results, laps: Lap
     """
     stored = Stored(heartbeat, results.rows)
     load = partial(run_results.load, results, stored)
+    if not results.are_few and not heartbeat.ours().update(**keep_note(run, results.match_ids)):
+        raise StoppedError
     with nullcontext(load) if results.are_few else beside(load) as loaded, transaction.atomic():
         if results.claims.num_rows:
             claim_rows(results.claims, partial(stored, Claim))
@@ -203,6 +211,7 @@ def complete(run: MatchingRun, heartbeat: Heartbeat, results: Results, laps: Lap
             explanation=run.explanation,
             timings=laps.seconds,
             totals=results.totals,
+            **keep_note(run, None),
             **results.counts,
         )
         record(itself(run), "run completed", "run", run.run_id, account_id=run.account_id, after=results.counts)
@@ -248,14 +257,12 @@ def _stop(run: MatchingRun, heartbeat: Heartbeat) -> None:
     """After a stop: cancelled by a person, given back by a worker that shuts down, or somebody else's by now."""
     if MatchingRun.objects.filter(pk=run.pk, lease_holder=run.lease_holder, cancel_requested=True).exists():
         _end(run, RunState.CANCELLED, "")
-    elif shutting_down.is_set():
-        run_results.discard(run.number)
+    elif shutting_down.is_set():  # what is stored already the next attempt removes
         heartbeat.ours().update(state=RunState.QUEUED, stage=RunStage.WAITING, attempts=F("attempts") - 1)
 
 
 def _end(run: MatchingRun, state: RunState, error: str) -> None:
-    """End a run without results, if it is still ours."""
-    run_results.discard(run.number)
+    """End a run without results, if it is still ours. What it has stored is removed afterwards."""
     with transaction.atomic():
         still_ours = MatchingRun.objects.filter(pk=run.pk, lease_holder=run.lease_holder, state=RunState.RUNNING)
         if still_ours.update(

@@ -119,7 +119,7 @@ def matches_of_row(side: Side, row_id: int, *, after: str = "", limit: int = PAG
     if after.isdecimal():
         places = places.filter(match_id__lt=int(after))
     ids = list(places.order_by("-match_id").values_list("match_id", flat=True).distinct()[: limit + 1])
-    matches = list(Match.objects.filter(pk__in=ids[:limit]).order_by("-pk"))
+    matches = list(Match.objects.visible().filter(pk__in=ids[:limit]).order_by("-pk"))
     return Page(match_views(matches), str(ids[limit - 1]) if len(ids) > limit else "")
 
 

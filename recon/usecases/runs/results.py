@@ -1,7 +1,7 @@
 """A run's outcome on its way into the database: loaded in bulk, and seen by nobody until the run completes.
 
-Everything is keyed by the run's number (matches) or by the run's own block of match ids (what belongs to a match), so
-that a cut-off attempt is found and removed by one deletion per table.
+Everything is keyed by the run's number (matches) or by the run's own block of match ids (what belongs to a match), by
+which what a cut-off attempt has stored is found (`recon.usecases.runs.leftovers`).
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from django.db import transaction
-from django.db.models import Max, Min, Model
+from django.db.models import Model
 from django.utils import timezone
 
 from recon.engine import Outcome
@@ -33,7 +32,6 @@ from recon.models import (
     reserve_ids,
 )
 from recon.usecases.bulk.alongside import alongside
-from recon.usecases.bulk.apart import drop_apart
 from recon.usecases.bulk.rows import load_rows
 from recon.usecases.review.open_items import sides_reported
 from recon.usecases.runs.input import RunInput
@@ -43,7 +41,6 @@ FEW = 30_000
 """Rows of results up to which one transaction stores them, on one connection: a second one, and a commit for each
 table, would take longer; and whoever wants to write to the embedded database waits that long."""
 
-OF_A_MATCH: tuple[type[Model], ...] = (MatchRow, MatchDifference, MatchRunnerUp)
 Progress = Callable[[type[Model], int], None]
 """Hears how many rows of a table are stored; may raise to stop."""
 
@@ -53,6 +50,7 @@ class Results:
     """What is to be stored: one Arrow table per bulk table, the kept counts, and what each rule did."""
 
     tables: dict[type[Model], pa.Table]
+    match_ids: tuple[int, int]  # the block they have: first and last
     claims: pa.Table  # what the run's confirmed matches claim once it completes, in the order of the claims' key
     counts: dict[str, int]
     totals: dict[str, Any]
@@ -92,7 +90,8 @@ def prepare(
         with_state(outcome.differences, states),
         unmatched,
     )
-    match_ids = id_block(reserve_ids(Match, outcome.matches.num_rows) if first_match is None else first_match)
+    first = reserve_ids(Match, outcome.matches.num_rows) if first_match is None else first_match
+    match_ids = id_block(first)
     tables: dict[type[Model], pa.Table] = {
         Match: match_table(run, outcome.matches, match_ids, version_ids),
         MatchRow: of_matches(placed, match_ids, ("side", "row_id", "part", "units")),
@@ -107,7 +106,8 @@ def prepare(
     by_rule = [matches_of_rule(outcome.matches, index) for index in range(len(version_ids))]
     claims = claim_table(run, placed, match_ids)
     passes_over = bool(rows.explanation.get("narrowed")) and Side.LEDGER in sides_reported(run.account)
-    return Results(tables, claims, counts, came_to, by_rule, passes_over, until)
+    block = (first, first + outcome.matches.num_rows - 1)
+    return Results(tables, block, claims, counts, came_to, by_rule, passes_over, until)
 
 
 def with_state(table: pa.Table, states: pa.Table) -> pa.Table:
@@ -133,21 +133,6 @@ def load(results: Results, progress: Progress) -> None:
                 load_rows(model, table, progress=partial(progress, model))
 
     alongside(partial(into_tables, rest), partial(into_tables, rows))
-
-
-def discard(run_number: int) -> None:
-    """Remove what an attempt of a run loaded that did not complete."""
-    drop_apart(UnmatchedItem, run_number, run_number)
-    matches = Match.objects.filter(run_number=run_number)
-    block = matches.aggregate(first=Min("id"), last=Max("id"))
-    with transaction.atomic():
-        if block["first"] is not None:
-            drop_apart(Match, block["first"], block["last"])
-            drop_apart(MatchRow, block["first"], block["last"])
-            for model in OF_A_MATCH:
-                model._default_manager.filter(match_id__gte=block["first"], match_id__lte=block["last"]).delete()
-            matches.delete()
-        UnmatchedItem.objects.filter(run_number=run_number).delete()
 
 
 def id_block(first: int) -> Callable[[pa.ChunkedArray], pa.ChunkedArray]:

@@ -12,6 +12,7 @@ from recon.usecases.accounts.scope import hold_still
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor, record
 from recon.usecases.review.open_items import in_sql, reopen
+from recon.usecases.runs.leftovers import refuse_unseen
 
 RELEASE = """
     DELETE FROM recon_claim WHERE account_id = %s AND match_id >= %s AND match_id <= %s AND (side, row_id, part) IN (
@@ -47,6 +48,7 @@ def unmatch(by: Actor, match: Match, why: str = "") -> Match:
         match = Match.objects.select_for_update().get(pk=match.pk)
         if match.state != MatchState.CONFIRMED:
             raise Refused(f"This match is {match.state}; only a confirmed match can be unmatched.")
+        refuse_unseen(match)
         account = Account.objects.get(pk=match.account_id)
         refuse_closed_matches(account, Match.objects.filter(pk=match.pk))
         _undo(account, Match.objects.filter(pk=match.pk))
