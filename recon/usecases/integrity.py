@@ -110,6 +110,13 @@ _CLAIMS: Final = (
         """,
     ),
     Check(
+        "no row part is claimed twice in an account",
+        f"""
+        SELECT {_ROW_PART}, 'is claimed ' || COUNT(*) || ' times in account ' || r.account_id
+        FROM recon_claim r GROUP BY r.account_id, r.side, r.row_id, r.part HAVING COUNT(*) > 1
+        """,  # what is claimed in tables of their own no key keeps apart
+    ),
+    Check(
         "every row of a confirmed match is claimed",
         f"""
         SELECT 'match ' || m.id, 'is confirmed, but does not hold the claim to ' || {_ROW_PART}

@@ -131,7 +131,7 @@ BREAKS = {
         "which is not a confirmed match of it",
     ),
     "a claim to a row of another match": (
-        "UPDATE recon_claim SET row_id = row_id + 2 WHERE side = 0 AND " + OF_ONE_MATCH,
+        "UPDATE recon_claim SET match_id = match_id + 1 WHERE side = 0 AND " + OF_ONE_MATCH,
         "which is not a confirmed match of it",
     ),
     "rows that do not add up": (

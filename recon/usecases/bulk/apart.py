@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from django.db import OperationalError, connection, models, transaction
 
-from recon.models import LedgerEntry, Match, MatchingRun, MatchRow, StatementLine, UnmatchedItem
+from recon.models import Claim, LedgerEntry, Match, MatchingRun, MatchRow, StatementLine, UnmatchedItem
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +41,7 @@ RANGE: Final[dict[type[models.Model], tuple[str, ...]]] = {
     Match: ("id", "run_number"),
     MatchRow: ("match_id",),
     UnmatchedItem: ("run_number",),
+    Claim: ("match_id", "account_id", "row_id"),
 }
 """The columns that tell the rows of one load from those of all others: first a block of ids or the run's number."""
 
@@ -62,6 +63,9 @@ so, by which the planner leaves the table out."""
 
 
 LOCK_NOT_AVAILABLE: Final = "55P03"
+
+Join = Callable[[type[models.Model], str], None]
+"""What becomes of the table of a load when it is complete: `join_apart`, at once or later in the transaction."""
 
 
 SCOPED_BY: Final = ("source", "destination")
@@ -92,8 +96,10 @@ def tables_apart(model: type[models.Model]) -> list[Apart]:
     return sorted((Apart(each[0], int(each[1]), int(each[2])) for each in found if each), key=lambda each: each.first)
 
 
-def load_apart(model: type[models.Model], rows: pa.Table, fill: Callable[[str, pa.Table], None]) -> bool:
-    """Have `fill` load a new table with the rows of one load and make it part of the model's.
+def load_apart(
+    model: type[models.Model], rows: pa.Table, fill: Callable[[str, pa.Table], None], join: Join | None = None
+) -> bool:
+    """Have `fill` load a new table with the rows of one load and make it part of the model's, as `join` does it.
 
     What all the rows have in common it need not send: meanwhile that is the column's default.
 
@@ -117,6 +123,7 @@ def load_apart(model: type[models.Model], rows: pa.Table, fill: Callable[[str, p
         fill(name, rows.drop_columns(list(common)))
         _for_columns(cursor, name, dict.fromkeys(common), "DROP DEFAULT")
         _complete(cursor, model, name)
+        (join or join_apart)(model, name)
     return True
 
 
@@ -143,6 +150,7 @@ def load_pieces_apart(
         cursor.execute(f"ALTER TABLE {name} {', '.join(f'ADD {check}' for check in _checks(whole, ranges, same))}")
         cursor.execute(f"ALTER TABLE {name} RENAME TO {whole}")
         _complete(cursor, model, whole)
+        join_apart(model, whole)
     return done
 
 
@@ -199,13 +207,22 @@ def _checks(name: str, ranges: dict[str, dict[str, Any]], same: dict[str, int | 
 
 
 def _complete(cursor: Any, model: type[models.Model], name: str) -> None:
-    """Index a full table and make it part of the model's."""
+    """Index a full table and look at what is in it."""
     table = model._meta.db_table
     cursor.execute("SET LOCAL maintenance_work_mem = '256MB'")
     for statement in _indexes_of_child(cursor, table, name).values():
         cursor.execute(statement)
     cursor.execute(f"ANALYZE {name} ({', '.join(_planned_by(cursor, model))})")
-    cursor.execute(f"ALTER TABLE {name} INHERIT {table}")
+
+
+def join_apart(model: type[models.Model], name: str) -> None:
+    """Make a complete table part of the model's. Raises IntegrityError if a claim in it is there already; so that
+    nobody adds one at the same time, this waits for those who do, and they for the end of this transaction."""
+    with connection.cursor() as cursor:
+        if model is Claim:
+            cursor.execute("SELECT tieout_join_claims(%s)", [name])  # migration 0016
+        else:
+            cursor.execute(f"ALTER TABLE {name} INHERIT {model._meta.db_table}")
 
 
 def _planned_by(cursor: Any, model: type[models.Model]) -> list[str]:
@@ -248,7 +265,8 @@ def _size(tables: Sequence[Apart]) -> int:
 
 
 def merge_apart(model: type[models.Model], tables: Sequence[Apart]) -> None:
-    """Make one table of neighbours, in the order of their ranges. Whoever changes their rows waits that long."""
+    """Make one table of neighbours, in the order of their ranges. Whoever changes their rows waits that long, and who
+    reads them at the end, because a query that knows the old tables does not find the new one."""
     named = ", ".join(each.name for each in tables)
     columns = ", ".join(connection.ops.quote_name(str(field.column)) for field in model._meta.local_concrete_fields)
     name = f"{model._meta.db_table}_{tables[0].first}_{tables[-1].last}"
@@ -261,13 +279,13 @@ def merge_apart(model: type[models.Model], tables: Sequence[Apart]) -> None:
         cursor.execute(f"SELECT {reaches} FROM ({rows}) AS every_row")  # noqa: S608 - names of ours
         found = cursor.fetchone()
         ranges = {column: {"min": found[2 * at], "max": found[2 * at + 1]} for at, column in enumerate(RANGE[model])}
-        merged = f"{name}_merged"
-        _create(cursor, model, merged, ranges)
+        _create(cursor, model, name, ranges)
         for each in tables:
-            cursor.execute(f"INSERT INTO {merged} ({columns}) SELECT {columns} FROM {each.name}")  # noqa: S608
-        cursor.execute(f"DROP TABLE {named}")
-        cursor.execute(f"ALTER TABLE {merged} RENAME TO {name}")
+            cursor.execute(f"INSERT INTO {name} ({columns}) SELECT {columns} FROM {each.name}")  # noqa: S608
         _complete(cursor, model, name)
+        cursor.execute(f"LOCK TABLE ONLY {model._meta.db_table} IN ACCESS EXCLUSIVE MODE")
+        cursor.execute(f"DROP TABLE {named}")
+        join_apart(model, name)
 
 
 def in_common(rows: pa.Table) -> dict[str, Any]:

@@ -20,7 +20,7 @@ import pyarrow.csv
 from django.db import connection, models, transaction
 from psycopg.conninfo import make_conninfo
 
-from recon.usecases.bulk.apart import APART_FROM, load_apart, load_pieces_apart, may_load_apart
+from recon.usecases.bulk.apart import APART_FROM, Join, load_apart, load_pieces_apart, may_load_apart
 from recon.usecases.bulk.copy_format import HEAD, TAIL, binary_rows, in_copy_order
 from recon.usecases.bulk.embedded_load import insert_rows, large_load
 
@@ -61,20 +61,26 @@ def _arrow_type(model: type[models.Model], column: str) -> pa.DataType:
 
 
 def load_rows(
-    model: type[models.Model], table: pa.Table, *, chunk: int = CHUNK, progress: Progress | None = None
+    model: type[models.Model],
+    table: pa.Table,
+    *,
+    chunk: int = CHUNK,
+    progress: Progress | None = None,
+    join: Join | None = None,
 ) -> None:
     """Append a table to a model's database table. Columns are named as in the database; columns that are not given
     get the model's constant default, else null.
 
     All or nothing on PostgreSQL and inside a transaction. Outside one, SQLite commits every `chunk` rows: the caller
-    keeps the rows invisible until all have arrived. `progress` hears how many rows have gone in.
+    keeps the rows invisible until all have arrived. `progress` hears how many rows have gone in. `join`: what makes a
+    table of their own part of the model's, if not at once.
     """
     table, heard = _as_stored(model, _with_defaults(model, table)), progress or _unheard
     name = model._meta.db_table
     if connection.vendor != "postgresql":
         with large_load(model, table.num_rows, heard):
             return insert_rows(name, table, chunk, heard)
-    if load_apart(model, table, lambda apart, rest: _copy_in(apart, rest, chunk, heard, frozen=True)):
+    if load_apart(model, table, lambda apart, rest: _copy_in(apart, rest, chunk, heard, frozen=True), join):
         return None
     _copy_in(name, table, chunk, heard)
     if table.num_rows >= STATISTICS_FROM:

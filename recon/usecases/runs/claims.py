@@ -1,8 +1,12 @@
-"""Claims: the key in the database that lets a row part be in at most one confirmed match of an account."""
+"""Claims: the database lets a row part be in at most one confirmed match of an account.
+
+Few go into the large table, whose key says so; those of a large run have a table of their own on PostgreSQL, and what
+keeps tables from having the same is in migration 0016.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import pyarrow as pa
@@ -10,7 +14,8 @@ from django.db import IntegrityError, OperationalError, connection, transaction
 from django.utils import timezone
 
 from recon.models import Claim, Match
-from recon.usecases.bulk.rows import Progress, load_rows
+from recon.usecases.bulk.apart import LOCK_NOT_AVAILABLE, join_apart
+from recon.usecases.bulk.rows import Progress, load_rows, refresh_statistics
 from recon.usecases.review.open_items import in_sql
 
 CLAIM_MATCH = """
@@ -59,8 +64,40 @@ def claim_rows(claims: pa.Table, progress: Progress) -> None:
     Sorted, the key's index grows at its end, and two runs that meet wait for each other instead of deadlocking. Raises
     `ClaimedError` if a row part is taken. To be called in the transaction that completes the run.
     """
+    join_claims(load_claims(claims, progress))
+
+
+def load_claims(claims: pa.Table, progress: Progress) -> Sequence[str]:
+    """The first half of `claim_rows`: many claims wait in a table of their own, whose name this returns, and claim
+    nothing yet."""
+    waiting: list[str] = []
     with _conflicts(), transaction.atomic():
-        load_rows(Claim, claims, progress=progress)
+        load_rows(Claim, claims, progress=progress, join=lambda _, name: waiting.append(name))
+    return waiting
+
+
+def join_claims(waiting: Sequence[str], still_wanted: Callable[[], None] = lambda: None) -> None:
+    """The second half: from now on nobody else claims rows of the account before the transaction is over, so this
+    comes late. While others do, `still_wanted` hears of it once a second and may raise. Raises `ClaimedError`."""
+    for name in waiting:
+        while not _joined(name):
+            still_wanted()
+
+
+def _joined(name: str) -> bool:
+    """Whether a table of claims is part of the large one: not yet, if somebody else claims rows of the account for
+    more than a second."""
+    try:
+        with _conflicts(), transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SET LOCAL lock_timeout = '1s'")
+            join_apart(Claim, name)
+            cursor.execute("SET LOCAL lock_timeout = DEFAULT")
+        refresh_statistics(Claim)
+    except OperationalError as error:
+        if getattr(error.__cause__, "sqlstate", None) != LOCK_NOT_AVAILABLE:
+            raise
+        return False
+    return True
 
 
 def claim_match(match: Match) -> None:

@@ -37,7 +37,7 @@ from recon.usecases.outside.webhook_outbox import announce_run
 from recon.usecases.review.open_items import open_what_a_run_left, resolve_claimed, resolve_matched_by, sides_reported
 from recon.usecases.runs import results as run_results
 from recon.usecases.runs.application import competing, read_application
-from recon.usecases.runs.claims import ClaimedError, claim_rows, withdraw_suggestions
+from recon.usecases.runs.claims import ClaimedError, join_claims, load_claims, withdraw_suggestions
 from recon.usecases.runs.engine_options import engine_options, explained, rules_of
 from recon.usecases.runs.input import RunInput, read_input
 from recon.usecases.runs.lease import NOTHING_COUNTED, Heartbeat, StoppedError, shutting_down, take_lease
@@ -192,9 +192,9 @@ def complete(run: MatchingRun, heartbeat: Heartbeat, results: Results, laps: Lap
     if not results.are_few and not heartbeat.ours().update(**keep_note(run, results.match_ids)):
         raise StoppedError
     with nullcontext(load) if results.are_few else beside(load) as loaded, transaction.atomic():
-        if results.claims.num_rows:
-            claim_rows(results.claims, partial(stored, Claim))
+        waiting = load_claims(results.claims, partial(stored, Claim)) if results.claims.num_rows else ()
         loaded()
+        join_claims(waiting, heartbeat.check)
         # From here on the run's row keeps a cancellation, or a worker that believes us dead, waiting until the end.
         if not heartbeat.ours().filter(cancel_requested=False).update(stage=RunStage.STORING):
             raise StoppedError

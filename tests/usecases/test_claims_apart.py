@@ -1,0 +1,224 @@
+"""Claims of a large run have a table of their own; a row part is claimed once all the same, whoever meets there."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import count, product
+
+import pyarrow as pa
+import pytest
+from django.db import DatabaseError, connection, transaction
+
+from recon.models import Claim
+from recon.usecases.bulk import apart
+from recon.usecases.bulk.apart import merge_apart, tables_apart
+from recon.usecases.bulk.rows import load_rows
+from recon.usecases.integrity import violations
+from recon.usecases.runs.claims import ClaimedError, claim_rows, join_claims, load_claims
+from recon.usecases.runs.lease import StoppedError
+
+pytestmark = pytest.mark.skipif(connection.vendor != "postgresql", reason="only PostgreSQL has such tables")
+
+FEW, MANY = 1, 3
+"""Rows of a small run, and of one that is large here."""
+
+match_ids = count(1, 10)
+
+
+@pytest.fixture(autouse=True)
+def three_are_many(monkeypatch):
+    monkeypatch.setattr(apart, "APART_FROM", MANY)
+
+
+@pytest.fixture
+def no_tables_left(transactional_db):
+    """What rolling back would do."""
+    yield
+    with connection.cursor() as cursor:
+        for each in tables_apart(Claim):
+            cursor.execute(f"DROP TABLE {each.name}")
+
+
+def claims(rows: int, *, account: int = 1, first: int = 1, side: int = 0) -> pa.Table:
+    """Of the rows from `first` on, in one match that nobody else has made."""
+    return pa.table(
+        {
+            "match_id": pa.array([next(match_ids)] * rows, pa.int64()),
+            "side": pa.array([side] * rows, pa.int16()),
+            "row_id": pa.array(range(first, first + rows), pa.int64()),
+            "part": pa.array([0] * rows, pa.int32()),
+            "account_id": pa.array([account] * rows, pa.int64()),
+        }
+    )
+
+
+def unheard(rows: int) -> None:
+    """Nobody follows."""
+
+
+class Somebody:
+    """With a connection and a transaction of their own; what they do is a future."""
+
+    def __init__(self) -> None:
+        self.pool = ThreadPoolExecutor(1)
+        self.transaction = transaction.atomic()
+        self.pool.submit(self.transaction.__enter__).result(10)
+
+    def claims(self, rows: pa.Table):
+        return self.pool.submit(claim_rows, rows, unheard)
+
+    def ends(self, *, well: bool = True) -> None:
+        error = None if well else ValueError()
+        self.pool.submit(self.transaction.__exit__, type(error) if error else None, error, None).result(10)
+
+    def leaves(self) -> None:
+        self.pool.submit(lambda: connection.close()).result(10)
+        self.pool.shutdown()
+
+
+@contextmanager
+def two():
+    people = Somebody(), Somebody()
+    try:
+        yield people
+    finally:
+        for each in people:
+            each.leaves()
+
+
+def until_somebody_waits() -> None:
+    deadline = time.monotonic() + 10
+    with connection.cursor() as cursor:
+        while time.monotonic() < deadline:
+            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            if cursor.fetchone()[0]:
+                return
+            time.sleep(0.01)
+    raise AssertionError("nobody waits")
+
+
+def test_of_two_who_claim_a_row_at_once_exactly_one_has_it(no_tables_left):
+    """Small or large, whichever comes first, and whether that one keeps it or gives up."""
+    for account, (ours, theirs, kept) in enumerate(product((FEW, MANY), (FEW, MANY), (True, False)), start=1):
+        with two() as (first, second):
+            first.claims(claims(ours, account=account)).result(10)
+            waiting = second.claims(claims(theirs, account=account))
+            until_somebody_waits()
+            first.ends(well=kept)
+            if kept:
+                with pytest.raises(ClaimedError):
+                    waiting.result(10)
+            else:
+                waiting.result(10)
+            second.ends(well=not kept)
+        assert Claim.objects.filter(account_id=account).count() == (ours if kept else theirs)
+    large = [(MANY, MANY, True), (MANY, MANY, False), (MANY, FEW, True), (FEW, MANY, False)]
+    assert len(tables_apart(Claim)) == len(large)
+
+
+def test_the_first_to_join_has_the_row_whoever_loaded_first(no_tables_left):
+    with two() as (first, second):
+        earlier = first.pool.submit(load_claims, claims(MANY), unheard).result(10)
+        second.claims(claims(MANY)).result(10)
+        second.ends()
+        with pytest.raises(ClaimedError):
+            first.pool.submit(join_claims, earlier).result(10)
+        first.ends(well=False)
+    assert Claim.objects.count() == MANY
+
+
+def test_waiting_for_others_can_be_given_up(no_tables_left):
+    def no_longer() -> None:
+        raise StoppedError
+
+    with two() as (first, second):
+        first.claims(claims(FEW)).result(10)
+        waiting = second.pool.submit(load_claims, claims(MANY), unheard).result(10)
+        with pytest.raises(StoppedError):
+            second.pool.submit(join_claims, waiting, no_longer).result(10)
+        second.ends(well=False)
+        first.ends()
+    assert Claim.objects.count() == FEW
+    assert tables_apart(Claim) == []
+
+
+def test_only_who_claims_in_the_account_of_a_large_run_waits_for_it(no_tables_left):
+    with two() as (first, second):
+        first.claims(claims(FEW)).result(10)
+        second.claims(claims(FEW, first=2)).result(10)
+        second.claims(claims(MANY, account=2)).result(10)
+        first.claims(claims(FEW, account=3)).result(10)
+        first.ends()
+        second.ends()
+    assert Claim.objects.count() == FEW + FEW + MANY + FEW
+
+
+def test_what_one_table_has_no_other_takes(db):
+    """Among rows that lie between each other's."""
+    claim_rows(claims(MANY, first=10), unheard)
+    claim_rows(claims(MANY, first=10, side=1), unheard)
+    claim_rows(claims(MANY, first=10, account=2), unheard)
+    claim_rows(claims(FEW, first=5), unheard)
+    claim_rows(claims(FEW, first=20), unheard)
+    between = claims(MANY).set_column(2, "row_id", pa.array([4, 13, 30], pa.int64()))
+    claim_rows(between, unheard)
+    assert len(tables_apart(Claim)) == 4
+    before = Claim.objects.count()
+    for row in (5, 10, 13, 20):
+        with pytest.raises(ClaimedError):
+            claim_rows(claims(FEW, first=row), unheard)
+        with pytest.raises(ClaimedError):
+            claim_rows(claims(MANY).set_column(2, "row_id", pa.array([6, row, 40], pa.int64())), unheard)
+    with pytest.raises(ClaimedError):
+        claim_rows(claims(MANY).set_column(2, "row_id", pa.array([50, 51, 51], pa.int64())), unheard)
+    assert Claim.objects.count() == before
+
+
+def test_merged_tables_refuse_what_each_had(db):
+    claim_rows(claims(MANY, first=1), unheard)
+    claim_rows(claims(MANY, first=11, account=2), unheard)
+    claim_rows(claims(MANY, first=21), unheard)
+    merge_apart(Claim, tables_apart(Claim))
+    (only,) = tables_apart(Claim)
+    assert Claim.objects.count() == 3 * MANY
+    for account, row in ((1, 2), (2, 12), (1, 23)):
+        with pytest.raises(ClaimedError):
+            claim_rows(claims(FEW, account=account, first=row), unheard)
+        with pytest.raises(ClaimedError):
+            claim_rows(claims(MANY, account=account, first=row), unheard)
+    Claim.objects.filter(account_id=2).delete()
+    claim_rows(claims(MANY, first=11, account=2), unheard)
+    assert tables_apart(Claim)[0].name == only.name
+
+
+def test_what_is_claimed_is_never_changed_and_a_table_that_has_joined_is_complete(db):
+    claim_rows(claims(MANY), unheard)
+    (table,) = tables_apart(Claim)
+    for sql in (
+        "UPDATE recon_claim SET row_id = row_id + 1",
+        f"UPDATE {table.name} SET row_id = row_id + 1",
+        f"INSERT INTO {table.name} (account_id, side, row_id, part, match_id) VALUES (1, 0, 7, 0, {table.first})",
+    ):
+        with pytest.raises(DatabaseError, match="is never changed"), transaction.atomic():
+            connection.cursor().execute(sql)
+
+
+@pytest.mark.parametrize("rows", [FEW, MANY])
+def test_claims_are_not_added_by_who_would_not_see_what_others_have(no_tables_left, rows):
+    with transaction.atomic():
+        connection.cursor().execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        with pytest.raises(DatabaseError, match="READ COMMITTED"):
+            claim_rows(claims(rows), unheard)
+    assert not Claim.objects.exists()
+
+
+def test_a_row_part_claimed_in_two_tables_is_found(db):
+    def join_unseen(model, name):
+        connection.cursor().execute(f"ALTER TABLE {name} INHERIT recon_claim")
+
+    claim_rows(claims(FEW), unheard)
+    load_rows(Claim, claims(MANY), join=join_unseen)
+    found = {(each.check, each.record) for each in violations()}
+    assert ("no row part is claimed twice in an account", "statement line 1/0") in found
