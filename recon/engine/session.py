@@ -18,6 +18,7 @@ from recon.engine.options import Cancelled, Options, Progress, never
 _CANCEL_SECONDS = 0.25
 _FEW: Final = 50_000
 """Rows up to which one thread is quick enough."""
+_BATCH: Final = 32_768
 
 _shared: list[duckdb.DuckDBPyConnection] = []  # the engine of small runs, made by the first
 _shared_lock = threading.Lock()
@@ -94,7 +95,7 @@ class Session:
 
     def create_from(self, stem: str, given: pa.Table, query: str, *, name: str = "") -> str:
         """The same for a query that also reads ``given``, a table of Arrow; under its own name if one is given."""
-        self.connection.register("given", given)
+        self.connection.register("given", in_pieces(given))
         try:
             if not name:
                 return self.create(stem, query)
@@ -134,7 +135,7 @@ class Session:
 
     def lend(self, name: str, given: pa.Table) -> None:
         """Let a table of Arrow be read under a name, without copying it."""
-        self.connection.register(name, given)
+        self.connection.register(name, in_pieces(given))
         self._made.add(name)
         self.has(name, given.num_rows)
 
@@ -150,6 +151,11 @@ class Session:
     def report(self, stage: str, rule_index: int | None = None, matched: int = 0) -> None:
         """Tell whoever listens where the run stands."""
         self.options.progress(Progress(stage, rule_index, matched))
+
+
+def in_pieces(given: pa.Table) -> pa.Table:
+    """The same rows, cut so that all threads can read: DuckDB gives a thread a whole record batch."""
+    return pa.Table.from_batches(given.to_batches(max_chunksize=_BATCH), given.schema)
 
 
 @contextmanager

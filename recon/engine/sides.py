@@ -18,12 +18,12 @@ import pyarrow.compute as pc
 from recon.engine.currencies import exponent
 from recon.engine.grouping import group_numbers, grouping_column
 from recon.engine.options import Options
-from recon.engine.session import Session
+from recon.engine.session import Session, in_pieces
 from recon.rows import MAX_SCALE
 from rules.criteria import Rule
 from rules.criteria.patterns import has_group
 from rules.criteria.scope import ALIAS, Scope, Side, TextColumn, quoted
-from rules.criteria.text import loose_tokens_sql, text_keys, tokens_sql
+from rules.criteria.text import ascii_tokens, loose_tokens_sql, text_keys, tokens_sql
 
 SIDES: tuple[Side, Side] = ("statement", "ledger")
 _INT64_SAFE = 10**15  # a thousand of these still fit 64 bits, with room for windows around them
@@ -163,30 +163,29 @@ def _create(
 
     A view has no statistics, by which the smaller side of a join is found, and would make its texts anew each time.
     """
-    keys = {column: _key_column(session, table, column) for column in columns}
     names = {
         (column.field, column.pattern, column.must_match): f"key_{number}" for number, column in enumerate(columns)
     }
     source = table.select(["u", "ord", "amt", "scale", "currency", "day", "instant"])
-    for column, array in keys.items():
-        name = names[column.field, column.pattern, column.must_match]
-        if name not in source.column_names:
-            source = source.append_column(name, array)
-    texts = [
-        f"{_form_sql(column, names[column.field, column.pattern, column.must_match])} AS {column.name}"
-        for column in columns
-    ]
+    texts = []
+    for column in columns:
+        key = names[column.field, column.pattern, column.must_match]
+        if key not in source.column_names:
+            source = source.append_column(key, _key_column(session, table, column))
+        if column.form == "tokens":
+            source = source.append_column(column.name, _token_column(session, source[key]))
+        texts.append(column.name if column.form == "tokens" else f"{_form_sql(column, key)} AS {column.name}")
     if "grp" in table.column_names:
         source = source.append_column("grp", table["grp"])
         texts.append("grp")
     for number, name in enumerate(options.grouping if one_sided(options.strategy) else ()):
         source = source.append_column(f"group_{number}", grouping_column(table, name))
         texts.append(f"group_{number}")
-    in_place = in_place and all(column.form == "key" for column in columns)
+    in_place = in_place and all(column.form in ("key", "tokens") for column in columns)
     if in_place and not wide and len(texts) == len(columns) and not grouped_sides(options.strategy):
-        session.lend(ALIAS[side], _renamed(source, keys, names))
+        session.lend(ALIAS[side], _renamed(source, columns, names))
         return
-    session.connection.register(f"{side}_in", source)
+    session.connection.register(f"{side}_in", in_pieces(source))
     fixed = ["u", "amt::HUGEINT AS amt" if wide else "amt", "currency AS ccy", "day", "instant"]
     if grouped_sides(options.strategy):
         fixed += ["ord", "scale"]  # of groups; those of rows are known without
@@ -198,12 +197,13 @@ def _create(
 
 
 def _renamed(
-    source: pa.Table, keys: Mapping[TextColumn, pa.Array], names: Mapping[tuple[str, str | None, bool], str]
+    source: pa.Table, columns: Sequence[TextColumn], names: Mapping[tuple[str, str | None, bool], str]
 ) -> pa.Table:
     """What a view would show, where it only renames columns."""
     shown = source.select(["u", "amt", "day", "instant"]).append_column("ccy", source["currency"])
-    for column in keys:
-        shown = shown.append_column(column.name, source[names[column.field, column.pattern, column.must_match]])
+    for column in columns:
+        name = names[column.field, column.pattern, column.must_match] if column.form == "key" else column.name
+        shown = shown.append_column(column.name, source[name])
     return shown
 
 
@@ -255,8 +255,6 @@ def _with_amounts(table: pa.Table, side: Side, scale: int, wide: bool, options: 
 def _form_sql(column: TextColumn, key: str) -> str:
     if column.form == "key":
         return key
-    if column.form == "tokens":
-        return tokens_sql(key)
     return loose_tokens_sql(key) if column.form == "loose_tokens" else f"replace({loose_tokens_sql(key)}, ' ', '')"
 
 
@@ -265,6 +263,18 @@ def _key_column(session: Session, table: pa.Table, column: TextColumn) -> pa.Arr
     if column.pattern is None:
         return table[made] if made in table.column_names else text_keys(table[column.field])
     return text_keys(_extracted(session, table.select([column.field]), column))
+
+
+def _token_column(session: Session, keys: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The tokens of keys; those beyond ASCII are left to DuckDB."""
+    tokens = pa.chunked_array([ascii_tokens(chunk) for chunk in keys.chunks], pa.string())
+    other = pc.invert(pc.string_is_ascii(keys).fill_null(True)).combine_chunks()
+    if not pc.any(other).as_py():
+        return tokens
+    session.connection.register("tokens_in", pa.table({"key": keys.filter(other)}))
+    found = session.arrow(f"SELECT {tokens_sql('key')} AS found FROM tokens_in")
+    session.connection.unregister("tokens_in")
+    return pc.replace_with_mask(tokens, other, found["found"].combine_chunks())
 
 
 def _extracted(session: Session, table: pa.Table, column: TextColumn) -> pa.ChunkedArray:

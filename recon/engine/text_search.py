@@ -6,9 +6,14 @@ condition of the criterion is still asked of every pair that is found.
 
 from __future__ import annotations
 
+from functools import partial
+
+import pyarrow as pa
+
 from recon.engine.candidates import Join, within_budget
 from recon.engine.plan import Plan
 from recon.engine.session import Session
+from recon.engine.tokens import rarest, shared_tokens
 
 _GRAM = 4  # what is contained has at least four letters or digits
 
@@ -21,8 +26,9 @@ def text_join(session: Session, plan: Plan, join: Join, rows: tuple[int, int]) -
     criterion, kind = plan.texts[0]
     form = criterion.forms[0]
     texts = criterion.column("statement", form).name, criterion.column("ledger", form).name
-    sources = (_texts(session, join.left, texts[0]), _texts(session, join.right, texts[1]))
-    parts, keys = (_shared if kind in ("tokens", "substring") else _whole)(session, sources, kind)
+    sources = (_texts(join.left, texts[0]), _texts(join.right, texts[1]))
+    search = {"tokens": _tokens, "substring": _grams}.get(kind, partial(_whole, kind=kind))
+    parts, keys = search(session, sources)
     estimated = sum(session.number(f"SELECT sum(n) FROM {each}") for each in keys)
     within_budget(session, plan, estimated, *rows)
     found = session.create(
@@ -30,40 +36,52 @@ def text_join(session: Session, plan: Plan, join: Join, rows: tuple[int, int]) -
         f"SELECT p.u AS s, k.u AS l FROM {parts[0]} p JOIN {keys[1]} k USING (part)"
         f" UNION SELECT k.u, p.u FROM {parts[1]} p JOIN {keys[0]} k USING (part)",
     )
-    session.drop(*sources, *parts, *keys)
+    session.drop(*parts, *keys)
     left = f"SELECT s.*, f.l AS found FROM {_from(join.left)} s JOIN {found} f ON s.u = f.s"
     return join.keyed(left, join.right, [("s.found", "l.u")]), session.count(found)
 
 
-def _texts(session: Session, source: str, column: str) -> str:
-    return session.create("texts", f"SELECT u, {column} AS text FROM {_from(source)} t WHERE {column} IS NOT NULL")
+def _texts(source: str, column: str) -> str:
+    return f"SELECT u, {column} AS text FROM {_from(source)} t WHERE {column} IS NOT NULL"
 
 
 Tables = tuple[str, str]
-"""Of the statement, of the ledger."""
+"""Of the statement, of the ledger; or queries ``(u, text)``. A group ``u`` has several texts."""
 
 
-def _shared(session: Session, sources: Tables, kind: str) -> tuple[Tables, Tables]:
-    """Tables ``(u, part)`` of the parts that both sides have, and ``(u, part, n)`` of the one by which each text is
-    looked up: the one that fewest texts of the other side have, ``n``. A group ``u`` has several texts, told apart
-    by ``t``.
+def _tokens(session: Session, sources: Tables) -> tuple[Tables, Tables]:
+    """Tables ``(u, part)`` of the tokens that both sides have, and ``(u, part, n)`` of the one by which each text is
+    looked up: the one that fewest texts of the other side have, about ``n``."""
+    texts = session.arrow(sources[0]), session.arrow(sources[1])
+    of = texts[0]["u"].to_numpy(), texts[1]["u"].to_numpy()
+    shared = shared_tokens((texts[0]["text"], texts[1]["text"]))
+    found = rarest(*shared), rarest(shared[1], shared[0])
+    parts, keys = (
+        [session.create_from("parts", pa.table({"u": u[own.text], "part": own.number}), "FROM given")
+         for u, own in zip(of, shared, strict=True)],
+        [session.create_from("keys", pa.table({"u": u[own.text], "part": own.number, "n": own.count}), "FROM given")
+         for u, own in zip(of, found, strict=True)],
+    )  # fmt: skip
+    return (parts[0], parts[1]), (keys[0], keys[1])
+
+
+def _grams(session: Session, sources: Tables) -> tuple[Tables, Tables]:
+    """The same of the pieces of four letters that texts have in common. Texts are told apart by ``t``.
 
     A text some of whose parts the other side does not have stands in none of its texts.
     """
-    if kind == "tokens":
-        cut = "string_split(text, ' ')"
-    else:
-        cut = f"list_transform(range(1, length(text) - {_GRAM - 2}), lambda i: substring(text, i, {_GRAM}))"
+    sources = session.create("texts", sources[0]), session.create("texts", sources[1])
     pieces = [
-        "SELECT t, u, unnest(parts) AS part, len(parts) AS size"
-        f" FROM (SELECT rowid AS t, u, {cut} AS parts FROM {source})"
+        "SELECT t, u, unnest(parts) AS part, len(parts) AS size FROM (SELECT rowid AS t, u,"
+        f" list_transform(range(1, length(text) - {_GRAM - 2}), lambda i: substring(text, i, {_GRAM})) AS parts"
+        f" FROM {source})"
         for source in sources
     ]
     right = session.create("parts", pieces[1])
-    # The left side's pieces are never stored whole: most are words that the right side does not have.
+    # The left side's pieces are never stored whole: most are pieces that the right side does not have.
     both = [session.create("shared", f"SELECT p.*, n FROM ({pieces[0]}) p JOIN ({_counted(right)}) USING (part)")]
     both.append(session.create("shared", f"SELECT p.*, n FROM {right} p JOIN ({_counted(both[0])}) USING (part)"))
-    session.drop(right)
+    session.drop(right, *sources)
     keys = [
         session.create(
             "keys",
@@ -75,8 +93,9 @@ def _shared(session: Session, sources: Tables, kind: str) -> tuple[Tables, Table
     return (both[0], both[1]), (keys[0], keys[1])
 
 
-def _whole(session: Session, sources: Tables, kind: str) -> tuple[Tables, Tables]:
+def _whole(session: Session, sources: Tables, *, kind: str) -> tuple[Tables, Tables]:
     """The same where a text is looked up as a whole: all parts of a text that could be some whole text."""
+    sources = session.create("texts", sources[0]), session.create("texts", sources[1])
     whole = "replace(text, ' ', '')" if kind == "loose_tokens" else "text"
     parts = []
     for source, others in zip(sources, reversed(sources), strict=True):
@@ -99,6 +118,7 @@ def _whole(session: Session, sources: Tables, kind: str) -> tuple[Tables, Tables
         )
         for source, others in zip(sources, reversed(parts), strict=True)
     ]
+    session.drop(*sources)
     return (parts[0], parts[1]), (keys[0], keys[1])
 
 

@@ -13,6 +13,8 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -21,6 +23,8 @@ _ASCII_SPACE = r"[\x09-\x0d\x1c-\x20]+"
 _UNTIDY_SPACE = r"  |[\x09-\x0d\x1c-\x1f]|^ | $"
 _SEPARATORS = r"[^\p{L}\p{N}]+"
 _UNTIDY_RUN = r"[^\p{L}\p{N} ]"
+_SPACE = ord(" ")
+_ASCII_TOKENS = np.array([byte if byte < 128 and chr(byte).isalnum() else _SPACE for byte in range(256)], np.uint8)
 _LEADING_ZEROS = re.compile(r"(?<![0-9])0+(?=[0-9])")
 
 
@@ -66,6 +70,34 @@ def _unicode_keys(column: pa.Array) -> pa.Array:
     coded = column.dictionary_encode()
     keys = pa.array([text_key(text) for text in coded.dictionary.to_pylist()], pa.string())
     return keys.take(coded.indices)
+
+
+def ascii_tokens(keys: pa.StringArray) -> pa.StringArray:
+    """The tokens of keys in ASCII as `tokens_sql` makes them, in less time; of other keys nothing sensible."""
+    _, offsets, letters = keys.buffers()
+    bounds = np.frombuffer(offsets or b"", np.int32)[keys.offset : keys.offset + len(keys) + 1]
+    if not len(keys) or bounds[0] == bounds[-1]:
+        return pa.nulls(len(keys), pa.string())
+    letter = _ASCII_TOKENS[np.frombuffer(letters, np.uint8)[bounds[0] : bounds[-1]]]
+    bounds = bounds - bounds[0]
+    space = letter == _SPACE
+    followed = np.append(space[1:], True)  # by another space, or by nothing
+    followed[bounds[1:] - 1] = True
+    letter, bounds = _without(np.flatnonzero(space & followed), letter, bounds)
+    first = bounds[:-1][bounds[:-1] < bounds[1:]]
+    letter, bounds = _without(first[letter[first] == _SPACE], letter, bounds)
+    tokens = pa.StringArray.from_buffers(len(keys), pa.py_buffer(bounds), pa.py_buffer(letter))
+    empty = bounds[:-1] == bounds[1:]
+    return pc.if_else(pa.array(empty), pa.scalar(None, pa.string()), tokens) if empty.any() else tokens
+
+
+def _without(
+    places: npt.NDArray[np.int64], letter: npt.NDArray[np.uint8], bounds: npt.NDArray[np.int32]
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]]:
+    """Letters without those at some places, and where texts begin and end in what is left."""
+    if not len(places):
+        return letter, bounds
+    return np.delete(letter, places), bounds - np.searchsorted(places, bounds).astype(np.int32)
 
 
 def tokens_sql(key: str) -> str:

@@ -4,7 +4,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from rules.criteria.text import loose_key, loose_tokens_sql, text_key, text_keys, text_tokens, tokens_sql
+from rules.criteria.text import ascii_tokens, loose_key, loose_tokens_sql, text_key, text_keys, text_tokens, tokens_sql
 
 TEXTS = [
     "INV-0012",
@@ -72,3 +72,14 @@ def test_sql_and_python_agree_on_tokens_and_loose_keys(text):
     query = f"SELECT {tokens_sql('k')}, replace({loose_tokens_sql('k')}, ' ', '') FROM (SELECT ?::VARCHAR AS k)"
     row = duckdb.connect().execute(query, [text_key(text)]).fetchone()
     assert row == (text_tokens(text), loose_key(text))
+
+
+def test_tokens_of_an_ascii_column_are_those_of_its_texts():
+    texts = [text for text in TEXTS if text is None or text.isascii()] * 2
+    texts += ["- a", "a -", "-a--b- c-", "a", "", "x.y", "-", "last, not least", "Kept As It Is", "\x7f"]
+    keys = [text if text == "Kept As It Is" else text_key(text) for text in texts]
+    tokens = [text if text == "Kept As It Is" else text_tokens(text) for text in texts]
+    assert ascii_tokens(pa.array(keys, pa.string())).to_pylist() == tokens
+    assert ascii_tokens(pa.array(keys, pa.string()).slice(3, 9)).to_pylist() == tokens[3:12]
+    assert ascii_tokens(pa.array([], pa.string())).to_pylist() == []
+    assert ascii_tokens(pa.array([None, None], pa.string())).to_pylist() == [None, None]

@@ -182,7 +182,10 @@ def _stands_in(longer: str, shorter: str, form: Form) -> str:
     if form in ("key", "loose"):
         letters = shorter if form == "loose" else rf"regexp_replace({shorter}, '[^\p{{L}}\p{{N}}]', '', 'g')"
         return f"(contains({longer}, {shorter}) AND length({letters}) >= {MIN_CONTAINED})"
-    enough = f"length(replace({shorter}, ' ', '')) >= {MIN_CONTAINED}"
+    # Between two letters stands at most one space, so that most texts need not lose theirs to be counted.
+    enough = (
+        f"(length({shorter}) >= {2 * MIN_CONTAINED - 1} OR length(replace({shorter}, ' ', '')) >= {MIN_CONTAINED})"
+    )
     if form == "tokens":
         return f"(contains(' ' || {longer} || ' ', ' ' || {shorter} || ' ') AND {enough})"
     # Loose: "INV-12" stands in "paid inv12 today" and the reverse: borders of tokens inside the run do not count.
