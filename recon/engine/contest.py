@@ -120,6 +120,13 @@ class Contest:
         nearest = self._nearest[side]
         return np.equal(nearest.who[1], NOBODY) | np.greater(nearest.apart[1], 0)
 
+    def best(self, side: int) -> Rows:
+        """For each row of a side the first of all its candidates in the contract's order, or NOBODY.
+
+        Whoever has none yet is looking, and so is searched among all rows, whatever the plan is.
+        """
+        return self.seen[side].who[0]
+
     def add(self, pairs: Ranked) -> None:
         """Remember who could have whom, and take from the top what is free."""
         self.pairs += len(pairs.rank)

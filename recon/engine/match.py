@@ -12,12 +12,12 @@ from recon.engine.contest import Contest
 from recon.engine.options import Options
 from recon.engine.outcome import Outcome, RuleOutcome
 from recon.engine.plan import make_plan
-from recon.engine.reasons import unmatched_table
+from recon.engine.reasons import Seen, unmatched_table
 from recon.engine.results import match_tables
 from recon.engine.rule_run import Work, run_rule
 from recon.engine.session import Session, opened
 from recon.engine.sides import Sides, load, one_sided
-from recon.engine.standing import Standing, claimed, each_once, judged, limit_of, standing
+from recon.engine.standing import Met, Standing, claimed, each_once, judged, limit_of, met, standing
 from recon.engine.strategies import check_strategy, two_sides
 from recon.engine.subset_sum import Found, Missed, search_groups, store_groups
 from recon.engine.twins import kin_of
@@ -44,25 +44,26 @@ def _match_sides(rules: Sequence[Rule], statement: pa.Table, ledger: pa.Table, o
         session.report("Loading rows")
         sides = load(session, rules, statement, ledger, options)
         searched = options.searches_sums
-        made, ran, missed = (_search if searched else _run_all)(session, sides, rules)
+        made, ran, seen = (_search if searched else _run_all)(session, sides, rules)
         session.report("Writing results")
         kept = each_once(standing(made, sides.sizes))
         matches, match_rows, differences, runners_up = match_tables(session, rules, sides, kept, searched=searched)
         matched = time.perf_counter() - started
         session.report("Explaining what is left", matched=matches.num_rows)
-        unmatched = unmatched_table(session, sides, rules if options.reasons else (), kept, missed)
+        unmatched = unmatched_table(session, sides, rules if options.reasons else (), kept, seen)
         return Outcome(
             matches, match_rows, differences, runners_up, unmatched, ran,
             match_seconds=matched, explain_seconds=time.perf_counter() - started - matched,
         )  # fmt: skip
 
 
-Ran = tuple[list[Standing], list[RuleOutcome], list[Missed]]
+Ran = tuple[list[Standing], list[RuleOutcome], Seen]
 
 
 def _run_all(session: Session, sides: Sides, rules: Sequence[Rule]) -> Ran:
     made: list[Standing] = []
-    return made, [_run(session, sides, index, rule, made) for index, rule in enumerate(rules)], []
+    seen: list[Met] = []
+    return made, [_run(session, sides, index, rule, made, seen) for index, rule in enumerate(rules)], Seen(met=seen)
 
 
 def _search(session: Session, sides: Sides, rules: Sequence[Rule]) -> Ran:
@@ -81,10 +82,10 @@ def _search(session: Session, sides: Sides, rules: Sequence[Rule]) -> Ran:
         seconds = time.perf_counter() - started
         suggested = len(search.found) - confirmed
         ran.append(RuleOutcome(index, confirmed, suggested, plan, "", 0, len(search.found), seconds))
-    return store_groups(session, sides, found), ran, missed
+    return store_groups(session, sides, found), ran, Seen(missed=missed)
 
 
-def _run(session: Session, sides: Sides, index: int, rule: Rule, made: list[Standing]) -> RuleOutcome:
+def _run(session: Session, sides: Sides, index: int, rule: Rule, made: list[Standing], seen: list[Met]) -> RuleOutcome:
     started = time.perf_counter()
     session.report(f"Rule {index + 1}: {rule.name}", index, sum(len(each.line) for each in made))
     plan = make_plan(rule, sides, session.options)
@@ -101,6 +102,7 @@ def _run(session: Session, sides: Sides, index: int, rule: Rule, made: list[Stan
     session.drop(*{left, right} - {units[0].table, units[1].table})
     verdict = judged(index, rule, contest.result(), limit_of(rule, session.options, sides.scope.scale))
     made.append(verdict)
+    seen.append(met(contest, verdict, gone))
     confirmed = int(verdict.confirmed.sum())
     return RuleOutcome(
         index=index,

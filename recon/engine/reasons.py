@@ -26,12 +26,13 @@ from recon.engine.candidates import (
 )
 from recon.engine.conversion import in_every_currency
 from recon.engine.outcome import UNMATCHED
+from recon.engine.pairs import Flags
 from recon.engine.plan import CURRENCY, SIGN, Part, Plan, make_plan
 from recon.engine.session import Session
 from recon.engine.sides import SIDES, Sides, grouped_sides
-from recon.engine.standing import Standing, limit_of
+from recon.engine.standing import Met, Standing, limit_of
 from recon.engine.subset_sum import Missed
-from recon.engine.telling import Taken, told, units_told
+from recon.engine.telling import Taken, reasons_told, units_told
 from recon.engine.units import Units, open_units, partly_claimed, with_every_text
 from rules.criteria import Criterion, Rule
 from rules.criteria.scope import ALIAS, Side
@@ -44,19 +45,24 @@ _PARTLY, _DUPLICATE, _AMBIGUOUS, _CLAIMED, _NEAR = 0, 50, 100, 200, 300
 
 @dataclass(frozen=True)
 class Leftovers:
-    """The units of both sides, and the tables of those that are open."""
+    """The units of both sides, which of them are in no match, and the tables of these."""
 
     units: tuple[Units, Units]
+    free: tuple[Flags, Flags]
     open: tuple[str, str]
 
 
-def unmatched_table(
-    session: Session, sides: Sides, rules: Sequence[Rule], kept: Standing, missed: Sequence[Missed] = ()
-) -> pa.Table:
-    """All rows of the sides to be told that are in no match, each with its reason and the nearest miss.
+@dataclass(frozen=True)
+class Seen:
+    """What was seen on the way: by rule whom units could have had; after a search for sums, where units are rows,
+    whom it could not place."""
 
-    ``missed``: whom a search for sums could not place. After one, units are rows.
-    """
+    met: Sequence[Met] = ()
+    missed: Sequence[Missed] = ()
+
+
+def unmatched_table(session: Session, sides: Sides, rules: Sequence[Rule], kept: Standing, seen: Seen) -> pa.Table:
+    """All rows of the sides to be told that are in no match, each with its reason and the nearest miss."""
     if not any(_has_open_rows(session, sides, side, kept) for side in session.options.told):
         return UNMATCHED.empty_table()
     session.run(
@@ -68,13 +74,13 @@ def unmatched_table(
         leftovers = _leftovers(session, sides, rule, taken)
         if any(session.count(leftovers.open[SIDES.index(side)]) for side in session.options.told):
             _near_misses(session, sides, index, rule, leftovers)
-            if not session.options.searches_sums:
-                _claimed_by_another(session, sides, index, rule, leftovers)
+            if seen.met:
+                _claimed_by_another(session, sides, index, rule, leftovers, seen.met[index])
         session.drop(*leftovers.open)
-    _in_no_sum(session, missed)
+    _in_no_sum(session, seen.missed)
     _duplicates(session, taken)
     _partly_claimed(session)
-    return told(session, sides, taken)
+    return reasons_told(session, sides, taken)
 
 
 def _has_open_rows(session: Session, sides: Sides, side: Side, kept: Standing) -> bool:
@@ -98,16 +104,14 @@ def _taken(session: Session, kept: Standing) -> tuple[Taken, Taken]:
 
 def _leftovers(session: Session, sides: Sides, rule: Rule, taken: tuple[Taken, Taken]) -> Leftovers:
     units = (units_told(session, sides, "statement", rule), units_told(session, sides, "ledger", rule))
-    open_ = []
-    for each, own, count in zip(units, taken, sides.sizes, strict=True):
-        listed, join = own.units, "ANTI"
-        if not each.grouped:  # what is left is mostly less than what was taken
-            free = np.ones(count, np.bool_)
-            free[own.units] = False
-            listed, join = np.flatnonzero(free).astype(np.int32), "SEMI"
-        query = f"SELECT t.* FROM {each.table} t {join} JOIN given USING (u)"
-        open_.append(session.create_from("left", pa.table({"u": listed}), query))
-    return Leftovers(units, (open_[0], open_[1]))
+    free = (np.ones(sides.sizes[0], np.bool_), np.ones(sides.sizes[1], np.bool_))
+    for flags, own in zip(free, taken, strict=True):
+        flags[own.units] = False
+    left, right = (
+        session.some_of("left", each.table, np.flatnonzero(flags).astype(np.int32))
+        for each, flags in zip(units, free, strict=True)
+    )
+    return Leftovers(units, free, (left, right))
 
 
 def _near_misses(session: Session, sides: Sides, index: int, rule: Rule, left: Leftovers) -> None:
@@ -175,20 +179,25 @@ def _on_currency(rule: Rule) -> set[Part]:
     return {each.number for each in rule.criteria if each.field.kind == "currency" and not each.is_constant}
 
 
-def _claimed_by_another(session: Session, sides: Sides, index: int, rule: Rule, left: Leftovers) -> None:
-    """Who would match exactly what another match has taken; pairs of open units have been noted as ambiguous."""
+def _claimed_by_another(session: Session, sides: Sides, index: int, rule: Rule, left: Leftovers, met: Met) -> None:
+    """Who would match exactly what another match has taken; pairs of open units have been noted as ambiguous.
+
+    Whom a unit could best have had is known of those that were open when the rule began, so only that one and what was
+    gone by then is looked at.
+    """
     plan = make_plan(rule, sides, session.options)
     group = any(units.grouped for units in left.units)
     reason = "group_already_settled" if group else "claimed_by_another"
-    for side, own in zip(SIDES, (0, 1), strict=True):
+    for own, side in enumerate(SIDES):
         if side not in session.options.told:
             continue
-        open_, everything = left.open[own], left.units[1 - own].table
-        for band in _bands(session, plan, sides, (open_, everything), left.units[1].table):
-            if not session.count(open_) or not session.count(everything):
+        others = session.some_of("others", left.units[1 - own].table, met.could_have(own, left.free[own]))
+        open_ = left.open[own]
+        for band in _bands(session, plan, sides, (open_, others) if own == 0 else (others, open_)):
+            if not session.count(open_) or not session.count(others):
                 break
-            tables = (open_, everything) if own == 0 else (everything, open_)
-            _note(session, sides, index, plan, left, tables, reason, _CLAIMED, band=band)
+            tables = (open_, others) if own == 0 else (others, open_)
+            _note(session, sides, index, plan, left, tables, reason, _CLAIMED, band=band, told=(side,))
             # Whoever found somebody at this difference finds nobody nearer at a wider one.
             found = (
                 f"SELECT u FROM near WHERE side = {own} AND rule = {index} AND rank BETWEEN {_CLAIMED} AND {_NEAR - 1}"
@@ -197,16 +206,16 @@ def _claimed_by_another(session: Session, sides: Sides, index: int, rule: Rule, 
             if open_ != left.open[own]:
                 session.drop(open_)
             open_ = rest
-        if open_ != left.open[own]:
-            session.drop(open_)
+        session.drop(others, *{open_} - {left.open[own]})
 
 
-def _bands(session: Session, plan: Plan, sides: Sides, tables: Sequence[str], entries: str) -> Iterable[Band | None]:
-    """Widening bands of the plan's amount window; all differences at once where it has none, or rows are few."""
-    few = math.prod(session.count(table) for table in tables) <= _ALWAYS_CHEAP
-    if few or plan.amount is None or plan.exact_amount:
+def _bands(session: Session, plan: Plan, sides: Sides, tables: tuple[str, str]) -> Iterable[Band | None]:
+    """Widening bands of the plan's amount window; all differences at once where it has none, or pairs are few."""
+    if plan.amount is None or plan.exact_amount or math.prod(map(session.count, tables)) <= _ALWAYS_CHEAP:
         return (None,)
-    return widening(widest_gap(session, plan, sides, entries))
+    if estimate(session, plain_join(plan, *tables)) <= _ALWAYS_CHEAP:
+        return (None,)
+    return widening(widest_gap(session, plan, sides, tables[1]))
 
 
 def _note(
@@ -220,6 +229,7 @@ def _note(
     base: int,
     criterion: Criterion | None = None,
     band: Band | None = None,
+    told: Sequence[Side] = SIDES,
 ) -> None:
     """Note for each open unit the best of its pairs under the plan; nothing if there would be too many pairs."""
     filtered = [
@@ -243,7 +253,7 @@ def _note(
     if criterion is None and limit is not None and base in (_AMBIGUOUS, _CLAIMED):
         code = f"CASE WHEN p.gap > {limit} THEN 'difference_over_limit' ELSE {code} END"
     for side, row, other in ((0, "s", "l"), (1, "l", "s")):
-        if tables[side] == left.units[side].table or SIDES[side] not in session.options.told:
+        if SIDES[side] not in told or SIDES[side] not in session.options.told:
             continue
         session.run(
             f"""INSERT INTO near SELECT {side}, p.{row}, {max(rank, base)}, {code}, {index},

@@ -10,6 +10,7 @@ from itertools import count
 from typing import Any, Final
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 from rapidfuzz.distance import Levenshtein
 
@@ -35,6 +36,7 @@ class Session:
         self._names = 0
         self._made: set[str] = set()  # names of tables and views; asking the database takes milliseconds
         self._counts: dict[str, int] = {}
+        self._lent: dict[str, pa.Table] = {}
 
     def check(self) -> None:
         """Raise Cancelled if the run has been cancelled: for loops outside of the database."""
@@ -137,7 +139,15 @@ class Session:
         """Let a table of Arrow be read under a name, without copying it."""
         self.connection.register(name, in_pieces(given))
         self._made.add(name)
+        self._lent[name] = given
         self.has(name, given.num_rows)
+
+    def some_of(self, stem: str, table: str, units: np.ndarray) -> str:
+        """A new table of some units of a table."""
+        lent = self._lent.get(table)
+        if lent is not None:  # in the order of its units, as all rows are
+            return self.create_from(stem, lent.take(pa.array(units)), "FROM given")
+        return self.create_from(stem, pa.table({"u": units}), f"SELECT t.* FROM {table} t SEMI JOIN given USING (u)")
 
     def without(self, table: str, units: Sequence[int]) -> str:
         """The table without some of its units."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recon.engine.contest import AMBIGUOUS, BEST, LIMIT, Codes, Taken
+from recon.engine.contest import AMBIGUOUS, BEST, LIMIT, NOBODY, Codes, Contest, Taken
 from recon.engine.options import MatchedTwice, Options
 from recon.engine.pairs import Flags, Ints, Rows
 from rules.criteria import Rule
@@ -109,6 +109,34 @@ def joined(parts: Sequence[Standing]) -> Standing:
         ),
         line_first=np.concatenate([np.zeros(0, np.bool_), *(each.line_first for each in parts)]),
     )
+
+
+@dataclass(frozen=True)
+class Met:
+    """What a rule found by side: ``gone``, the units that earlier rules had confirmed; ``row``, those that it did not
+    confirm itself although they had candidates, and ``who``, the first candidate of each."""
+
+    gone: tuple[Flags, Flags]
+    row: tuple[Rows, Rows]
+    who: tuple[Rows, Rows]
+
+    def could_have(self, side: int, free: Flags) -> Rows:
+        """Units of the other side, among them the best that each free unit of a side could have had."""
+        others = self.gone[1 - side].copy()
+        others[self.who[side][free[self.row[side]]]] = True
+        return np.flatnonzero(others).astype(np.int32)
+
+
+def met(contest: Contest, verdict: Standing, gone: tuple[Flags, Flags]) -> Met:
+    """What is worth remembering of a contest to tell why rows are left."""
+    rows, who = [], []
+    for side, units in enumerate((verdict.line, verdict.entry)):
+        best = contest.best(side)
+        left = best != NOBODY
+        left[units[verdict.confirmed]] = False
+        rows.append(np.flatnonzero(left).astype(np.int32))
+        who.append(best[left])
+    return Met(gone, (rows[0], rows[1]), (who[0], who[1]))
 
 
 def claimed(made: Sequence[Standing], rows: tuple[int, int]) -> tuple[Flags, Flags]:

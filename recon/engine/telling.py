@@ -30,7 +30,7 @@ def units_told(session: Session, sides: Sides, side: Side, rule: Rule | None = N
     return Units(side, ALIAS[side]) if session.options.searches_sums else make_units(session, sides, side, rule)
 
 
-def told(session: Session, sides: Sides, taken: tuple[Taken, Taken]) -> pa.Table:
+def reasons_told(session: Session, sides: Sides, taken: tuple[Taken, Taken]) -> pa.Table:
     """One row for each open row: its best note, with the ids and the difference of the units concerned."""
     best = ", ".join(
         f"'{name}': {name}" for name in ("reason", "rule", "criterion", "other_side", "other", "difference")

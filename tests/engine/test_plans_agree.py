@@ -63,7 +63,7 @@ def test_however_it_is_searched_the_same_rows_match(monkeypatch, criteria, on_am
     for how in SEARCHES:
         search(monkeypatch, how)
         found = run(rule(*criteria, on_ambiguity=on_ambiguity), lines, entries)
-        told[how] = [getattr(found, name).to_pylist() for name in ("matches", "match_rows", "runners_up")]
+        told[how] = [getattr(found, name).to_pylist() for name in ("matches", "match_rows", "runners_up", "unmatched")]
     assert told["narrowly"] == told["all"]
     assert told["in cells"] == told["all"]
 
@@ -87,7 +87,7 @@ def test_whatever_the_rule_is_cells_match_the_same_rows(monkeypatch, given_rule:
     for how in ("all", "in cells"):
         search(monkeypatch, how)
         found = outcome([given_rule], lines, entries, Books(ZONE))
-        told[how] = [getattr(found, name).to_pylist() for name in ("matches", "match_rows", "runners_up")]
+        told[how] = [getattr(found, name).to_pylist() for name in ("matches", "match_rows", "runners_up", "unmatched")]
     assert told["in cells"] == told["all"]
 
 

@@ -74,6 +74,16 @@ def test_what_another_line_has_claimed_is_said():
     assert reasons(outcome) == {2: "claimed_by_another"}
 
 
+@pytest.mark.parametrize(("by_first", "by_own"), [("10.00", "10.01"), ("10.03", "10.02")])
+def test_of_what_this_rule_and_an_earlier_one_have_taken_the_nearest_is_said(by_first, by_own):
+    near = rule({"field": "amount", "operator": "eq", "allowable_drift": "0.05"}, on_ambiguity="best")
+    lines = [row(by_first, reference="a"), row(by_own), row("10.00", description="late")]
+    entries = [row(by_first, reference="a"), row(by_own)]
+    outcome = run([rule(AMOUNT, REFERENCE), near], lines, entries)
+    assert reasons(outcome) == {3: "claimed_by_another"}
+    assert nearest(outcome) == {3: (1, 0) if by_first == "10.00" else (2, -2)}
+
+
 @pytest.mark.parametrize(
     ("limit", "reason"), [({"max_difference": "0.50"}, "difference_over_limit"), ({}, "claimed_by_another")]
 )
