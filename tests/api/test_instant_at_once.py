@@ -47,12 +47,12 @@ def rule_id(api) -> str:
     return api.post("/reconciliation/matching-rules", {"name": "near", "criteria": criteria}).data["rule_id"]
 
 
-def start(api, rule_id: str, **options) -> MatchingRun:
-    rows = [
+def start(api, rule_id: str, rows: list[tuple[str, str, str]] = LINES, **options) -> MatchingRun:
+    sent = [
         {"id": name, "amount": Decimal(amount), "reference": reference, "currency": "USD"}
-        for name, amount, reference in LINES
+        for name, amount, reference in rows
     ]
-    body = {"external_transactions": rows, "strategy": "one_to_one", "matching_rule_ids": [rule_id], **options}
+    body = {"external_transactions": sent, "strategy": "one_to_one", "matching_rule_ids": [rule_id], **options}
     answer = api.post("/reconciliation/start-instant", body)
     assert answer.status_code == 200, answer.content
     return MatchingRun.objects.get(pk=answer.data["reconciliation_id"])
@@ -103,7 +103,7 @@ def forget_everything() -> None:
 
 
 def test_a_run_that_came_second_to_a_row_matches_again(api, ledger, rule_id, monkeypatch):
-    read, others = run_input.narrowed_entries, list[MatchingRun]()
+    read, others = run_input.narrowed_for_each, list[MatchingRun]()
     begun: list[bool] = []
 
     def overtaken(*args):
@@ -113,12 +113,31 @@ def test_a_run_that_came_second_to_a_row_matches_again(api, ledger, rule_id, mon
             others.append(start(api, rule_id))
         return found
 
-    monkeypatch.setattr(at_once, "narrowed_entries", overtaken)
+    monkeypatch.setattr(at_once, "narrowed_for_each", overtaken)
     second = start(api, rule_id)
     assert others[0].lines_matched == 3 - others[0].lines_suggested
     assert (second.state, second.lines_matched) == ("completed", 0)
     assert Claim.objects.filter(side=Side.LEDGER).count() == others[0].lines_matched
     assert StatementLine.objects.count() == 2 * len(LINES)
+
+
+def test_a_line_whose_suggested_entry_was_taken_meanwhile_stays_open(api, ledger, rule_id, monkeypatch):
+    amount = {"name": "amount", "criteria": [{"field": "amount", "operator": "eq"}]}
+    by_amount = api.post("/reconciliation/matching-rules", amount).data["rule_id"]
+    read, begun = run_input.narrowed_for_each, list[bool]()
+
+    def overtaken(*args):
+        found = read(*args)
+        if not begun:
+            begun.append(True)
+            start(api, rule_id, rows=LINES[:1])
+        return found
+
+    monkeypatch.setattr(at_once, "narrowed_for_each", overtaken)
+    late = start(api, by_amount, rows=[("l1", "10.00", "x"), ("l2", "10.00", "y")])
+    assert (late.lines_matched, late.lines_suggested, late.lines_unmatched) == (0, 1, 1)
+    open_lines = OpenItem.objects.filter(run_number=late.number, state="open", side=Side.STATEMENT)
+    assert open_lines.count() == 2
 
 
 def test_what_cannot_be_matched_is_a_run_that_failed(api, ledger, rule_id, monkeypatch):

@@ -2,17 +2,26 @@
 
 Nobody sees such a run before it is over, so that it needs neither lease nor heartbeat and its records are written
 once, as they end. A process that dies over it leaves nothing behind.
+
+Runs that wait at the same moment go together: the ledger is read once for all of them, each is matched by itself, and
+one transaction stores them. They leave what they would leave one after the other, in the order in which they came:
+what one claims those after it do not see. If anything is in the way of that, each is done alone, so that nobody's run
+fails because of a neighbour's.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
 import pyarrow as pa
-from django.db import transaction
+import pyarrow.compute as pc
+from django.db import connection, transaction
+from django.db.models import Model
 from django.utils import timezone
 
 from recon.engine import EngineError, Options, match
@@ -47,9 +56,11 @@ from recon.usecases.runs import results as run_results
 from recon.usecases.runs.claims import ClaimedError, claim_rows
 from recon.usecases.runs.engine_options import explained, rules_in, unwatched_options
 from recon.usecases.runs.execution import MATCHINGS, Laps, itself, settle
-from recon.usecases.runs.input import RunInput, compared, how_read, narrowed_entries, next_entry_id
+from recon.usecases.runs.input import RunInput, compared, how_read, narrowed_for_each, next_entry_id
+from recon.usecases.runs.pushdown import AT_ONCE, Choice, WithLines
 from recon.usecases.runs.results import Results
 from recon.usecases.runs.starting import as_started, check_account, check_method, instant_places
+from recon.usecases.runs.together import Together
 from rules.criteria import Rule
 from rules.models import RuleVersion
 
@@ -58,18 +69,29 @@ logger = logging.getLogger(__name__)
 MOST_ROWS: Final = 1_000
 """Rows of such a run. It takes a moment then, in which it need not be cancelled, and holds up nobody who writes."""
 
+MOST_TOGETHER: Final = 2_000
+"""Rows of runs that go together: a fraction of a second's work."""
+
 
 @dataclass(frozen=True)
-class _Begun:
-    """What is known before anything is matched."""
+class Asked:
+    """Who wants what matched by which rules. The rows may be stored: nothing speaks against them."""
 
     by: Actor
     account: Account
     prepared: Prepared
+    versions: Sequence[RuleVersion]
+    is_dry_run: bool
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """What is known of a run before anything is matched."""
+
+    asked: Asked
     statement: Statement
     lines: pa.Table  # as `StatementLine` has them
     run: MatchingRun
-    versions: Sequence[RuleVersion]
     first_match: int  # of as many ids as there are lines: one to one, there are not more matches
 
 
@@ -91,28 +113,67 @@ def run_at_once(
     What cannot be matched is the run's outcome (state failed, with its error). Raises Refused, with nothing stored, if
     the rows cannot be read.
     """
+    asked = asked_for(by, account, source, name, versions, is_dry_run=is_dry_run)
+    return _with_others(asked) or _alone(asked)
+
+
+def asked_for(
+    by: Actor, account: Account, source: bytes, name: str, versions: Sequence[RuleVersion], *, is_dry_run: bool
+) -> Asked:
+    """The rows, read and checked. Raises Refused."""
     prepared = prepare(account, Side.STATEMENT, source, name, repeats="import", accepting=AS_THEY_STAND)
     check_account(account, None, kind=RunKind.INSTANT, is_dry_run=is_dry_run)
     check_method(versions, Strategy.ONE_TO_ONE, "", {})
-    begun = _begin(by, account, prepared, versions, is_dry_run=is_dry_run)
+    return Asked(by, account, prepared, versions, is_dry_run)
+
+
+def _with_others(asked: Asked) -> MatchingRun | None:
+    """The run, done together with those that wait; None if it must be done alone."""
+    rows = asked.prepared.row_count
+    if rows > AT_ONCE or connection.in_atomic_block:  # near misses in two steps; or a transaction that is not over yet
+        return None
+    account = asked.account
+    as_known = tuple(str(getattr(account, each.attname)) for each in account._meta.concrete_fields)
+    return _waiting(asked, as_known, rows)
+
+
+def run_together(asked: Sequence[Asked]) -> Sequence[MatchingRun]:
+    """The runs of several at once, in the order in which they came: all of them, or none and an error."""
     with instant_places:
+        return _done(_begin(asked))
+
+
+_waiting = Together(run_together, most=MOST_TOGETHER)
+
+
+def _alone(asked: Asked) -> MatchingRun:
+    with instant_places:
+        begun = _begin([asked])
         for _ in range(MATCHINGS):
-            laps = Laps()
-            results = _matched(begun, laps)
             try:
-                return _store(begun, results, laps)
+                return _done(begun)[0]
             except ClaimedError:
-                logger.info("Run %s matches again: another one claimed a row of its matches", begun.run.run_id)
-        begun.run.error = f"Other runs took rows of this one's matches {MATCHINGS} times; start it again."
-        return _store(begun, None, laps)
+                logger.info("Run %s matches again: another one claimed a row of its matches", begun[0].run.run_id)
+        begun[0].run.error = f"Other runs took rows of this one's matches {MATCHINGS} times; start it again."
+        return _store(begun, [None], Laps())[0]
 
 
-def _begin(
-    by: Actor, account: Account, prepared: Prepared, versions: Sequence[RuleVersion], *, is_dry_run: bool
-) -> _Begun:
-    rows = prepared.row_count
-    first = reserve_blocks({Statement: 1, StatementLine: max(rows, 1), MatchingRun: 1, Match: rows})
-    statement = new_statement(by, account, prepared, "", first[Statement])
+def _begin(asked: Sequence[Asked]) -> list[_Begun]:
+    """The records of the runs, with their ids, of which nothing is stored yet."""
+    counts = [each.prepared.row_count for each in asked]
+    models: tuple[type[Model], ...] = (Statement, StatementLine, MatchingRun, Match)
+    first = reserve_blocks(dict(zip(models, (len(asked), max(sum(counts), 1), len(asked), sum(counts)), strict=True)))
+    begun = []
+    for place, (each, rows) in enumerate(zip(asked, counts, strict=True)):
+        before = sum(counts[:place])
+        ids = {model: first[model] + (before if model in (StatementLine, Match) else place) for model in models}
+        begun.append(_begun(each, rows, ids))
+    return begun
+
+
+def _begun(asked: Asked, rows: int, first: Mapping[type[Model], int]) -> _Begun:
+    prepared, account = asked.prepared, asked.account
+    statement = new_statement(asked.by, account, prepared, "", first[Statement])
     statement.state = LoadState.READY
     lines = line_rows(
         prepared.rows, statement_number=statement.number, account_id=account.pk, first_id=first[StatementLine]
@@ -123,85 +184,163 @@ def _begin(
         account=account,
         statement=statement,
         kind=RunKind.INSTANT,
-        is_dry_run=is_dry_run,
+        is_dry_run=asked.is_dry_run,
         sign=account.sign,
         attempts=1,
-        created_by=by.user,
+        created_by=asked.by.user,
         started_at=now,
         heartbeat_at=now,
         lines_total=rows,
     )
-    return _Begun(by, account, prepared, statement, lines, run, versions, first[Match])
+    return _Begun(asked, statement, lines, run, first[Match])
 
 
-def _matched(begun: _Begun, laps: Laps) -> Results | None:
+def _done(begun: Sequence[_Begun]) -> Sequence[MatchingRun]:
+    """The runs, matched one after the other and stored. Raises `ClaimedError` if somebody else was first, and whatever
+    else is in the way of storing them."""
+    laps, results = Laps(), list[Results | None]()
+    taken = set[tuple[int, int]]()  # the row parts of the ledger that those before claim
+    for each, read in zip(begun, _read(begun, laps), strict=True):
+        results.append(_matched(each, read, taken, laps) if read else None)
+        taken.update(_claimed(results[-1]))
+    return _store(begun, results, laps)
+
+
+@dataclass(frozen=True)
+class _Read:
+    """What a run matches: its lines as they are about to be stored, of which nothing can be claimed or split yet, and
+    the open entries."""
+
+    rules: Sequence[Rule]
+    options: Options
+    lines: pa.Table
+    choice: Choice
+    entries: pa.Table
+    next_entry: int
+
+
+def _read(begun: Sequence[_Begun], laps: Laps) -> Sequence[_Read | None]:
+    """What each run matches; None, with the run's error, for a run alone that has nothing to match."""
+    if len(begun) > 1:
+        return _read_each(begun, laps)
+    with _as_outcome(begun[0].run):
+        return _read_each(begun, laps)
+    return [None]
+
+
+def _read_each(begun: Sequence[_Begun], laps: Laps) -> Sequence[_Read]:
+    next_entry = next_entry_id()
+    asked: list[WithLines] = []
+    for each in begun:
+        lines = as_read(Side.STATEMENT, each.lines, compared(each.run.strategy, Side.STATEMENT))
+        asked.append((each.run, rules_in(each.asked.versions), lines))
+    options = [unwatched_options(run) for run, _, _ in asked]
+    found = narrowed_for_each(asked, entries_in_scope(begun[0].asked.account), _unheard, options)
+    laps.end("reading")
+    return [
+        _Read(rules, own, lines, choice, entries, next_entry)
+        for (_, rules, lines), own, (choice, entries) in zip(asked, options, found, strict=True)
+    ]
+
+
+def _matched(begun: _Begun, read: _Read, taken: AbstractSet[tuple[int, int]], laps: Laps) -> Results | None:
     """The results; None, with the run's error, if there are none."""
-    run = begun.run
-    run.explanation = {}
-    try:
-        rules, options = rules_in(begun.versions), unwatched_options(run)
-        rows = _read(begun, rules, options, laps)
-        outcome = match(rules, rows.statement, rows.ledger, options)
+    run, entries = begun.run, _without(read.entries, taken)
+    with _as_outcome(run):
+        outcome = match(read.rules, read.lines, entries, read.options)
         laps.end("matching")
+        run.timings = dict(laps.seconds)
+        rows = RunInput(read.lines, entries, read.next_entry, how_read(read.choice, read.lines, entries))
         run.explanation = {
             "rules": [explained(rule) for rule in outcome.rules],
             "rows": rows.explanation,
             "next_entry": rows.next_entry,
         }
-        return run_results.prepare(run, rows, outcome, [each.pk for each in begun.versions], begun.first_match)
+        return run_results.prepare(run, rows, outcome, [each.pk for each in begun.asked.versions], begun.first_match)
+    return None
+
+
+def _claimed(results: Results | None) -> Iterable[tuple[int, int]]:
+    """The row parts of the ledger that a run claims."""
+    if results is None or not results.claims.num_rows:
+        return []
+    claims = results.claims.filter(pc.equal(results.claims["side"], int(Side.LEDGER)))
+    return zip(claims["row_id"].to_pylist(), claims["part"].to_pylist(), strict=True)
+
+
+def _without(entries: pa.Table, taken: AbstractSet[tuple[int, int]]) -> pa.Table:
+    """The entries that nobody took."""
+    if not taken:
+        return entries
+    parts = zip(entries["id"].to_pylist(), entries["part"].to_pylist(), strict=True)
+    return entries.filter(pa.array([each not in taken for each in parts], pa.bool_()))
+
+
+@contextmanager
+def _as_outcome(run: MatchingRun) -> Iterator[None]:
+    """What is wrong with a run is its error, and ends the block."""
+    try:
+        yield
     except (Refused, EngineError) as error:
         run.error = str(error)
     except Exception as error:
         logger.exception("Run %s failed", run.run_id)
         run.error = f"An unexpected error stopped this run ({type(error).__name__}: {error})."
-    return None
 
 
-def _read(begun: _Begun, rules: Sequence[Rule], options: Options, laps: Laps) -> RunInput:
-    """The rows as they are about to be stored, of which nothing can be claimed or split yet, and the open entries."""
-    run = begun.run
-    next_entry = next_entry_id()
-    statement = as_read(Side.STATEMENT, begun.lines, compared(run.strategy, Side.STATEMENT))
-    in_scope = entries_in_scope(begun.account)
-    choice, ledger = narrowed_entries(run, rules, statement, in_scope, _unheard, options)
-    laps.end("reading")
-    return RunInput(statement, ledger, next_entry, how_read(choice, statement, ledger))
-
-
-def _store(begun: _Begun, results: Results | None, laps: Laps) -> MatchingRun:
+def _store(begun: Sequence[_Begun], results: Sequence[Results | None], laps: Laps) -> Sequence[MatchingRun]:
     """All of it in one transaction. Raises `ClaimedError` if another run was first."""
-    run, account = begun.run, begun.account
+    matched = [each for each in results if each is not None]
     with transaction.atomic():
-        refuse_closed_rows(account, [first_date(begun.prepared)], begun.prepared.name)
-        load_rows(StatementLine, begun.lines)
-        if results is not None:
-            if results.claims.num_rows:
-                claim_rows(results.claims, _unheard)
-            run_results.load(results, _unheard)
-        _end(run, results, laps)
-        insert_new([begun.statement, run, *_rules(begun, results), *_events(begun, results)])
-        if results is not None and not run.is_dry_run:
-            settle(run, results)
-        announce_run(run.run_id)
-    return run
+        for each in begun:
+            refuse_closed_rows(each.asked.account, [first_date(each.asked.prepared)], each.asked.prepared.name)
+        load_rows(StatementLine, pa.concat_tables(each.lines for each in begun))
+        if claiming := [each for each in matched if each.claims.num_rows]:
+            claim_rows(run_results.claims_of(claiming), _unheard)
+        if matched:
+            run_results.load(matched, _unheard)
+        laps.end("storing")
+        records = list[Model]()
+        for each, found in zip(begun, results, strict=True):
+            if found is not None and not each.run.is_dry_run:
+                _insert(records)
+                settle(each.run, found)  # before its record is there: its own suggestions are to be listed first
+            records += _records(each, found, laps)
+        _insert(records)
+        for each in begun:
+            announce_run(each.run.run_id)
+    return [each.run for each in begun]
+
+
+def _records(begun: _Begun, results: Results | None, laps: Laps) -> list[Model]:
+    """What says what has become of a run."""
+    _end(begun.run, results, laps)
+    return [begun.statement, begun.run, *_rules(begun, results), *_events(begun, results)]
+
+
+def _insert(records: list[Model]) -> None:
+    """Insert the records, each kind at once, in the order in which they came; the list is empty then."""
+    kinds = (Statement, MatchingRun, RunRule, Event)
+    insert_new(sorted(records, key=lambda record: kinds.index(type(record))))
+    records.clear()
 
 
 def _end(run: MatchingRun, results: Results | None, laps: Laps) -> None:
     """Give the run's record its end."""
     run.completed_at = timezone.now()
     if results is None:
-        run.state, run.lines_total = RunState.FAILED, 0
+        run.state, run.lines_total, run.timings = RunState.FAILED, 0, {}
         return
-    laps.end("storing")
     run.state, run.stage = RunState.COMPLETED, RunStage.DONE
-    run.timings, run.totals = laps.seconds, results.totals
+    run.timings, run.totals = {**run.timings, "storing": laps.seconds["storing"]}, results.totals
     for name, count in results.counts.items():
         setattr(run, name, count)
 
 
 def _rules(begun: _Begun, results: Results | None) -> list[RunRule]:
-    by_rule = results.by_rule if results else [(0, 0)] * len(begun.versions)
-    places = enumerate(zip(begun.versions, by_rule, strict=True), start=1)
+    versions = begun.asked.versions
+    by_rule = results.by_rule if results else [(0, 0)] * len(versions)
+    places = enumerate(zip(versions, by_rule, strict=True), start=1)
     return [
         RunRule(run=begun.run, version=version, position=place, matched=matched, suggested=suggested)
         for place, (version, (matched, suggested)) in places
@@ -209,15 +348,15 @@ def _rules(begun: _Begun, results: Results | None) -> list[RunRule]:
 
 
 def _events(begun: _Begun, results: Results | None) -> list[Event]:
-    run, statement, account_id = begun.run, begun.statement, begun.account.pk
-    imported = said_of_import("statement", statement, begun.prepared)
-    started = as_started(run, begun.versions)
+    asked, run, statement, account_id = begun.asked, begun.run, begun.statement, begun.asked.account.pk
+    imported = said_of_import("statement", statement, asked.prepared)
+    started = as_started(run, asked.versions)
     end: dict[str, Any] = dict(results.counts) if results else {"error": run.error}
     return [
         event_of(
-            begun.by, "statement imported", "statement", statement.upload_id, account_id=account_id, after=imported
+            asked.by, "statement imported", "statement", statement.upload_id, account_id=account_id, after=imported
         ),
-        event_of(begun.by, "run started", "run", run.run_id, account_id=account_id, after=started),
+        event_of(asked.by, "run started", "run", run.run_id, account_id=account_id, after=started),
         event_of(itself(run), f"run {run.state}", "run", run.run_id, account_id=account_id, after=end),
     ]
 

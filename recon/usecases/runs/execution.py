@@ -188,7 +188,7 @@ def complete(run: MatchingRun, heartbeat: Heartbeat, results: Results, laps: Lap
     Raises `ClaimedError` if another run was first, `StoppedError` if the run was cancelled or is ours no longer.
     """
     stored = Stored(heartbeat, results.rows)
-    load = partial(run_results.load, results, stored)
+    load = partial(run_results.load, [results], stored)
     if not results.are_few and not heartbeat.ours().update(**keep_note(run, results.match_ids)):
         raise StoppedError
     with nullcontext(load) if results.are_few else beside(load) as loaded, transaction.atomic():

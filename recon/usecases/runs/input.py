@@ -21,7 +21,14 @@ from recon.usecases.errors import Refused
 from recon.usecases.runs.engine_options import rules_of
 from recon.usecases.runs.entries_by_id import open_entries_by_id
 from recon.usecases.runs.group_members import claimed_members, last_event, taken_back_since
-from recon.usecases.runs.pushdown import Choice, choose_entries, everything, may_be_narrowed, with_near_misses
+from recon.usecases.runs.pushdown import (
+    Choice,
+    WithLines,
+    choose_for_each,
+    everything,
+    may_be_narrowed,
+    with_near_misses,
+)
 from rules.criteria import Rule
 from rules.criteria.scope import Side as EngineSide
 from rules.kept_queries import KeptQuery
@@ -96,22 +103,61 @@ def narrowed_entries(
     options: Options,
 ) -> tuple[Choice, pa.Table]:
     """The open entries that a small run reads, and how they were chosen."""
-    choice = choose_entries(run, rules, lines, in_scope)
-    if choice.narrowed and choice.few:
-        columns = compared(run.strategy, Side.LEDGER)
-        entries = with_transaction_id(open_entries_by_id(run.account, choice.found, columns))
-    else:
-        entries = open_entries(run, choice.entries, progress, few=choice.few)
-    if choice.narrowed and choice.later:
-        taken = match(rules, lines, entries, replace(options, reasons=False)).match_rows
-        of_lines = pc.equal(taken["side"], int(Side.STATEMENT))
-        is_taken = pc.is_in(lines["id"], taken["id"].filter(of_lines).combine_chunks())
-        left = lines.filter(pc.or_(pc.invert(is_taken), pc.greater(lines["part"], 0)))
-        if left.num_rows:
-            choice = with_near_misses(run, choice, left)
-            so_far = entries.num_rows if choice.narrowed else 0
-            more = open_entries(run, choice.entries, lambda done: progress(so_far + done), few=choice.few)
-            entries = pa.concat_tables([entries, more]) if choice.narrowed else more
+    return narrowed_for_each([(run, rules, lines)], in_scope, progress, [options])[0]
+
+
+def narrowed_for_each(
+    asked: Sequence[WithLines], in_scope: QuerySet[LedgerEntry], progress: Progress, options: Sequence[Options]
+) -> list[tuple[Choice, pa.Table]]:
+    """The same for several runs of one account and strategy, each as if it were alone; the ledger is read once."""
+    choices = choose_for_each(asked, in_scope)
+    read = _Read(asked[0][0], progress)
+    read.by_id({each for choice in choices if choice.narrowed and choice.few for each in choice.found})
+    return [
+        _near_misses_too(each, choice, read(choice), progress, own)
+        for each, choice, own in zip(asked, choices, options, strict=True)
+    ]
+
+
+class _Read:
+    """The open entries that were chosen, of which none is read twice."""
+
+    def __init__(self, run: MatchingRun, progress: Progress) -> None:
+        self.run, self.progress = run, progress
+        self._found: pa.Table | None = None
+        self._whole: dict[bool, pa.Table] = {}
+
+    def by_id(self, ids: set[int]) -> None:
+        if ids:
+            columns = compared(self.run.strategy, Side.LEDGER)
+            self._found = with_transaction_id(open_entries_by_id(self.run.account, sorted(ids), columns))
+
+    def __call__(self, choice: Choice) -> pa.Table:
+        if self._found is not None and choice.narrowed and choice.few:
+            return self._found.filter(pc.is_in(self._found["id"], pa.array(choice.found, pa.int64())))
+        if choice.narrowed:
+            return open_entries(self.run, choice.entries, self.progress, few=choice.few)
+        if choice.few not in self._whole:
+            self._whole[choice.few] = open_entries(self.run, choice.entries, self.progress, few=choice.few)
+        return self._whole[choice.few]
+
+
+def _near_misses_too(
+    asked: WithLines, choice: Choice, entries: pa.Table, progress: Progress, options: Options
+) -> tuple[Choice, pa.Table]:
+    """The entries that were read, with those that are looked up only for lines that these leave open."""
+    run, rules, lines = asked
+    if not (choice.narrowed and choice.later):
+        return choice, entries
+    taken = match(rules, lines, entries, replace(options, reasons=False)).match_rows
+    of_lines = pc.equal(taken["side"], int(Side.STATEMENT))
+    is_taken = pc.is_in(lines["id"], taken["id"].filter(of_lines).combine_chunks())
+    left = lines.filter(pc.or_(pc.invert(is_taken), pc.greater(lines["part"], 0)))
+    if left.num_rows:
+        choice = with_near_misses(run, choice, left)
+        so_far = entries.num_rows if choice.narrowed else 0
+        more = open_entries(run, choice.entries, lambda done: progress(so_far + done), few=choice.few)
+        entries = pa.concat_tables([entries, more]) if choice.narrowed else more
     return choice, entries
 
 

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import json
 import time
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from functools import cached_property
 
 import pyarrow as pa
 from django.db import connection
@@ -23,6 +25,7 @@ from recon.models import Account, LedgerEntry, MatchingRun, Side, Sign, Statemen
 from recon.rows import MAX_UNITS, amount
 from recon.usecases.bulk.apart import tables_apart
 from recon.usecases.bulk.rows import listed
+from recon.usecases.errors import Refused
 from recon.usecases.review.open_items import sides_reported
 from recon.usecases.runs.entries_by_id import LISTED
 from rules.criteria import Criterion, Rule
@@ -51,23 +54,23 @@ Window = tuple[int, str, int, int]  # scale, currency, lowest and highest units
 BY_REFERENCE = {
     # An array of unknown length: the planner takes the index, whatever it believes of a reference.
     "postgresql": """
-        SELECT id FROM recon_ledgerentry
+        SELECT {0} FROM recon_ledgerentry e
         WHERE reference_key = ANY(ARRAY(SELECT jsonb_array_elements_text(%s::jsonb)))
     """,
     "sqlite": """
-        SELECT e.id FROM json_each(%s) AS w JOIN recon_ledgerentry e ON e.reference_key = w.value
+        SELECT {0} FROM json_each(%s) AS w JOIN recon_ledgerentry e ON e.reference_key = w.value
     """,
 }
 # OFFSET 0: one by one, through the index. The planner cannot know how narrow a window is, and would join ten million.
 BY_AMOUNT = {
     "postgresql": """
-        SELECT e.id FROM jsonb_to_recordset(%s::jsonb) AS w(s smallint, c text, lo bigint, hi bigint)
+        SELECT {0} FROM jsonb_to_recordset(%s::jsonb) AS w(s smallint, c text, lo bigint, hi bigint)
         CROSS JOIN LATERAL (
-            SELECT id FROM recon_ledgerentry
+            SELECT {0} FROM recon_ledgerentry e
             WHERE scale = w.s AND units BETWEEN w.lo AND w.hi AND currency = w.c OFFSET 0) e
     """,
     "sqlite": """
-        SELECT e.id FROM json_each(%s) AS w JOIN recon_ledgerentry e
+        SELECT {0} FROM json_each(%s) AS w JOIN recon_ledgerentry e
           ON e.scale = json_extract(w.value, '$.s')
          AND e.units BETWEEN json_extract(w.value, '$.lo') AND json_extract(w.value, '$.hi')
          AND e.currency = json_extract(w.value, '$.c')
@@ -103,26 +106,65 @@ def everything(entries: QuerySet[LedgerEntry], why: str, **estimate: int) -> Cho
     return Choice(entries, False, f"every open entry in scope: {why}", estimate)
 
 
+WithLines = tuple[MatchingRun, Sequence[Rule], pa.Table]
+"""A run, its rules and its open lines."""
+
+
 def choose_entries(run: MatchingRun, rules: Sequence[Rule], lines: pa.Table, entries: QuerySet[LedgerEntry]) -> Choice:
     """All of `entries`, or those that the lines imply, whichever is read sooner."""
+    return choose_for_each([(run, rules, lines)], entries)[0]
+
+
+def choose_for_each(asked: Sequence[WithLines], entries: QuerySet[LedgerEntry]) -> list[Choice]:
+    """The same for several runs of one account, each as if it were alone; the ledger is looked up once for all."""
+    listed_too = Side.LEDGER in sides_reported(asked[0][0].account)
+    ledger = _Ledger(entries, SMALL if listed_too else TINY, {} if listed_too else _known_size(asked[0][0].account))
+    wanted = [_wanted(each, ledger) for each in asked]
+    found = iter(_found_for_each([each for each in wanted if isinstance(each, LookUp)]))
+    return [each if isinstance(each, Choice) else _found(each, next(found)) for each in wanted]
+
+
+@dataclass
+class _Ledger:
+    """The entries in scope, and what is known of them, each asked for once at most."""
+
+    entries: QuerySet[LedgerEntry]
+    small: int = 0
+    known: dict[str, int] = field(default_factory=dict)  # in_scope, about how many they are
+
+    @cached_property
+    def is_small(self) -> bool:
+        return not self.known and self.entries.order_by()[: self.small + 1].count() <= self.small
+
+    @cached_property
+    def scales(self) -> list[int]:
+        return stored_scales()
+
+    @cached_property
+    def a_look_up(self) -> int:
+        """Microseconds."""
+        return LOOK_UP + PROBE * len(tables_apart(LedgerEntry))
+
+
+def _wanted(asked: WithLines, ledger: _Ledger) -> Choice | LookUp:
+    """What a run looks up, if the choice hangs on that."""
+    run, rules, lines = asked
     if run.strategy != Strategy.ONE_TO_ONE:
-        return everything(entries, "groups form before anything is narrowed")
+        return everything(ledger.entries, "groups form before anything is narrowed")
     if lines.num_rows > FEW_LINES:
-        return everything(entries, f"more than {FEW_LINES:,} lines imply most of it")
-    listed_too = Side.LEDGER in sides_reported(run.account)
-    small = SMALL if listed_too else TINY
-    known = {} if listed_too else _known_size(run.account)
-    if not known and entries.order_by()[: small + 1].count() <= small:
-        return replace(everything(entries, "there are few"), few=True)
+        return everything(ledger.entries, f"more than {FEW_LINES:,} lines imply most of it")
+    if ledger.is_small:
+        return replace(everything(ledger.entries, "there are few"), few=True)
     by_rule = [[each for each in rule.criteria if is_indexable(rule, each)] for rule in rules]
     if not all(by_rule):
         number = by_rule.index([]) + 1
-        return everything(entries, f"rule {number} has no criterion that an index of the ledger serves")
+        return everything(ledger.entries, f"rule {number} has no criterion that an index of the ledger serves")
     first, rest = _in_two_steps(by_rule, lines.num_rows)
-    choice = _looked_up(run, lines, entries, first, rest, Choice(entries, False, "", known))
-    if not known and not listed_too and "in_scope" in choice.estimate:
-        _sizes[run.account_id, str(run.account.scope)] = time.monotonic(), choice.estimate["in_scope"]
-    return choice
+    wanted = _look_up(run, lines, ledger, first, rest, Choice(ledger.entries, False, "", ledger.known))
+    if not ledger.known and Side.LEDGER not in sides_reported(run.account):
+        ledger.known = {"in_scope": wanted.estimate["in_scope"]}
+        _sizes[run.account_id, str(run.account.scope)] = time.monotonic(), wanted.estimate["in_scope"]
+    return wanted
 
 
 _sizes: dict[tuple[int, str], tuple[float, int]] = {}
@@ -137,7 +179,8 @@ def _known_size(account: Account) -> dict[str, int]:
 
 def with_near_misses(run: MatchingRun, choice: Choice, left: pa.Table) -> Choice:
     """The second step of a narrowed choice: the entries that only near misses of the lines that were `left` need."""
-    return _looked_up(run, left, choice.in_scope, choice.later, (), choice)
+    wanted = _look_up(run, left, _Ledger(choice.in_scope), choice.later, (), choice)
+    return wanted if isinstance(wanted, Choice) else _found(wanted, _found_for_each([wanted])[0])
 
 
 def _in_two_steps(
@@ -155,40 +198,55 @@ def _in_two_steps(
     return first, [each for each in every if each not in first]
 
 
-def _looked_up(
+@dataclass(frozen=True)
+class LookUp:
+    """What a run looks up in the ledger's indexes, and how much found is too much to be worth it."""
+
+    entries: QuerySet[LedgerEntry]
+    references: set[str]
+    windows: set[Window]
+    most: int
+    estimate: dict[str, int]
+    before: tuple[int, ...]  # ids that were found in an earlier step
+    later: tuple[Criterion, ...]
+
+
+def _look_up(
     run: MatchingRun,
     lines: pa.Table,
-    entries: QuerySet[LedgerEntry],
+    ledger: _Ledger,
     criteria: Sequence[Criterion],
     later: Sequence[Criterion],
     before: Choice,
-) -> Choice:
-    """What `criteria` find for the lines, beside what was found `before`; everything if that is estimated, or turns
-    out, to be more than is worth looking up."""
-    references, windows = _implied(run, lines, criteria)
-    in_scope = before.estimate.get("in_scope") or about_how_many(entries)
+) -> Choice | LookUp:
+    """What `criteria` look for, beside what was found `before`; everything if that is estimated to be sooner read."""
+    references, windows = _implied(run, lines, criteria, ledger)
+    in_scope = before.estimate.get("in_scope") or about_how_many(ledger.entries)
     lookups = before.estimate.get("lookups", 0) + len(references) + len(windows)
-    a_look_up = LOOK_UP + PROBE * len(tables_apart(LedgerEntry))
     whole = READ + LIST * (Side.LEDGER in sides_reported(run.account))
-    left = in_scope * whole - lookups * a_look_up
+    left = in_scope * whole - lookups * ledger.a_look_up
+    estimate = {"in_scope": in_scope, "lookups": lookups}
     if left < 0:
-        return everything(entries, "so many lookups would take longer", in_scope=in_scope, lookups=lookups)
-    most = left // FETCH
-    found = _found_by(references, windows, most)
-    fresh = sorted(found - {*before.found})
-    estimate = {"in_scope": in_scope, "lookups": lookups, "found": len(before.found) + len(fresh)}
-    if len(found) > most:
-        return everything(entries, "the lines imply too much of it", **estimate)
-    narrowed = entries.filter(pk__in=RawSQL(LISTED[connection.vendor], [listed(fresh)]))  # noqa: S611 - our own text
+        return everything(ledger.entries, "so many lookups would take longer", **estimate)
+    return LookUp(ledger.entries, references, windows, left // FETCH, estimate, before.found, tuple(later))
+
+
+def _found(wanted: LookUp, found: set[int]) -> Choice:
+    """The entries that were looked up; everything if they turn out to be more than is worth it."""
+    fresh = sorted(found - {*wanted.before})
+    estimate = {**wanted.estimate, "found": len(wanted.before) + len(fresh)}
+    if len(found) > wanted.most:
+        return everything(wanted.entries, "the lines imply too much of it", **estimate)
+    chosen = RawSQL(LISTED[connection.vendor], [listed(fresh)])  # noqa: S611 - our own text
     return Choice(
-        narrowed,
+        wanted.entries.filter(pk__in=chosen),
         True,
         "the open entries that the lines imply, by index",
         estimate,
         few=len(fresh) <= SMALL,
-        found=(*before.found, *fresh),
-        later=tuple(later),
-        in_scope=entries,
+        found=(*wanted.before, *fresh),
+        later=wanted.later,
+        in_scope=wanted.entries,
     )
 
 
@@ -199,17 +257,17 @@ def about_how_many(entries: QuerySet[LedgerEntry]) -> int:
     return entries.order_by().count()
 
 
-def _implied(run: MatchingRun, lines: pa.Table, criteria: Sequence[Criterion]) -> tuple[set[str], set[Window]]:
+def _implied(
+    run: MatchingRun, lines: pa.Table, criteria: Sequence[Criterion], ledger: _Ledger
+) -> tuple[set[str], set[Window]]:
     """The references and the windows of amounts that the criteria look for."""
     references: set[str] = set()
     windows: set[Window] = set()
-    scales = None
     for criterion in criteria:
         if criterion.field.kind == "text":
             references.update(filter(None, text_keys(lines[criterion.field.name]).to_pylist()))
         else:
-            scales = stored_scales() if scales is None else scales
-            windows.update(amount_windows(run.account, criterion, lines, scales))
+            windows.update(amount_windows(run.account, criterion, lines, ledger.scales))
     return references, windows
 
 
@@ -281,10 +339,39 @@ def _share(criterion: Criterion) -> Decimal:
     return max(abs(criterion.window.low), abs(criterion.window.high)) / 100
 
 
-def _found_by(references: set[str], windows: set[Window], most: int) -> set[int]:
-    """The ids of the entries that indexes find, or one more than `most` of them."""
-    amounts = [dict(zip(("s", "c", "lo", "hi"), window, strict=True)) for window in sorted(windows)]
-    sql = f"{BY_REFERENCE[connection.vendor]} UNION {BY_AMOUNT[connection.vendor]} LIMIT {most + 1}"
+def _found_for_each(lookups: Sequence[LookUp]) -> list[set[int]]:
+    """For each look-up the ids of the entries that indexes find, or one more than `most` of them."""
+    if not lookups:
+        return []
+    references = sorted(set[str]().union(*(each.references for each in lookups)))
+    windows = sorted(set[Window]().union(*(each.windows for each in lookups)))
+    most = sum(each.most for each in lookups)
+    # Of one look-up it need not be known what has found an entry.
+    columns = "e.id" if len(lookups) == 1 else "e.id, e.reference_key, e.scale, e.currency, e.units"
+    by_reference, by_amount = (sql[connection.vendor].format(columns) for sql in (BY_REFERENCE, BY_AMOUNT))
+    amounts = [dict(zip(("s", "c", "lo", "hi"), window, strict=True)) for window in windows]
     with connection.cursor() as cursor:
-        cursor.execute(sql, [json.dumps(sorted(references)), json.dumps(amounts)])
-        return {entry_id for (entry_id,) in cursor.fetchall()}
+        cursor.execute(
+            f"{by_reference} UNION {by_amount} LIMIT {most + 1}", [json.dumps(references), json.dumps(amounts)]
+        )
+        rows = cursor.fetchall()
+    if len(lookups) == 1:
+        return [{entry_id for (entry_id,) in rows}]
+    if len(rows) > most:
+        raise Refused("The lines of several runs imply too much to be looked up together.")
+    return [set(_of_look_up(each, rows)) for each in lookups]
+
+
+def _of_look_up(wanted: LookUp, rows: Sequence[tuple[int, str, int, str, int]]) -> Iterator[int]:
+    """Of entries (id, reference_key, scale, currency, units) that were found the ids of those that this look-up would
+    find by itself."""
+    highest: dict[tuple[int, str], tuple[list[int], list[int]]] = {}
+    for scale, currency, low, high in sorted(wanted.windows):
+        lows, highs = highest.setdefault((scale, currency), ([], []))
+        lows.append(low)
+        highs.append(max(high, highs[-1]) if highs else high)  # of this window and all that begin below it
+    for entry_id, reference, scale, currency, units in rows:
+        lows, highs = highest.get((scale, currency), ([], []))
+        below = bisect_right(lows, units)
+        if reference in wanted.references or (below and highs[below - 1] >= units):
+            yield entry_id

@@ -118,12 +118,12 @@ def with_state(table: pa.Table, states: pa.Table) -> pa.Table:
     return table.filter(found).append_column("state", states["state"].take(at.filter(found)))
 
 
-def load(results: Results, progress: Progress) -> None:
-    """Load the results, but for the claims.
+def load(results: Sequence[Results], progress: Progress) -> None:
+    """Load the results of a run, or of several at once, but for the claims.
 
     The rows of the matches, which are most of it, go in beside everything else.
     """
-    rest = dict(results.tables)
+    rest = {model: pa.concat_tables([each.tables[model] for each in results]) for model in results[0].tables}
     rows: dict[type[Model], pa.Table] = {MatchRow: rest.pop(MatchRow)}
 
     def into_tables(tables: dict[type[Model], pa.Table]) -> None:
@@ -133,6 +133,12 @@ def load(results: Results, progress: Progress) -> None:
                 load_rows(model, table, progress=partial(progress, model))
 
     alongside(partial(into_tables, rest), partial(into_tables, rows))
+
+
+def claims_of(results: Sequence[Results]) -> pa.Table:
+    """What several runs of one account claim, in the order of the claims' key."""
+    claims = pa.concat_tables([each.claims for each in results])
+    return claims.sort_by([("side", "ascending"), ("row_id", "ascending"), ("part", "ascending")])
 
 
 def id_block(first: int) -> Callable[[pa.ChunkedArray], pa.ChunkedArray]:

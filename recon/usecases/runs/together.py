@@ -1,0 +1,81 @@
+"""Jobs that wait at the same moment in one process, done together by one of the threads that brought them.
+
+What each would do alone (ask the database, write to it, commit) is done once for all of them then.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+logger = logging.getLogger(__name__)
+
+Job = TypeVar("Job")
+Done = TypeVar("Done")
+
+
+@dataclass(eq=False)
+class _Place(Generic[Job, Done]):
+    """A job that waits. Once it is `over` it has a result, or else is its own thread's to do."""
+
+    job: Job
+    kind: Hashable
+    size: int
+    over: bool = False
+    result: Done | None = None
+
+
+class Together(Generic[Job, Done]):
+    """``Together(work, most=…)(job, kind, size)`` gives the result of a job, which `work` did with others of its kind
+    that waited, of at most so much size in all; None if that failed: the caller then does it alone.
+
+    One thread works at a time, that of the job that has waited longest. `work` must do all of its jobs or none.
+    """
+
+    def __init__(self, work: Callable[[Sequence[Job]], Sequence[Done]], *, most: int) -> None:
+        self._work, self._most = work, most
+        self._changed = threading.Condition()
+        self._waiting: list[_Place[Job, Done]] = []
+        self._at_work = False
+
+    def __call__(self, job: Job, kind: Hashable, size: int) -> Done | None:
+        mine = _Place[Job, Done](job, kind, size)
+        with self._changed:
+            self._waiting.append(mine)
+            self._changed.wait_for(lambda: mine.over or (not self._at_work and self._waiting[0] is mine))
+            if mine.over:
+                return mine.result
+            taken, self._at_work = self._take(mine), True
+        try:
+            self._do(taken)
+        finally:
+            with self._changed:
+                for each in taken:
+                    each.over = True
+                self._at_work = False
+                self._changed.notify_all()
+        return mine.result
+
+    def _take(self, first: _Place[Job, Done]) -> list[_Place[Job, Done]]:
+        """The first that waits and those that go with it, in the order in which they came."""
+        taken, rest, room = list[_Place[Job, Done]](), list[_Place[Job, Done]](), self._most
+        for each in self._waiting:
+            if each is first or (each.kind == first.kind and each.size <= room):
+                taken.append(each)
+                room -= each.size
+            else:
+                rest.append(each)
+        self._waiting = rest
+        return taken
+
+    def _do(self, taken: list[_Place[Job, Done]]) -> None:
+        try:
+            results = self._work([each.job for each in taken])
+        except Exception as error:  # noqa: BLE001 - whoever it is about meets it again when doing its job alone
+            logger.info("%d jobs are done one by one: %s: %s", len(taken), type(error).__name__, error)
+            return
+        for each, result in zip(taken, results, strict=True):
+            each.result = result
