@@ -37,6 +37,10 @@ STATEMENT_ROWS: Final = 200
 STATEMENT_VALUES: Final = 32_000
 """What one statement may hold: SQLite allows 32,766 values."""
 
+CONVERTED: Final = 20_000
+"""Rows whose values are Python's objects at a time. The memory of many more is given back to the system each time and
+asked for again, which takes half as long as making the objects. A multiple of `STATEMENT_ROWS`."""
+
 _ASK_EVERY: Final = 0.5  # seconds
 _COPY_EVERY: Final = 0.2  # seconds
 _PAGES: Final = 1000  # in the log, after which a commit copies them: SQLite's own setting
@@ -54,10 +58,19 @@ def insert_rows(target: str, table: pa.Table, chunk: int, progress: Callable[[in
     statement = _Statement(target, list(shared), rows.column_names)
     for start in range(0, rows.num_rows, chunk):
         piece = rows.slice(start, chunk)
-        values = [_as_sqlite(column).to_pylist() for column in piece.columns]
+        parts = _in_python(piece)
+        first = next(parts)  # while others write
         with transaction.atomic(), connection.wrap_database_errors:
-            _insert(statement, same, list(chain.from_iterable(zip(*values, strict=True))))
+            for values in chain([first], parts):
+                _insert(statement, same, values)
         progress(start + piece.num_rows)
+
+
+def _in_python(rows: pa.Table) -> Iterator[list[Any]]:
+    """The values row by row, some rows at a time."""
+    for start in range(0, rows.num_rows, CONVERTED):
+        values = [_as_sqlite(column).to_pylist() for column in rows.slice(start, CONVERTED).columns]
+        yield list(chain.from_iterable(zip(*values, strict=True)))
 
 
 class _Statement:
@@ -97,13 +110,14 @@ def _as_sqlite(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 @contextmanager
-def large_load(model: type[models.Model], rows: int, progress: Callable[[int], None]) -> Iterator[None]:
-    """Load so many rows within this, and the plain indexes of the table are made afterwards, if that pays.
+def large_load(model: type[models.Model], rows: int, chunk: int, progress: Callable[[int], None]) -> Iterator[int]:
+    """Load so many rows within this, and the plain indexes of the table are made afterwards, if that pays. Gives how
+    many rows to commit at a time, `chunk` at most: with plain indexes in place each commit writes many of their pages.
 
     If the block fails they are not: its rows go first (`mend_indexes`). `progress` is asked while an index is made.
     """
     if rows < ASIDE_FROM:
-        yield
+        yield chunk
         return
     with _log_copied_beside():
         aside = _is_worth_it(model, rows)
@@ -111,7 +125,7 @@ def large_load(model: type[models.Model], rows: int, progress: Callable[[int], N
             with transaction.atomic(), connection.cursor() as cursor:
                 for name in _indexes(model):
                     cursor.execute(f"DROP INDEX IF EXISTS {connection.ops.quote_name(name)}")
-        yield
+        yield min(chunk, CONVERTED) if aside else chunk
         if aside:
             _make_missing(model, lambda: progress(rows))
 

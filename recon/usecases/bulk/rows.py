@@ -78,8 +78,8 @@ def load_rows(
     table, heard = _as_stored(model, _with_defaults(model, table)), progress or _unheard
     name = model._meta.db_table
     if connection.vendor != "postgresql":
-        with large_load(model, table.num_rows, heard):
-            return insert_rows(name, table, chunk, heard)
+        with large_load(model, table.num_rows, chunk, heard) as at_a_time:
+            return insert_rows(name, table, at_a_time, heard)
     if load_apart(model, table, lambda apart, rest: _copy_in(apart, rest, chunk, heard, frozen=True), join):
         return None
     _copy_in(name, table, chunk, heard)
@@ -102,20 +102,20 @@ def load_pieces(model: type[models.Model], pieces: Iterable[pa.Table]) -> int:
             break
     ready = (_as_stored(model, _with_defaults(model, each)) for each in _in_turn(held, rest))
     if connection.vendor != "postgresql":
-        with large_load(model, known, _unheard):
-            return _load_each(insert_rows, model, ready)
+        with large_load(model, known, CHUNK, _unheard) as at_a_time:
+            return _load_each(insert_rows, model, ready, at_a_time)
     if may_load_apart(model, known):
         return load_pieces_apart(model, ready, partial(_copy_in, chunk=CHUNK, progress=_unheard, frozen=True))
-    done = _load_each(_copy_in, model, ready)
+    done = _load_each(_copy_in, model, ready, CHUNK)
     if done >= STATISTICS_FROM:
         refresh_statistics(model)
     return done
 
 
-def _load_each(load: Callable[..., None], model: type[models.Model], tables: Iterable[pa.Table]) -> int:
+def _load_each(load: Callable[..., None], model: type[models.Model], tables: Iterable[pa.Table], chunk: int) -> int:
     done = 0
     for table in tables:
-        load(model._meta.db_table, table, CHUNK, _unheard)
+        load(model._meta.db_table, table, chunk, _unheard)
         done += table.num_rows
     return done
 
