@@ -67,7 +67,7 @@ def reconcile(data: Dataset, folder: Path, database: str) -> Job:
     if process.returncode:
         raise RuntimeError(said)
     stages = next(line for line in said.splitlines() if line.startswith("reconcile: parse"))
-    seconds = sum(float(number) for number in re.findall(r"([0-9.]+) s\b", stages))
+    seconds = sum(float(number) for number in re.findall(r"([0-9.]+) s\b", stages.partition(";")[0]))
     peak = usage.ru_maxrss if sys.platform == "darwin" else usage.ru_maxrss * 1024
     score = _score(data, json.loads(files["outcome.json"].read_text().splitlines()[-1]))
     return Job(seconds, peak, score, stages.removeprefix("reconcile: "))

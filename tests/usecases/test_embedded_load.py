@@ -14,12 +14,14 @@ import pytest
 from django.conf import settings
 from django.db import IntegrityError, connection
 
+from recon import errands
 from recon.models import LedgerEntry, RunKind, RunState, StatementLine
 from recon.usecases.bulk import embedded_load
 from recon.usecases.bulk import rows as bulk
-from recon.usecases.bulk.embedded_load import mend_indexes
+from recon.usecases.bulk.embedded_load import indexes_afterwards, mend_indexes
 from recon.usecases.bulk.rows import load_pieces, load_rows
 from recon.usecases.events import Actor
+from recon.usecases.imports.rows import tidy_up_after_loads
 from recon.usecases.integrity import violations
 from recon.usecases.runs.execution import execute_run
 from recon.usecases.runs.starting import start_run
@@ -129,6 +131,39 @@ def test_a_load_can_be_stopped_while_an_index_is_made(always_large, monkeypatch)
     assert "line_account_date" not in indexes()
     mend_indexes()
     assert "line_account_date" in indexes()
+
+
+def test_the_indexes_of_several_loads_are_made_when_all_are_over(always_large):
+    before = indexes()
+    with indexes_afterwards():
+        with indexes_afterwards():
+            load_rows(StatementLine, rows(4))
+        load_rows(StatementLine, rows(4, first=5))
+        mend_indexes()
+        assert before - indexes() == {"line_account_date"}
+    assert indexes() == before
+
+
+def test_they_are_made_if_what_came_between_went_wrong(always_large):
+    before = indexes()
+
+    def loaded_and_cancelled() -> None:
+        with indexes_afterwards():
+            load_rows(StatementLine, rows(4))
+            raise ClickedCancelError
+
+    with pytest.raises(ClickedCancelError):
+        loaded_and_cancelled()
+    assert indexes() == before
+
+
+def test_what_a_killed_process_left_out_the_worker_makes(always_large):
+    before = indexes()
+    with connection.cursor() as cursor:
+        cursor.execute("DROP INDEX line_account_date")
+    assert tidy_up_after_loads in {errand.do for errand in errands.ERRANDS}
+    tidy_up_after_loads()
+    assert indexes() == before
 
 
 def test_a_run_whose_loads_are_all_large_comes_to_the_same(practised, monkeypatch):

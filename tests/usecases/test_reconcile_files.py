@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from concurrent.futures import Future
 from datetime import date
 from functools import partial
 
@@ -9,12 +11,14 @@ import pyarrow as pa
 import pytest
 
 from recon.demo import practice
-from recon.models import LoadState, Side, StatementLine
+from recon.models import LoadState, RunState, Side, StatementLine
 from recon.usecases.accounts.closing import close_period
 from recon.usecases.errors import Refused
 from recon.usecases.imports.importing import import_statement, prepare, store_ledger, store_statement
 from recon.usecases.integrity import violations
-from recon.usecases.runs.input import fresh_input, read_input
+from recon.usecases.runs.at_hand import AtHand
+from recon.usecases.runs.input import RunInput, fresh_input, read_input
+from recon.usecases.runs.lease import StoppedError
 from recon.usecases.runs.reconcile_files import ASSUMED, Job, reconcile_files
 from tests.cast import SAME_AMOUNT, actor, make_account, make_rule
 from tests.usecases.test_pushdown import queued_run
@@ -68,3 +72,49 @@ def test_a_refused_side_takes_the_other_one_back(django_user_model, settings, tm
     assert not StatementLine.objects.exists()
     assert list(violations()) == []
     import_statement(by, account, later, "statement.csv", accepting=ASSUMED)  # it may come again
+
+
+@pytest.fixture
+def practice_files(settings, tmp_path):
+    settings.MEDIA_ROOT = tmp_path / "media"
+    files = tmp_path / "statement.csv", tmp_path / "ledger.csv"
+    for path, content in zip(files, (practice.statement_csv(), practice.ledger_csv()), strict=True):
+        path.write_bytes(content)
+    return {"statement": files[0], "ledger": files[1]}
+
+
+RULES = f"[{practice.EXACT}, {practice.WITHIN_ONE_PERCENT}]"
+
+
+def test_rows_that_are_matched_while_they_are_stored_come_to_the_same(alice, practice_files, practised):
+    usual = practised("Read again")
+    done = reconcile_files(actor(alice), Job(**practice_files, rules=RULES))
+    assert (done.run.state, done.run.totals) == (usual.state, usual.totals)
+    assert (done.run.lines_matched, done.run.lines_suggested) == (usual.lines_matched, usual.lines_suggested)
+    assert [rule["candidates"] for rule in done.run.explanation["rules"]] == [
+        rule["candidates"] for rule in usual.explanation["rules"]
+    ]
+    assert list(violations()) == []
+
+
+def test_a_rule_that_the_engine_refuses_fails_the_run_and_the_files_stay(alice, practice_files, settings):
+    settings.CANDIDATE_BUDGET = 1_000
+    for path, cents in zip(practice_files.values(), ("50", "00"), strict=True):
+        rows = (f"{number},{number}.{cents},2026-03-02\n" for number in range(1, 1_601))
+        path.write_text(f"id,amount,date\n{''.join(rows)}")
+    broad = json.dumps({"name": "Broad", "criteria": [{"field": "amount", "operator": "greater_than"}]})
+    done = reconcile_files(actor(alice), Job(**practice_files, rules=broad))
+    assert done.run.state == RunState.FAILED
+    assert "would compare about" in done.run.error
+    assert done.statement.state == LoadState.READY
+    assert list(violations()) == []
+
+
+def test_waiting_for_what_is_matched_ahead_can_be_stopped():
+    def stop() -> None:
+        raise StoppedError
+
+    nothing = pa.table({})
+    never = AtHand(RunInput(nothing, nothing, 1, {}), Future())
+    with pytest.raises(StoppedError):
+        never.outcome(stop)

@@ -20,6 +20,8 @@ from recon.usecases.runs.reconcile_files import Finished, Job, reconcile_files
 from recon.usecases.runs.report import report
 
 SHOWN_ERRORS = 20
+SHOWN_FROM = 0.1
+"""Seconds for indexes that are worth a word."""
 
 
 class Command(BaseCommand):
@@ -145,7 +147,8 @@ def spent(finished: Finished) -> str:
     """Seconds per stage and the peak of memory."""
     stages = ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in finished.seconds.items())
     unit = 1024 * 1024 if sys.platform == "darwin" else 1024  # bytes there, kibibytes elsewhere
-    return f"{stages}; peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // unit:,} MiB"
+    indexes = f"; indexes afterwards {finished.afterwards:.2f} s" if finished.afterwards >= SHOWN_FROM else ""
+    return f"{stages}{indexes}; peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // unit:,} MiB"
 
 
 def in_words(finished: Finished) -> str:

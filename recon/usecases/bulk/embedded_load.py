@@ -5,7 +5,8 @@ finds its place in an index by itself dirties a page of it, which every commit w
 file: sorting the keys of a million rows into a new index takes a third of the time. So a large load takes a table's
 plain indexes away and makes them again at its end. Each of these steps is a transaction of its own, between which
 others write; meanwhile their queries find the same rows, only slower. Unique indexes stay: what they refuse is
-refused row by row. Where the process is killed in between, `mend_indexes` makes what is missing.
+refused row by row. Where the process is killed in between, `mend_indexes` makes what is missing. Who loads several
+tables before anybody looks at them makes the indexes of all at the end (`indexes_afterwards`).
 Meanwhile a thread copies the log to the file: a loader that does so after each commit waits for the disk.
 """
 
@@ -15,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from itertools import chain
 from typing import Any, Final
 
@@ -45,6 +47,9 @@ _ASK_EVERY: Final = 0.5  # seconds
 _COPY_EVERY: Final = 0.2  # seconds
 _PAGES: Final = 1000  # in the log, after which a commit copies them: SQLite's own setting
 _STEPS: Final = 50_000  # of SQLite's machine between two looks at the clock
+
+
+_later: ContextVar[set[type[models.Model]] | None] = ContextVar("tables_whose_indexes_are_made_later", default=None)
 
 
 def insert_rows(target: str, table: pa.Table, chunk: int, progress: Callable[[int], None]) -> None:
@@ -126,8 +131,28 @@ def large_load(model: type[models.Model], rows: int, chunk: int, progress: Calla
                 for name in _indexes(model):
                     cursor.execute(f"DROP INDEX IF EXISTS {connection.ops.quote_name(name)}")
         yield min(chunk, CONVERTED) if aside else chunk
-        if aside:
+        later = _later.get()
+        if aside and later is not None:
+            later.add(model)
+        elif aside:
             _make_missing(model, lambda: progress(rows))
+
+
+@contextmanager
+def indexes_afterwards() -> Iterator[None]:
+    """The indexes that large loads within this leave out are made when it is over, however it ends, not each load's at
+    its end."""
+    if _later.get() is not None:
+        yield
+        return
+    left_out = set[type[models.Model]]()
+    before = _later.set(left_out)
+    try:
+        yield
+    finally:
+        _later.reset(before)
+        for model in left_out:
+            _make_missing(model, lambda: None)
 
 
 @contextmanager
@@ -173,8 +198,9 @@ def _is_worth_it(model: type[models.Model], rows: int) -> bool:
 
 
 def mend_indexes(**signal: Any) -> None:
-    """Make the indexes that a load which was cut off has left out. Takes a millisecond where there is none."""
-    if connection.vendor == "sqlite":
+    """Make the indexes that a load which was cut off has left out, unless all are made afterwards. Takes a millisecond
+    where there is none."""
+    if connection.vendor == "sqlite" and _later.get() is None:
         for model in RANGE:
             _make_missing(model, lambda: None)
 

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from django.conf import settings
 from django.db import connection, models, transaction
 
-from recon.models import LedgerEntry, LedgerImport, LoadState, Statement, StatementLine, reserve_ids
+from recon.models import LedgerEntry, LedgerImport, LoadState, MatchingRun, Statement, StatementLine, reserve_ids
 from recon.usecases.bulk.embedded_load import mend_indexes
 from recon.usecases.bulk.rows import Progress, load_rows
 from rules.criteria.text import text_keys
@@ -125,6 +125,15 @@ def only_load() -> Iterator[None]:
         fcntl.flock(lock, fcntl.LOCK_EX)
         drop_cut_off_loads()
         yield
+
+
+def tidy_up_after_loads() -> int:
+    """An errand of the worker: take away what a killed load left, without waiting for the next one. Not while a run is
+    at work, which may have left indexes out to make them at its end. Returns 0: there is no more to do."""
+    if connection.vendor != "postgresql" and not MatchingRun.objects.active().exists():
+        with only_load():
+            pass
+    return 0
 
 
 def drop_cut_off_loads() -> None:

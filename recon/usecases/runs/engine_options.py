@@ -71,11 +71,12 @@ def rules_of(run: MatchingRun) -> list[Rule]:
 
 def rules_in(versions: Sequence[RuleVersion]) -> list[Rule]:
     """Versions of rules as the engine reads them, in order."""
-    return [_parsed(each.body) for each in versions]
+    return [rule_in(each.body) for each in versions]
 
 
 @lru_cache(maxsize=256)
-def _parsed(body: str) -> Rule:
+def rule_in(body: str) -> Rule:
+    """The stored body of a version as a rule."""
     return parse_rule(json.loads(body, parse_float=Decimal))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
@@ -30,13 +29,14 @@ from recon.models import (
 )
 from recon.usecases.accounts.scope import hold_still
 from recon.usecases.bulk.alongside import beside
-from recon.usecases.bulk.embedded_load import mend_indexes
+from recon.usecases.bulk.embedded_load import indexes_afterwards, mend_indexes
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor, record
 from recon.usecases.outside.webhook_outbox import announce_run
 from recon.usecases.review.open_items import open_what_a_run_left, resolve_claimed, resolve_matched_by, sides_reported
 from recon.usecases.runs import results as run_results
 from recon.usecases.runs.application import competing, read_application
+from recon.usecases.runs.at_hand import AtHand
 from recon.usecases.runs.claims import ClaimedError, join_claims, load_claims, withdraw_suggestions
 from recon.usecases.runs.engine_options import engine_options, explained, rules_of
 from recon.usecases.runs.input import RunInput, read_input
@@ -46,8 +46,6 @@ from recon.usecases.runs.passed_over import note_passed_over
 from recon.usecases.runs.results import Results
 
 logger = logging.getLogger(__name__)
-
-AtHand = Callable[[MatchingRun], RunInput]
 
 ATTEMPTS = 3
 """Workers that may die over a run before it counts as failed: a run that kills its worker must not do so for ever."""
@@ -62,7 +60,7 @@ RESOLVED_ONE_BY_ONE: Final = 200_000
 def execute_run(run_id: str, at_hand: AtHand | None = None) -> None:
     """Execute a queued run, or one whose worker died. Does nothing if it is over or somebody else has it.
 
-    `at_hand` gives what the run would read, if that is in memory already. Never raises for what is wrong with the run:
+    `at_hand` is what the run would read, if that is in memory already. Never raises for what is wrong with the run:
     that is its outcome, kept in its state and error.
     """
     run = take_lease(run_id)
@@ -72,13 +70,14 @@ def execute_run(run_id: str, at_hand: AtHand | None = None) -> None:
 
 def execute_taken(run: MatchingRun, at_hand: AtHand | None = None) -> None:
     """Execute a run whose lease is ours, as `execute_run` does."""
-    if run.attempts > ATTEMPTS:
-        _end(run, RunState.FAILED, f"Given up after {ATTEMPTS} attempts: each time the worker died.")
-    else:
-        _execute(run, at_hand)
-    remove_leftovers_of(run)
+    with indexes_afterwards():  # whoever waits for the results, or has cancelled the run, need not wait for them
+        if run.attempts > ATTEMPTS:
+            _end(run, RunState.FAILED, f"Given up after {ATTEMPTS} attempts: each time the worker died.")
+        else:
+            _execute(run, at_hand)
+        remove_leftovers_of(run)
     if run.kind == RunKind.BATCH:
-        mend_indexes()  # only now: whoever has cancelled the run need not wait for it
+        mend_indexes()  # what an attempt before this one has left out
 
 
 def _execute(run: MatchingRun, at_hand: AtHand | None) -> None:
@@ -125,12 +124,13 @@ def _match_once(run: MatchingRun, heartbeat: Heartbeat, at_hand: AtHand | None) 
 
 def _match(run: MatchingRun, heartbeat: Heartbeat, laps: Laps, at_hand: AtHand | None) -> tuple[RunInput, Outcome]:
     options = engine_options(run, heartbeat)
-    rows = at_hand(run) if at_hand else read_input(run, lambda done: _reading(heartbeat, done), options)
+    rows = at_hand.rows if at_hand else read_input(run, lambda done: _reading(heartbeat, done), options)
     heartbeat.check()
     laps.end("reading")
     heartbeat.counts = {"lines_total": rows.statement.num_rows}
     heartbeat.report(RunStage.MATCHING, 0, rows.statement.num_rows + rows.ledger.num_rows)
-    outcome = match(rules_of(run), rows.statement, rows.ledger, replace(options, claimed=rows.claimed))
+    ahead = at_hand.outcome(heartbeat.check) if at_hand else None
+    outcome = ahead or match(rules_of(run), rows.statement, rows.ledger, replace(options, claimed=rows.claimed))
     heartbeat.check()
     laps.end("matching")
     run.explanation["rules"] = [explained(rule) for rule in outcome.rules]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,12 +13,15 @@ from typing import Any, Final
 
 import pyarrow as pa
 from django.conf import settings
+from django.db import connection
 from django.db.models import F
 from django.utils import timezone
 
+from recon.engine import Outcome
 from recon.models import Account, LedgerImport, MatchingRun, RunKind, RunState, Side, Statement, Strategy
 from recon.usecases.accounts.scope import create_account
 from recon.usecases.bulk.alongside import alongside
+from recon.usecases.bulk.embedded_load import indexes_afterwards
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor
 from recon.usecases.imports.importing import (
@@ -29,8 +33,10 @@ from recon.usecases.imports.importing import (
     store_ledger,
     store_statement,
 )
-from recon.usecases.runs.execution import AtHand, execute_run
-from recon.usecases.runs.input import fresh_input
+from recon.usecases.runs.at_hand import AtHand, matching_ahead
+from recon.usecases.runs.engine_options import rule_in
+from recon.usecases.runs.execution import execute_run
+from recon.usecases.runs.input import RunInput, fresh_input
 from recon.usecases.runs.starting import start_run
 from rules.authoring import import_rules, set_status
 from rules.bodies import read_json, write_json
@@ -39,6 +45,8 @@ from rules.models import RuleStatus, RuleVersion
 
 ASSUMED: Final = {"sign": "plus is money in", "currency": "all amounts have one currency, unnamed"}
 """Questions about a file that do not stop a reconciliation of two files: both sides are read the same way."""
+
+Ahead = Callable[[RunInput], Future[Outcome]]
 
 
 @dataclass(frozen=True)
@@ -70,6 +78,7 @@ class Finished:
     ledger: LedgerImport
     assumed: tuple[str, ...]
     seconds: dict[str, float]
+    afterwards: float  # seconds after the results were there, for indexes
 
 
 def reconcile_files(by: Actor, job: Job) -> Finished:
@@ -87,13 +96,15 @@ def reconcile_files(by: Actor, job: Job) -> Finished:
     if job.account is None:
         account = create_account(by, name=account.name, scope={"owned": True}, **_settings(job))
     assumed = (*_assumed(statement_file), *_assumed(ledger_file))
-    with _all_or_nothing(by) as stored:
-        statement, ledger, at_hand = _store(by, job, account, (statement_file, ledger_file), stored)
-        del statement_file, ledger_file  # and with them the columns that no run looks at
-        loaded = time.monotonic()
-        run = _run(by, job, account, statement, at_hand)
+    with indexes_afterwards():
+        with _all_or_nothing(by) as stored, _matching_ahead(job, account) as ahead:
+            statement, ledger, at_hand = _store(by, job, account, (statement_file, ledger_file), stored, ahead)
+            del statement_file, ledger_file  # and with them the columns that no run looks at
+            loaded = time.monotonic()
+            run = _run(by, job, account, statement, at_hand)
+        over = time.monotonic()
     seconds = {"parse": parsed - started, "load": loaded - parsed, **run.timings}
-    return Finished(run, statement, ledger, assumed, seconds)
+    return Finished(run, statement, ledger, assumed, seconds, afterwards=time.monotonic() - over)
 
 
 @contextmanager
@@ -118,10 +129,21 @@ def _store(
     account: Account,
     files: tuple[Prepared, Prepared],
     stored: list[Statement | LedgerImport],
+    ahead: Ahead | None,
 ) -> tuple[Statement, LedgerImport, AtHand | None]:
     """Both sides stored, and their rows at hand if they are all that a run in the account would read."""
     owner = account if (account.scope or {}).get("owned") else None
     rows: dict[Side, pa.Table] = {}
+    found: list[AtHand] = []
+
+    def as_input() -> RunInput:
+        return fresh_input(_like(job, account), rows[Side.STATEMENT], rows[Side.LEDGER])
+
+    def entries_to_come(table: pa.Table) -> None:
+        rows[Side.LEDGER] = table
+        if ahead is not None:
+            read = as_input()
+            found.append(AtHand(read, ahead(read)))
 
     def lines() -> Statement:
         kept = store_statement(by, account, files[0], rows_go_to=partial(rows.__setitem__, Side.STATEMENT))
@@ -129,26 +151,49 @@ def _store(
         return kept
 
     def entries() -> LedgerImport:
-        kept = store_ledger(by, owner, files[1], rows_go_to=partial(rows.__setitem__, Side.LEDGER))
+        kept = store_ledger(by, owner, files[1], rows_go_to=entries_to_come)
         stored.append(kept)
         return kept
 
     statement, ledger = alongside(lines, entries)
     if job.account is not None:
         return statement, ledger, None
-    return statement, ledger, partial(fresh_input, lines=rows[Side.STATEMENT], entries=rows[Side.LEDGER])
+    return statement, ledger, found[0] if found else AtHand(as_input())
+
+
+@contextmanager
+def _matching_ahead(job: Job, account: Account) -> Iterator[Ahead | None]:
+    """What matches the rows of a job while they are stored; none on PostgreSQL, where both cores store, and none in an
+    account that may hold more than they are."""
+    if connection.vendor == "postgresql" or job.account is not None:
+        yield None
+        return
+    rules = [rule_in(write_json(body)) for body in _bodies(job.rules)]
+    with matching_ahead(_like(job, account), rules) as ahead:
+        yield ahead
+
+
+def _like(job: Job, account: Account) -> MatchingRun:
+    """What the job's run will be like, for the engine."""
+    return MatchingRun(
+        account=account, strategy=job.strategy, grouping=job.grouping, sign=account.sign, options=dict(job.options)
+    )
 
 
 def _refuse_bad_rules(text: str) -> None:
     try:
-        given = read_json(text)
-        bodies = given if isinstance(given, list) else [given]
+        bodies = _bodies(text)
         if not bodies:
             raise Refused("There is no rule to match by.")
         for body in bodies:
             parse_rule(body)
     except RuleError as error:
         raise Refused(f"The rules are refused: {error}") from error
+
+
+def _bodies(text: str) -> list[Any]:
+    given = read_json(text)
+    return given if isinstance(given, list) else [given]
 
 
 def _own_account(job: Job) -> Account:
@@ -210,9 +255,8 @@ def _run(by: Actor, job: Job, account: Account, statement: Statement, at_hand: A
 def _versions(by: Actor, text: str) -> Sequence[RuleVersion]:
     """The rules as versions a run can keep. They go to the archive, not among the rules people work with; the same
     rule given again is the same record."""
-    given = read_json(text)
     versions = []
-    for body in given if isinstance(given, list) else [given]:
+    for body in _bodies(text):
         written = write_json(body)
         known = RuleVersion.objects.filter(
             body=written, number=F("rule__version"), rule__status=RuleStatus.ARCHIVED
