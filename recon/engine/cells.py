@@ -7,15 +7,17 @@ has at most one cell of the other at each place of the order: equal keys and amo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
+import pyarrow as pa
 
 from recon.engine.candidates import Join, pair_query
 from recon.engine.contest import NOBODY, Contest
 from recon.engine.ordering import ranked
-from recon.engine.pairs import LAST, Ints, Pairs, Ranked, Rows, firsts, in_groups
+from recon.engine.pairs import LAST, Flags, Ints, Pairs, Ranked, Rows, firsts, in_groups
 from recon.engine.plan import Plan
 from recon.engine.session import Session
 from recon.engine.sides import Sides
@@ -27,7 +29,17 @@ def fits_cells(plan: Plan, sides: Sides) -> bool:
     single = all(each.operator.blocking(each, plan.scope) for each in plan.criteria if not each.is_constant)
     lagging = any(each.expected_days for each in plan.criteria)
     simple = single and not plan.texts and not lagging and not plan.rule.cross_currency
-    return simple and plan.exact_amount and sides.dated and not sides.scope.times and plan.rule.on_ambiguity != "date"
+    return (
+        simple
+        and plan.exact_amount
+        and sides.dated
+        and not (sides.scope.times or sides.wide)
+        and plan.rule.on_ambiguity != "date"
+    )
+
+
+_WIDE = 2**31
+"""Values that are farther apart are counted before they are numbers of anything."""
 
 
 @dataclass(frozen=True)
@@ -65,11 +77,38 @@ def settle_cells(
 
 def _cells(session: Session, table: str, alias: str, plan: Plan, kin: Rows | None) -> Cells:
     keys = sorted({pair[alias == "l"].removeprefix(f"{alias}.") for pair in plan.equal} | {"amt", "ccy", "day"})
-    listed = ", ".join(keys)
-    kinds = session.create("kinds", f"SELECT {listed} FROM {table} GROUP BY {listed}")
-    cells = session.create("cells", f"SELECT rowid::INTEGER AS u, *, NULL::BIGINT AS instant FROM {kinds}")
-    session.drop(kinds)
-    return filled(session, cells, table, " AND ".join(f"r.{key} = c.{key}" for key in keys), kin)
+    found = session.arrow(f"SELECT u, {', '.join(keys)} FROM {table}").drop_null()  # what is missing equals nothing
+    row = found["u"].to_numpy()
+    if np.any(row[1:] < row[:-1]):
+        order = np.argsort(row)
+        row, found = row[order], found.take(pa.array(order))
+    number = row_kinds([found[key] for key in keys])
+    order = in_groups(number, int(number.max(initial=0)) + 1)
+    number = number[order]
+    first = np.ones(len(number), np.bool_)  # of its cell
+    first[1:] = number[1:] != number[:-1]
+    starts, cell = np.flatnonzero(first), np.cumsum(first, dtype=np.int32) - 1
+    sizes = np.diff(starts, append=len(number)).astype(np.int32)
+    made = found.take(pa.array(order[starts])).set_column(0, "u", pa.array(np.arange(len(starts), dtype=np.int32)))
+    table = session.create_from("cells", made, "SELECT *, NULL::BIGINT AS instant FROM given")
+    return Cells(table, row[order], sizes, starts, _others(row[order], cell, sizes, starts, kin))
+
+
+def row_kinds(columns: Sequence[pa.ChunkedArray]) -> Ints:
+    """For each row a number from 0 that it shares with the rows that are equal in all columns, and only with those."""
+    number, span = np.zeros(len(columns[0]), np.int64), 1
+    for column in columns if len(number) else ():
+        code = column.to_numpy() if pa.types.is_integer(column.type) else None
+        if code is None or int(code.max()) - int(code.min()) >= _WIDE:
+            encoded = column.dictionary_encode().unify_dictionaries()
+            code = np.concatenate([chunk.indices.to_numpy() for chunk in encoded.chunks])
+        low, values = int(code.min()), int(code.max()) - int(code.min()) + 1
+        if span * values > LAST:
+            number = np.unique(number, return_inverse=True)[1]
+            span = int(number.max()) + 1
+        number = number * values + (code.astype(np.int64) - low)
+        span *= values
+    return number
 
 
 def filled(session: Session, cells: str, table: str, same: str, kin: Rows | None) -> Cells:
@@ -86,7 +125,7 @@ def filled(session: Session, cells: str, table: str, same: str, kin: Rows | None
     return Cells(cells, rows, sizes, starts, _others(rows, cell, sizes, starts, kin))
 
 
-def _others(rows: Rows, cell: Ints, sizes: Rows, starts: Ints, kin: Rows | None) -> Rows:
+def _others(rows: Rows, cell: Rows, sizes: Rows, starts: Ints, kin: Rows | None) -> Rows:
     """The first row of each cell that is no twin of its very first, or NOBODY."""
     other = np.full(len(sizes), NOBODY, np.int32)
     kind = rows if kin is None else kin[rows]
@@ -96,21 +135,46 @@ def _others(rows: Rows, cell: Ints, sizes: Rows, starts: Ints, kin: Rows | None)
 
 
 def _remember(contest: Contest, side: int, sides: tuple[Cells, Cells], pairs: Ranked) -> None:
-    """The two best candidates of every row of a side: of its cell's best cell, and of the next."""
+    """The two best candidates of every row of a side: the first two kinds of rows of its cell's best cell, else the
+    first of the next cell. Nobody has any candidates yet."""
     mine, theirs = sides[side], sides[1 - side]
     own, _ = pairs.of(side)
     first = firsts(own, pairs.rank, len(mine.sizes))
     later = pairs.rank != first[own]
     second = firsts(own[later], pairs.rank[later], len(mine.sizes))
-    cell = np.repeat(np.arange(len(mine.sizes)), mine.sizes)
-    for rank, of_first in ((first, True), (first, False), (second, True)):
-        has = rank[cell] != LAST
-        row, chosen = mine.rows[has], pairs.read(rank[cell[has]])
-        _, other = chosen.of(side)
-        who = theirs.rows[theirs.starts[other]] if of_first else theirs.other[other]
-        known = who != NOBODY
-        contest.note(side, row[known], who[known], chosen.gap[known], chosen.apart[known])
-        contest.seen[side].several[row] |= (theirs.sizes[other] > 1) | (second[cell[has]] != LAST)
+    best, other = _Best.of(first, side, pairs, theirs), _Best.of(second, side, pairs, theirs)
+    known = best.other != NOBODY
+    places = (
+        (best.who, best.apart),
+        (np.where(known, best.other, other.who), np.where(known, best.apart, other.apart)),
+    )
+    seen = contest.seen[side]
+    for place, (who, apart) in enumerate(places):
+        seen.who[place][mine.rows] = np.repeat(who, mine.sizes)
+        seen.apart[place][mine.rows] = np.repeat(apart, mine.sizes)
+    seen.several[mine.rows] = np.repeat(best.crowded | (second != LAST), mine.sizes)
+
+
+@dataclass(frozen=True)
+class _Best:
+    """Of a pair of each cell: the first row of the other cell, the first that is no twin of that one, how far apart
+    the dates are, and whether the other cell has several rows."""
+
+    who: Rows
+    other: Rows
+    apart: Ints
+    crowded: Flags
+
+    @classmethod
+    def of(cls, rank: Ints, side: int, pairs: Ranked, theirs: Cells) -> Self:
+        who, other = np.full(len(rank), NOBODY, np.int32), np.full(len(rank), NOBODY, np.int32)
+        apart, crowded = np.zeros(len(rank), np.int64), np.zeros(len(rank), np.bool_)
+        has = np.flatnonzero(rank != LAST)
+        chosen = pairs.read(rank[has])
+        cell = chosen.of(side)[1]
+        who[has], other[has] = theirs.rows[theirs.starts[cell]], theirs.other[cell]
+        apart[has], crowded[has] = chosen.apart, theirs.sizes[cell] > 1
+        return cls(who, other, apart, crowded)
 
 
 def _rows_of(sides: tuple[Cells, Cells], takes: Takes, cells: Pairs) -> Pairs:

@@ -184,11 +184,12 @@ def _runners_up(sides: Sides, kept: Standing) -> pa.Table:
         shown = np.flatnonzero(has[of])
         behind = kept.line_first if of else ~kept.line_first
         second = (behind & has[1 - of])[shown]
+        place = first[shown] + second
         rows, other = sides.rows[SIDES[side]], kept.rival[of][shown]
         ids, parts = (rows[name].to_numpy()[other] for name in ("id", "part"))
         values = (shown + 1, second + 1, side, ids, parts, kept.rival_gap[of][shown], sides.scope.scale)
         for column, value in zip(columns, values, strict=True):
-            column[first[shown] + second] = value
+            column[place] = value
     return pa.table([pa.array(column) for column in columns], schema=RUNNERS_UP)
 
 

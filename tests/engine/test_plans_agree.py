@@ -2,10 +2,12 @@
 
 import random
 
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 
 from recon.engine import alike, ordering, rule_run, taking
+from recon.engine.cells import row_kinds
 from tests.engine.judging import Body, outcome
 from tests.engine.reference_rows import Books
 from tests.engine.rulebook import rules
@@ -89,6 +91,16 @@ def test_whatever_the_rule_is_cells_match_the_same_rows(monkeypatch, given_rule:
         found = outcome([given_rule], lines, entries, Books(ZONE))
         told[how] = [getattr(found, name).to_pylist() for name in ("matches", "match_rows", "runners_up", "unmatched")]
     assert told["in cells"] == told["all"]
+
+
+@pytest.mark.parametrize("far", [1, 2**30, 2**31 - 2, 2**40, 2**62])
+def test_rows_are_of_one_kind_if_they_are_equal_in_all_columns(far):
+    draw = random.Random(far)
+    kinds = [(far * draw.randint(-1, 1), far * draw.randint(0, 1), draw.choice("abc"), far) for _ in range(200)]
+    columns = [pa.chunked_array([values[:50], values[50:]]) for values in zip(*kinds, strict=True)]
+    number = row_kinds([*columns, *columns[:2]]).tolist()
+    assert min(number) >= 0
+    assert len(set(number)) == len(set(kinds)) == len(set(zip(number, kinds, strict=True)))
 
 
 @pytest.mark.parametrize("on_ambiguity", ["review", "date"])
