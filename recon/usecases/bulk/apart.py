@@ -53,8 +53,13 @@ INSTEAD: Final = {
     "match_run_state": "btree (run_number, state, id) WHERE state <> 'confirmed'",
     # Loaded in this order.
     "match_row_history": "brin (row_id) WITH (pages_per_range = 16)",
+    # The engine sees to it that no row is twice in a match, and claims that none is in two confirmed ones.
+    "recon_matchrow_pkey": "btree (match_id)",
+    # Nearly always all of one scale.
+    "entry_units": "btree (units)",
 }
-"""Indexes of which a table of one load needs less, by name: what is written is what a load waits for."""
+"""Indexes of which a table of one load needs less, by name: what is written is what a load waits for. None of these is
+unique there."""
 
 
 NEEDLESS: Final = {"entry_import": "import_number", "entry_api_reference_once": "api_reference"}
@@ -345,7 +350,9 @@ def _indexes_of_child(cursor: Any, parent: str, child: str) -> dict[str, str]:
         if f"{child}_{NEEDLESS.get(index)}" in checks:
             continue
         head, _, usual = definition.partition(" USING ")
-        using = INSTEAD.get(index, usual)
+        create, using = head.partition(" INDEX ")[0], usual
+        if index in INSTEAD:
+            create, using = "CREATE", INSTEAD[index]
         name = f"{child}_{zlib.crc32(using.encode()):08x}"
-        statements[name] = f"{head.partition(' INDEX ')[0]} INDEX {name} ON {child} USING {using}"
+        statements[name] = f"{create} INDEX {name} ON {child} USING {using}"
     return statements

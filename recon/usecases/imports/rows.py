@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from django.conf import settings
@@ -68,7 +69,7 @@ def final_status(status: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _numbered(first: int, rows: pa.Table, **constants: int | None) -> pa.Table:
-    rows = rows.add_column(0, "id", pa.array(range(first, first + rows.num_rows), pa.int64()))
+    rows = rows.add_column(0, "id", pa.array(np.arange(first, first + rows.num_rows, dtype=np.int64)))
     for name, value in constants.items():
         rows = rows.append_column(name, pa.repeat(pa.scalar(value, pa.int64()), rows.num_rows))
     return rows
