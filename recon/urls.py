@@ -38,6 +38,10 @@ handler404 = "recon.failures.not_found"
 handler500 = "recon.failures.server_error"
 
 urlpatterns = [
+    # the APIs: our own, and Blnk's at the paths its clients expect; first, since programs ask most often
+    path("api/v1/", include("recon.api.v1.urls")),
+    path("", include("recon.api.blnk.urls")),
+    # pages
     path("", overview.overview, name="overview"),
     path("search/", search.search, name="search"),
     path("open-items/", open_items.open_items, name="open_items"),
@@ -150,7 +154,4 @@ urlpatterns = [
     # signing in and out
     path("login/", auth_views.LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("logout/", auth_views.LogoutView.as_view(), name="logout"),
-    # the APIs: our own, and Blnk's at the paths its clients expect
-    path("api/v1/", include("recon.api.v1.urls")),
-    path("", include("recon.api.blnk.urls")),
 ]

@@ -51,7 +51,7 @@ def loose_key(text: str | None) -> str | None:
 def text_keys(texts: pa.Array | pa.ChunkedArray) -> pa.Array:
     """The keys of a whole column: Arrow kernels for ASCII, `text_key` for each distinct other text."""
     column = pc.cast(texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts, pa.string())
-    if len(column) == 0:
+    if column.null_count == len(column):
         return column
     plain = pc.string_is_ascii(column)
     keys = pc.ascii_lower(column)

@@ -270,7 +270,7 @@ def store_ledger(
 
 def first_date(prepared: Prepared) -> date | None:
     """The earliest day that is stored."""
-    first: date | None = pc.min(prepared.rows["booking_date"]).as_py()
+    first: date | None = pc.min(prepared.stored["booking_date"]).as_py()
     return first
 
 

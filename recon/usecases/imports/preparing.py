@@ -54,7 +54,14 @@ class Prepared:
     @property
     def rows(self) -> pa.Table:
         """What is stored, with the comparable form of its texts."""
-        rows = self.found.rows if self.found else keyed(self.reading.lines)
+        return self._stored_of(self.found.rows if self.found else keyed(self.reading.lines))
+
+    @property
+    def stored(self) -> pa.Table:
+        """What is stored, as it was read."""
+        return self._stored_of(self.reading.lines)
+
+    def _stored_of(self, rows: pa.Table) -> pa.Table:
         return rows.filter(pc.invert(pc.is_in(rows["position"], self.left_out))) if len(self.left_out) else rows
 
     @property

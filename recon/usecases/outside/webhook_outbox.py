@@ -53,12 +53,13 @@ def put_down(
     return event
 
 
-def announce_run(run_id: str) -> None:
-    """A run is over: completed, failed or cancelled."""
+def announce_run(*run_ids: str) -> None:
+    """A run, or several, are over: completed, failed or cancelled."""
     if not listening_to(HookEvent.RUN_FINISHED):
         return
-    run = MatchingRun.objects.select_related("account").get(pk=run_id)
-    announce(HookEvent.RUN_FINISHED, {"run": run_in_words(run), "account": account_in_words(run.account)})
+    for run_id in run_ids:
+        run = MatchingRun.objects.select_related("account").get(pk=run_id)
+        announce(HookEvent.RUN_FINISHED, {"run": run_in_words(run), "account": account_in_words(run.account)})
 
 
 def run_in_words(run: MatchingRun) -> dict[str, Any]:

@@ -307,8 +307,7 @@ def _store(begun: Sequence[_Begun], results: Sequence[Results | None], laps: Lap
                 settle(each.run, found)  # before its record is there: its own suggestions are to be listed first
             records += _records(each, found, laps)
         _insert(records)
-        for each in begun:
-            announce_run(each.run.run_id)
+        announce_run(*(each.run.run_id for each in begun))
     return [each.run for each in begun]
 
 

@@ -359,19 +359,31 @@ def _found_for_each(lookups: Sequence[LookUp]) -> list[set[int]]:
         return [{entry_id for (entry_id,) in rows}]
     if len(rows) > most:
         raise Refused("The lines of several runs imply too much to be looked up together.")
-    return [set(_of_look_up(each, rows)) for each in lookups]
+    return [_of_look_up(each, rows) for each in lookups]
 
 
-def _of_look_up(wanted: LookUp, rows: Sequence[tuple[int, str, int, str, int]]) -> Iterator[int]:
+def _of_look_up(wanted: LookUp, rows: Sequence[tuple[int, str, int, str, int]]) -> set[int]:
     """Of entries (id, reference_key, scale, currency, units) that were found the ids of those that this look-up would
     find by itself."""
-    highest: dict[tuple[int, str], tuple[list[int], list[int]]] = {}
-    for scale, currency, low, high in sorted(wanted.windows):
-        lows, highs = highest.setdefault((scale, currency), ([], []))
+    references, windows = wanted.references, wanted.windows
+    found = {
+        entry_id
+        for entry_id, reference, scale, currency, units in rows
+        if reference in references or (scale, currency, units, units) in windows
+    }
+    wide = [window for window in windows if window[2] != window[3]]
+    return found | set(_within(wide, rows)) if wide else found
+
+
+def _within(windows: Sequence[Window], rows: Sequence[tuple[int, str, int, str, int]]) -> Iterator[int]:
+    """The ids of the entries whose amounts lie in one of the windows."""
+    reach: dict[tuple[int, str], tuple[list[int], list[int]]] = {}
+    for scale, currency, low, high in sorted(windows):
+        lows, highs = reach.setdefault((scale, currency), ([], []))
         lows.append(low)
         highs.append(max(high, highs[-1]) if highs else high)  # of this window and all that begin below it
-    for entry_id, reference, scale, currency, units in rows:
-        lows, highs = highest.get((scale, currency), ([], []))
+    for entry_id, _, scale, currency, units in rows:
+        lows, highs = reach.get((scale, currency), ([], []))
         below = bisect_right(lows, units)
-        if reference in wanted.references or (below and highs[below - 1] >= units):
+        if below and highs[below - 1] >= units:
             yield entry_id

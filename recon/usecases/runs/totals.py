@@ -15,6 +15,9 @@ from recon.rows import amount
 _FEW: Final = 50_000
 """Rows that are summed sooner than threads have agreed about them."""
 
+_TINY: Final = 1_000
+"""Rows that Python sums sooner than Arrow has begun."""
+
 Sums = dict[tuple[Any, ...], tuple[int, Decimal]]
 
 
@@ -37,6 +40,8 @@ def summed(table: pa.Table, keys: tuple[str, ...]) -> Sums:
     """Count and exact sum of ``units`` at ``scale`` by `keys`. 38 digits: a million amounts of 18 digits fit."""
     if not table.num_rows:
         return {}
+    if table.num_rows <= _TINY:
+        return _summed_one_by_one(table, keys)
     exact = pa.table(
         {**{key: table[key] for key in (*keys, "scale")}, "units": table["units"].cast(pa.decimal128(38, 0))}
     )
@@ -46,6 +51,18 @@ def summed(table: pa.Table, keys: tuple[str, ...]) -> Sums:
         key = tuple(group[name] for name in keys)
         count, total = sums.get(key, (0, Decimal(0)))
         sums[key] = count + group["units_count"], total + amount(int(group["units_sum"]), group["scale"])
+    return sums
+
+
+def _summed_one_by_one(table: pa.Table, keys: tuple[str, ...]) -> Sums:
+    by_group: dict[tuple[Any, ...], list[int]] = {}
+    for units, *group in zip(*(table[name].to_pylist() for name in ("units", *keys, "scale")), strict=True):
+        if units is not None:
+            by_group.setdefault(tuple(group), []).append(units)
+    sums: Sums = {}
+    for (*names, scale), units in by_group.items():
+        count, total = sums.get(tuple(names), (0, Decimal(0)))
+        sums[tuple(names)] = count + len(units), total + amount(sum(units), scale)
     return sums
 
 
