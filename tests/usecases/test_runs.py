@@ -34,6 +34,7 @@ from recon.models import (
 from recon.usecases.errors import Refused
 from recon.usecases.integrity import violations
 from recon.usecases.review.manual import match_by_hand
+from recon.usecases.runs import first_items
 from recon.usecases.runs import starting as runs
 from recon.usecases.runs.execution import execute_run
 from recon.usecases.runs.input import compared, read_input
@@ -345,10 +346,13 @@ def test_a_large_run_is_reversed_by_the_worker_and_asked_for_once(by, account, s
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_a_run_leaves_and_a_person_matches_meanwhile_is_no_open_item(by, account, statement, exact):
+@pytest.mark.parametrize("many", [first_items.MANY, 1], ids=["opened at the end", "opened with the other results"])
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer at a time")
+def test_what_a_run_leaves_and_a_person_matches_meanwhile_is_no_open_item(
+    by, account, statement, exact, monkeypatch, many
+):
     """Neither sees what the other has not committed."""
-    if connection.vendor != "postgresql":
-        pytest.skip("SQLite has one writer at a time")
+    monkeypatch.setattr(first_items, "MANY", many)
     earlier = make_statement(account, [row(4, "7.00")], sha256="1" * 64)
     run = reconcile(by, account, statement, exact, kind=RunKind.BATCH)
     held, matched = threading.Event(), threading.Event()

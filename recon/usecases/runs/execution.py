@@ -19,6 +19,7 @@ from recon.models import (
     Event,
     LoadState,
     MatchingRun,
+    OpenItem,
     RunKind,
     RunRule,
     RunStage,
@@ -39,6 +40,7 @@ from recon.usecases.runs.application import competing, read_application
 from recon.usecases.runs.at_hand import AtHand
 from recon.usecases.runs.claims import ClaimedError, join_claims, load_claims, withdraw_suggestions
 from recon.usecases.runs.engine_options import engine_options, explained, rules_of
+from recon.usecases.runs.first_items import are_still_first, load_first_items
 from recon.usecases.runs.input import RunInput, read_input
 from recon.usecases.runs.lease import NOTHING_COUNTED, Heartbeat, StoppedError, shutting_down, take_lease
 from recon.usecases.runs.leftovers import discard, keep_note, remove_leftovers_of
@@ -193,6 +195,7 @@ def complete(run: MatchingRun, heartbeat: Heartbeat, results: Results, laps: Lap
         raise StoppedError
     with nullcontext(load) if results.are_few else beside(load) as loaded, transaction.atomic():
         waiting = load_claims(results.claims, partial(stored, Claim)) if results.claims.num_rows else ()
+        opened = load_first_items(results.items, partial(stored, OpenItem))
         loaded()
         join_claims(waiting, heartbeat.check)
         # From here on the run's row keeps a cancellation, or a worker that believes us dead, waiting until the end.
@@ -200,7 +203,7 @@ def complete(run: MatchingRun, heartbeat: Heartbeat, results: Results, laps: Lap
             raise StoppedError
         _refuse_vanished_statement(run)
         if not run.is_dry_run:
-            settle(run, results)
+            settle(run, results, opened=opened)
         for position, (matched, suggested) in enumerate(results.by_rule, start=1):
             RunRule.objects.filter(run=run, position=position).update(matched=matched, suggested=suggested)
         laps.end("storing")
@@ -232,14 +235,15 @@ def _agree_with_others(run: MatchingRun) -> None:
         logger.exception("Whether others claimed what run %s left open could not be seen", run.run_id)
 
 
-def settle(run: MatchingRun, results: Results) -> None:
-    """What the claims of a real run mean for the account's suggestions and open items."""
+def settle(run: MatchingRun, results: Results, *, opened: bool = False) -> None:
+    """What the claims of a real run mean for the account's suggestions and open items, if these are not `opened`."""
     withdraw_suggestions(run.account_id)
-    if results.claims.num_rows <= RESOLVED_ONE_BY_ONE:
-        resolve_matched_by(run.account, run.number)
-    else:
-        resolve_claimed(run.account)
-    open_what_a_run_left(run.account, run.number, results.left_open)
+    if not (opened and results.items is not None and are_still_first(run, results.items, results.match_ids)):
+        if results.claims.num_rows <= RESOLVED_ONE_BY_ONE:
+            resolve_matched_by(run.account, run.number)
+        else:
+            resolve_claimed(run.account)
+        open_what_a_run_left(run.account, run.number, results.left_open)
     if results.passes_over:
         note_passed_over(run, results.until)
 

@@ -34,6 +34,7 @@ from recon.models import (
 from recon.usecases.bulk.alongside import alongside
 from recon.usecases.bulk.rows import load_rows
 from recon.usecases.review.open_items import sides_reported
+from recon.usecases.runs.first_items import first_items
 from recon.usecases.runs.input import RunInput
 from recon.usecases.runs.totals import places, totals
 
@@ -57,6 +58,7 @@ class Results:
     by_rule: list[tuple[int, int]]  # (matched, suggested) matches, in rule order
     passes_over: bool  # whether entries are open that were not read, see `recon.usecases.runs.passed_over`
     until: date  # the day up to which the ledger side is the run's business
+    items: pa.Table | None = None  # open items that may be loaded at once, see `recon.usecases.runs.first_items`
 
     @property
     def rows(self) -> int:
@@ -107,7 +109,8 @@ def prepare(
     claims = claim_table(run, placed, match_ids)
     passes_over = bool(rows.explanation.get("narrowed")) and Side.LEDGER in sides_reported(run.account)
     block = (first, first + outcome.matches.num_rows - 1)
-    return Results(tables, block, claims, counts, came_to, by_rule, passes_over, until)
+    items = first_items(run, rows, placed, unmatched)
+    return Results(tables, block, claims, counts, came_to, by_rule, passes_over, until, items)
 
 
 def with_state(table: pa.Table, states: pa.Table) -> pa.Table:

@@ -1,0 +1,107 @@
+"""Open items that are loaded with a run's other results are those that its query would have opened."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from django.db import connection, transaction
+
+from recon.models import LedgerEntry, MatchingRun, OpenItem, RunKind, RunState, Side, Statement
+from recon.usecases.integrity import violations
+from recon.usecases.review.manual import match_by_hand
+from recon.usecases.runs import first_items
+from recon.usecases.runs.execution import execute_run
+from recon.usecases.runs.starting import start_run
+from tests.cast import SAME_AMOUNT, lines, make_account, make_entries, make_rule, make_statement, row
+from tests.usecases.test_claims_apart import until_somebody_waits
+
+pytestmark = pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite's are always opened by the query")
+
+
+CONTESTING = row(2, "20.00", description="Somebody else's")
+
+
+@pytest.fixture
+def a_few_are_many(monkeypatch):
+    monkeypatch.setattr(first_items, "MANY", 1)
+
+
+@pytest.fixture
+def amounts(db):
+    return make_rule("Amounts", SAME_AMOUNT)
+
+
+def queued(by, account, rule) -> MatchingRun:
+    """Of a sole pair, two lines that contest an entry, and a line and two entries that nothing matches."""
+    make_entries(account, [row(1, "10.00"), row(2, "20.00"), row(8, "8.00"), row(9, "9.00", currency="USD")])
+    statement = make_statement(account, [row(1, "10.00"), row(2, "20.00"), CONTESTING, row(4, "40.00")])
+    return start_run(by, account, statement, [rule], kind=RunKind.BATCH, is_dry_run=False)
+
+
+def opened(account) -> list[tuple[object, ...]]:
+    """The account's open items, with rows counted from the first one."""
+    items = OpenItem.objects.filter(account_id=account.pk).order_by("side", "row_id")
+    assert list(items.order_by("id").values_list("side", "row_id")) == list(items.values_list("side", "row_id"))
+    first = {item.side: item.row_id for item in reversed(items)}
+    told = ("part", "units", "scale", "currency", "row_date", "state", "reason", "owner", "hold_until", "resolved_at")
+    return [(item.side, item.row_id - first[item.side], *(getattr(item, name) for name in told)) for item in items]
+
+
+def test_they_are_those_that_the_query_opens(by, amounts, monkeypatch):
+    account = make_account("Queried")
+    usual = queued(by, account, amounts)
+    execute_run(usual.run_id)
+    expected = opened(account)
+    monkeypatch.setattr(first_items, "MANY", 1)
+    account = make_account("Loaded")
+    run = queued(by, account, amounts)
+    execute_run(run.run_id)
+    assert opened(account) == expected
+    assert {"suggested", "amount_differs"} <= {each[8] for each in expected}
+    assert set(OpenItem.objects.filter(account_id=account.pk).values_list("run_number", flat=True)) == {run.number}
+    assert list(violations()) == []
+
+
+def test_a_second_run_of_the_account_finds_those_that_are_there(by, account, amounts, a_few_are_many):
+    execute_run(queued(by, account, amounts).run_id)
+    before = OpenItem.objects.count()
+    statement = make_statement(account, [row(8, "8.00"), row(7, "70.00")], sha256="1" * 64)
+    second = start_run(by, account, statement, [amounts], kind=RunKind.BATCH, is_dry_run=False)
+    execute_run(second.run_id)
+    assert OpenItem.objects.unresolved().count() == before  # one line more, one entry less
+    assert list(violations()) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_query_opens_them_if_somebody_was_there_meanwhile(by, account, amounts, a_few_are_many):
+    earlier = make_statement(account, [row(8, "8.00")], sha256="1" * 64)
+    run = queued(by, account, amounts)
+    held, matched = threading.Event(), threading.Event()
+
+    def hold_the_run_up() -> None:
+        with transaction.atomic():
+            Statement.objects.select_for_update().get(pk=run.statement_id)  # asked for when its items are loaded
+            held.set()
+            matched.wait(10)
+        connection.close()
+
+    def execute() -> None:
+        execute_run(run.run_id)
+        connection.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        pool.submit(hold_the_run_up)
+        held.wait(10)
+        done = pool.submit(execute)
+        until_somebody_waits()
+        entry = LedgerEntry.objects.get(units=800)
+        match_by_hand(by, account, [lines(earlier)[0].pk], [entry.pk])
+        matched.set()
+        done.result(10)
+    run.refresh_from_db()
+    assert run.state == RunState.COMPLETED
+    assert not OpenItem.objects.filter(side=Side.LEDGER, row_id=entry.pk).exists()
+    assert OpenItem.objects.unresolved().filter(side=Side.STATEMENT).count() == run.lines_total - run.lines_matched
+    assert list(violations()) == []
