@@ -36,7 +36,8 @@ class Band:
 class Join:
     """Two queries, the expressions that are equal in them, and what else must hold.
 
-    ``spread``: the side whose rows look into cells; better the one that has fewer.
+    ``spread``: the side whose rows look into cells; better the one that has fewer. ``paired``: a table of pairs that
+    were found already by the last of the keys, rows side by side as ``s`` and ``l``.
     """
 
     left: str
@@ -44,6 +45,7 @@ class Join:
     equal: tuple[tuple[str, str], ...]
     condition: str = "true"
     spread: Alias = "s"
+    paired: str = ""
 
     def on(self) -> str:
         return " AND ".join(f"{left} = {right}" for left, right in self.equal) or "true"
@@ -193,12 +195,16 @@ def pair_query(plan: Plan, join: Join, *, once: bool = False) -> str:
         f"min({sql}) AS {name}" if once and name not in "sl" else f"{sql} AS {name}" for name, sql in columns
     )
     # What the join demands need not be asked again: for few rows that is a fifth of the work.
-    known = {"true", *(f"{left} = {right}" for left, right in join.equal)}
+    met = [f"{left} = {right}" for left, right in join.equal]
+    known = {"true", *met}
     known |= {"s.amt - l.amt BETWEEN 0 AND 0"} if ("s.amt", "l.amt") in join.equal else set()
     asked = [f"({each})" for each in (join.condition, *plan.conditions) if each not in known]
+    pairs = f"{_as(join.left, 's')} JOIN {_as(join.right, 'l')} ON {join.on()}"
+    if join.paired:
+        pairs, asked = f"(SELECT p.s, p.l FROM {join.paired} p)", [*met[:-1], *asked]
     return (
-        f"SELECT {chosen} FROM {_as(join.left, 's')} JOIN {_as(join.right, 'l')} ON {join.on()}"
-        f"{' WHERE ' if asked else ''}{' AND '.join(asked)}{' GROUP BY s.u, l.u' if once else ''}"
+        f"SELECT {chosen} FROM {pairs}{' WHERE ' if asked else ''}{' AND '.join(asked)}"
+        f"{' GROUP BY s.u, l.u' if once else ''}"
     )
 
 

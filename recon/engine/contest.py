@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -19,10 +20,19 @@ from recon.engine.pairs import LAST, Flags, Ints, Pairs, Ranked, Rows, firsts, l
 from recon.engine.taking import from_the_top
 
 Codes = npt.NDArray[np.int8]
-Kin = Callable[[], tuple["Rows | None", "Rows | None"]]
 NOBODY = -1
 DECIDED_BY = ("ambiguous", "sole", "twins", "date", "best", "limit")
 AMBIGUOUS, SOLE, TWINS, DATE, BEST, LIMIT = range(6)
+
+
+class Kin(Protocol):
+    """Who is a twin of whom."""
+
+    def first(self, side: int) -> Rows | None:
+        """The first twin of each row of a side; None if no row has any."""
+
+    def apart(self, side: int, one: Rows, other: Rows) -> Flags:
+        """Which of two rows of a side are no twins of each other."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +53,8 @@ class Taken:
 class Candidates:
     """For each row of a side its best candidate, and the best of those that are no twins of that one."""
 
-    def __init__(self, rows: int, kin: Callable[[], Rows | None]) -> None:
-        self.kin = kin
+    def __init__(self, rows: int, apart: Callable[[Rows, Rows], Flags]) -> None:
+        self._apart = apart
         self.who = [np.full(rows, NOBODY, np.int32) for _ in range(2)]
         self.gap = [np.zeros(rows, np.int64) for _ in range(2)]
         self.apart = [np.zeros(rows, np.int64) for _ in range(2)]
@@ -58,7 +68,8 @@ class Candidates:
         other = first != who
         self.several[row[other]] = True
         if other.any():
-            other &= self._apart(first, who) & (self.who[1][row] == NOBODY)
+            other &= self.who[1][row] == NOBODY
+            other[other] = self._apart(first[other], who[other])
             self._put(1, other, pairs, side)
 
     def _put(self, place: int, new: Flags, pairs: Ranked, side: int) -> None:
@@ -75,17 +86,13 @@ class Candidates:
         first = self.who[0][row]
         use_first = (first != NOBODY) & (first != partner)
         if use_first.any():
-            use_first &= self._apart(first, partner)
+            use_first[use_first] = self._apart(first[use_first], partner[use_first])
         found = [np.where(use_first, each[0][row], each[1][row]) for each in (self.who, self.gap, self.apart)]
         return found[0], found[1], found[2]
 
-    def _apart(self, one: Rows, other: Rows) -> Flags:
-        kin = self.kin()
-        return np.not_equal(one, other) if kin is None else np.not_equal(kin[one], kin[other])
-
 
 class Contest:
-    """All candidates of one rule. ``kin`` gives for both sides the first of each row's twins, None if there are none.
+    """All candidates of one rule.
 
     ``by_date``: a candidate whose date is strictly farther is no rival. ``check`` may raise to
     stop the work.
@@ -95,18 +102,18 @@ class Contest:
         self.pairs = 0
         self.by_date = by_date
         self._check = check
-        self._kin = cache(kin)
+        self._kin = kin
         self._partner = tuple(np.full(count, NOBODY, np.int32) for count in rows)
         self._gap, self._apart = np.zeros(rows[0], np.int64), np.zeros(rows[0], np.int64)
         self.seen = self._nobody()
         self._nearest = self._nobody() if by_date else self.seen
 
     def _nobody(self) -> list[Candidates]:
-        return [Candidates(len(rows), partial(self.kin, 1 - side)) for side, rows in enumerate(self._partner)]
+        return [Candidates(len(rows), partial(self._kin.apart, 1 - side)) for side, rows in enumerate(self._partner)]
 
     def kin(self, side: int) -> Rows | None:
         """The first twin of each row of a side."""
-        return self._kin()[side]
+        return self._kin.first(side)
 
     def free(self, side: int) -> Flags:
         """The rows of a side that nobody has got."""

@@ -20,6 +20,7 @@ from recon.engine.plan import make_plan
 from recon.engine.rule_run import Work, look_ahead
 from recon.engine.session import Session, opened
 from recon.engine.sides import Sides, load
+from recon.engine.twins import Twins
 from recon.engine.units import make_units, open_units
 from rules.criteria import Criterion, Rule
 from rules.criteria.scope import ALIAS, Side
@@ -81,7 +82,7 @@ def _planned(session: Session, sides: Sides, index: int, rule: Rule) -> PlanEsti
     plan = make_plan(rule, sides, session.options)
     units = (make_units(session, sides, "statement", rule), make_units(session, sides, "ledger", rule))
     left, right = (open_units(session, each, plan.criteria, sides) for each in units)
-    contest = Contest(sides.sizes, lambda: (None, None), by_date=False, check=session.check)
+    contest = Contest(sides.sizes, Twins(session, sides, units), by_date=False, check=session.check)
     try:
         join, pairs = look_ahead(Work(session, sides, plan, units, left, right, contest))
     except TooBroad as refused:

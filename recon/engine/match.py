@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from functools import partial
 
 import pyarrow as pa
 
@@ -20,7 +19,7 @@ from recon.engine.sides import Sides, load, one_sided
 from recon.engine.standing import Met, Standing, claimed, each_once, judged, limit_of, met, standing
 from recon.engine.strategies import check_strategy, two_sides
 from recon.engine.subset_sum import Found, Missed, search_groups, store_groups
-from recon.engine.twins import kin_of
+from recon.engine.twins import Twins
 from recon.engine.units import make_units, open_units
 from rules.criteria import Rule
 
@@ -95,7 +94,7 @@ def _run(session: Session, sides: Sides, index: int, rule: Rule, made: list[Stan
         open_units(session, each, plan.criteria, sides, claimed=flags) for each, flags in zip(units, gone, strict=True)
     )
     contest = Contest(
-        sides.sizes, partial(kin_of, session, sides, units), by_date=rule.on_ambiguity == "date", check=session.check
+        sides.sizes, Twins(session, sides, units), by_date=rule.on_ambiguity == "date", check=session.check
     )
     work = Work(session, sides, plan, units, left, right, contest)
     run_rule(work)

@@ -33,6 +33,7 @@ from recon.engine.sides import SIDES, Sides, grouped_sides
 from recon.engine.standing import Met, Standing, limit_of
 from recon.engine.subset_sum import Missed
 from recon.engine.telling import Taken, reasons_told, units_told
+from recon.engine.twins import row_twins
 from recon.engine.units import Units, open_units, partly_claimed, with_every_text
 from rules.criteria import Criterion, Rule
 from rules.criteria.scope import ALIAS, Side
@@ -78,7 +79,7 @@ def unmatched_table(session: Session, sides: Sides, rules: Sequence[Rule], kept:
                 _claimed_by_another(session, sides, index, rule, leftovers, seen.met[index])
         session.drop(*leftovers.open)
     _in_no_sum(session, seen.missed)
-    _duplicates(session, taken)
+    _duplicates(session, sides, taken)
     _partly_claimed(session)
     return reasons_told(session, sides, taken)
 
@@ -290,11 +291,14 @@ def _reason(criterion: Criterion, left: Leftovers) -> str:
     return f"{criterion.field.name}_differs"
 
 
-def _duplicates(session: Session, taken: tuple[Taken, Taken]) -> None:
-    """Rows whose interchangeable twin has been matched: the file has one more of them than the other side."""
-    for side, (alias, own) in enumerate(zip(ALIAS.values(), taken, strict=True)):
-        twins = f"twins_{alias}"
-        if session.exists(twins) and session.count(twins):
+def _duplicates(session: Session, sides: Sides, taken: tuple[Taken, Taken]) -> None:
+    """Rows whose interchangeable twin has been matched: the file has one more of them than the other side.
+
+    Where no row had several candidates, nobody has asked for twins, and there are none of this kind.
+    """
+    for side, own in enumerate(taken):
+        twins = f"twins_{ALIAS[SIDES[side]]}"
+        if twins in session.wanted and session.count(row_twins(session, sides, SIDES[side])):
             # By kind, never twin with twin: of a hundred thousand equal rows that would be ten thousand million pairs.
             confirmed = pa.table({"u": own.units[own.confirmed]})
             matched = session.create_from(

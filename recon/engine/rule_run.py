@@ -83,6 +83,7 @@ def run_rule(work: Work) -> None:
         work.estimated = estimated
         within_budget(work.session, work.plan, estimated, left_rows, right_rows)
         _settle(work, _found(work, join), "all differences", join)
+        work.session.drop(*filter(None, [join.paired]))
 
 
 def look_ahead(work: Work) -> tuple[Join, int]:

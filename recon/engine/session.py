@@ -19,7 +19,8 @@ from recon.engine.options import Cancelled, Options, Progress, never
 _CANCEL_SECONDS = 0.25
 _FEW: Final = 50_000
 """Rows up to which one thread is quick enough."""
-_BATCH: Final = 32_768
+BATCH: Final = 32_768
+"""Rows that a thread of DuckDB reads at once of a table of Arrow."""
 
 _shared: list[duckdb.DuckDBPyConnection] = []  # the engine of small runs, made by the first
 _shared_lock = threading.Lock()
@@ -37,6 +38,7 @@ class Session:
         self._made: set[str] = set()  # names of tables and views; asking the database takes milliseconds
         self._counts: dict[str, int] = {}
         self._lent: dict[str, pa.Table] = {}
+        self.wanted: set[str] = set()  # tables that explaining needs, whether they have been made or not
 
     def check(self) -> None:
         """Raise Cancelled if the run has been cancelled: for loops outside of the database."""
@@ -113,7 +115,11 @@ class Session:
     def drop(self, *tables: str) -> None:
         """Give the memory of tables back."""
         for table in tables:
-            self.run(f"DROP TABLE IF EXISTS {table}")
+            if table in self._lent:
+                self.connection.unregister(table)
+                del self._lent[table]
+            else:
+                self.run(f"DROP TABLE IF EXISTS {table}")
 
     def count(self, table: str) -> int:
         """How many rows a table has. Asked once: in a small run each query is a tenth of all the work."""
@@ -137,17 +143,27 @@ class Session:
 
     def lend(self, name: str, given: pa.Table) -> None:
         """Let a table of Arrow be read under a name, without copying it."""
-        self.connection.register(name, in_pieces(given))
+        self._lent[name] = in_pieces(given)
+        self.connection.register(name, self._lent[name])
         self._made.add(name)
-        self._lent[name] = given
         self.has(name, given.num_rows)
 
     def some_of(self, stem: str, table: str, units: np.ndarray) -> str:
         """A new table of some units of a table."""
-        lent = self._lent.get(table)
+        lent = self.lent(table)
         if lent is not None:  # in the order of its units, as all rows are
             return self.create_from(stem, lent.take(pa.array(units)), "FROM given")
         return self.create_from(stem, pa.table({"u": units}), f"SELECT t.* FROM {table} t SEMI JOIN given USING (u)")
+
+    def lend_new(self, stem: str, given: pa.Table) -> str:
+        """The same under a new name, which it gives."""
+        self._names += 1
+        self.lend(f"{stem}_{self._names}", given)
+        return f"{stem}_{self._names}"
+
+    def lent(self, source: str) -> pa.Table | None:
+        """The table of Arrow that is read under a name; None of all else."""
+        return self._lent.get(source)
 
     def without(self, table: str, units: Sequence[int]) -> str:
         """The table without some of its units."""
@@ -165,7 +181,7 @@ class Session:
 
 def in_pieces(given: pa.Table) -> pa.Table:
     """The same rows, cut so that all threads can read: DuckDB gives a thread a whole record batch."""
-    return pa.Table.from_batches(given.to_batches(max_chunksize=_BATCH), given.schema)
+    return pa.Table.from_batches(given.to_batches(max_chunksize=BATCH), given.schema)
 
 
 @contextmanager

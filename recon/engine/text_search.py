@@ -6,15 +6,19 @@ condition of the criterion is still asked of every pair that is found.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
+import numpy as np
 import pyarrow as pa
 
 from recon.engine.candidates import Join, within_budget
 from recon.engine.plan import Plan
-from recon.engine.session import Session
+from recon.engine.session import BATCH, Session
 from recon.engine.tokens import rarest, shared_tokens
 
+_SIDE_BY_SIDE = 1_000_000
+"""Pairs whose rows are copied next to each other: quicker than a join, and more memory."""
 _GRAM = 4  # what is contained has at least four letters or digits
 
 
@@ -31,14 +35,38 @@ def text_join(session: Session, plan: Plan, join: Join, rows: tuple[int, int]) -
     parts, keys = search(session, sources)
     estimated = sum(session.number(f"SELECT sum(n) FROM {each}") for each in keys)
     within_budget(session, plan, estimated, *rows)
-    found = session.create(
-        "found",
+    pairs = session.arrow(
         f"SELECT p.u AS s, k.u AS l FROM {parts[0]} p JOIN {keys[1]} k USING (part)"
-        f" UNION SELECT k.u, p.u FROM {parts[1]} p JOIN {keys[0]} k USING (part)",
+        f" UNION SELECT k.u, p.u FROM {parts[1]} p JOIN {keys[0]} k USING (part)"
     )
     session.drop(*parts, *keys)
+    return _joined(session, join, pairs), pairs.num_rows
+
+
+def _joined(session: Session, join: Join, pairs: pa.Table) -> Join:
+    """The join of pairs that have been found."""
+    rows = session.lent(join.left), session.lent(join.right)
+    if rows[0] is not None and rows[1] is not None and 0 < pairs.num_rows <= _SIDE_BY_SIDE:
+        paired = session.lend_new("paired", _side_by_side(rows[0], rows[1], pairs))
+        return replace(join.keyed(join.left, join.right, [("s.found", "l.u")]), paired=paired)
+    found = session.create_from("found", pairs, "FROM given")
     left = f"SELECT s.*, f.l AS found FROM {_from(join.left)} s JOIN {found} f ON s.u = f.s"
-    return join.keyed(left, join.right, [("s.found", "l.u")]), session.count(found)
+    return join.keyed(left, join.right, [("s.found", "l.u")])
+
+
+def _side_by_side(lines: pa.Table, entries: pa.Table, pairs: pa.Table) -> pa.Table:
+    """The rows of pairs out of tables that have all rows of a side in order."""
+    names = ["s", "l"]
+    batches = [
+        pa.RecordBatch.from_arrays([_structs(lines, some["s"]), _structs(entries, some["l"])], names)
+        for some in pairs.to_batches(max_chunksize=BATCH)
+    ]
+    return pa.Table.from_batches(batches)
+
+
+def _structs(table: pa.Table, units: pa.Array) -> pa.StructArray:
+    taken = table.take(units)
+    return pa.StructArray.from_arrays([column.combine_chunks() for column in taken.columns], taken.column_names)
 
 
 def _texts(source: str, column: str) -> str:
@@ -56,10 +84,11 @@ def _tokens(session: Session, sources: Tables) -> tuple[Tables, Tables]:
     of = texts[0]["u"].to_numpy(), texts[1]["u"].to_numpy()
     shared = shared_tokens((texts[0]["text"], texts[1]["text"]))
     found = rarest(*shared), rarest(shared[1], shared[0])
+    # Signed: DuckDB asks Arrow for a range of them, which it cannot name beyond 63 bits.
     parts, keys = (
-        [session.create_from("parts", pa.table({"u": u[own.text], "part": own.number}), "FROM given")
+        [session.lend_new("parts", pa.table({"u": u[own.text], "part": own.number.view(np.int64)}))
          for u, own in zip(of, shared, strict=True)],
-        [session.create_from("keys", pa.table({"u": u[own.text], "part": own.number, "n": own.count}), "FROM given")
+        [session.lend_new("keys", pa.table({"u": u[own.text], "part": own.number.view(np.int64), "n": own.count}))
          for u, own in zip(of, found, strict=True)],
     )  # fmt: skip
     return (parts[0], parts[1]), (keys[0], keys[1])

@@ -57,3 +57,11 @@ def test_a_rule_that_would_compare_too_much_is_refused_with_advice():
     many = [row(str(number)) for number in range(1500)]
     with pytest.raises(TooBroad, match=r"would compare about 2,250,000 pairs.*Add a criterion"):
         run(rule(("reference", "similar", "90")), many, many, candidate_budget=1000)
+
+
+def test_tokens_beyond_ascii_are_found_beside_plain_ones():
+    codes = [f"ÄX-{number:04}" if number % 3 else f"ax-{number:04}" for number in range(300)]
+    lines = [row(description=f"Zahlung {code}, für {code[::-1]}") for code in codes] + [row(), row(description="—")]
+    entries = [row(reference=code) for code in codes] + [row(reference="…"), row()]
+    found = run(rule({"field": "description", "operator": "contains", "ledger_field": "reference"}), lines, entries)
+    assert pairs(found, "confirmed") == [([number], [number]) for number in range(1, 301)]
