@@ -166,6 +166,14 @@ def test_what_a_killed_process_left_out_the_worker_makes(always_large):
     assert indexes() == before
 
 
+@pytest.mark.parametrize("table", ["recon_claim", "recon_matchrow"])
+def test_what_is_nothing_but_its_key_is_kept_once(table, db):
+    """If this fails after a migration: Django has made the table anew; see migration 0017."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT sql FROM sqlite_master WHERE name = %s", [table])
+        assert cursor.fetchone()[0].endswith("WITHOUT ROWID")
+
+
 def test_a_run_whose_loads_are_all_large_comes_to_the_same(practised, monkeypatch):
     usual, before = practised("Usual"), indexes()
     monkeypatch.setattr(embedded_load, "ASIDE_FROM", 1)

@@ -191,10 +191,11 @@ def _set_checkpoint_after(pages: int) -> None:
 def _is_worth_it(model: type[models.Model], rows: int) -> bool:
     if model not in RANGE:
         return False
+    most = max(min(MOST_HELD * rows, MOST_INDEXED - rows), 0)
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT MAX(rowid) FROM {model._meta.db_table}")  # noqa: S608 - no fewer than it holds
-        held = cursor.fetchone()[0] or 0
-    return held <= MOST_HELD * rows and held + rows <= MOST_INDEXED
+        cursor.execute(f"SELECT COUNT(*) FROM (SELECT 1 FROM {model._meta.db_table} LIMIT %s)", [most + 1])  # noqa: S608
+        held: int = cursor.fetchone()[0]
+    return held <= most
 
 
 def mend_indexes(**signal: Any) -> None:

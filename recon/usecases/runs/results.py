@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from django.db import connection
 from django.db.models import Model
 from django.utils import timezone
 
@@ -127,7 +128,7 @@ def load(results: Sequence[Results], progress: Progress) -> None:
     The rows of the matches, which are most of it, go in beside everything else.
     """
     rest = {model: pa.concat_tables([each.tables[model] for each in results]) for model in results[0].tables}
-    rows: dict[type[Model], pa.Table] = {MatchRow: rest.pop(MatchRow)}
+    rows: dict[type[Model], pa.Table] = {MatchRow: in_stored_order(rest.pop(MatchRow))}
 
     def into_tables(tables: dict[type[Model], pa.Table]) -> None:
         for model, table in tables.items():
@@ -136,6 +137,14 @@ def load(results: Sequence[Results], progress: Progress) -> None:
                 load_rows(model, table, progress=partial(progress, model))
 
     alongside(partial(into_tables, rest), partial(into_tables, rows))
+
+
+def in_stored_order(rows: pa.Table) -> pa.Table:
+    """Match rows as SQLite keeps them: where each finds its place at the end of the last it takes half the time.
+    PostgreSQL keeps rows as they come, and looks for them by row."""
+    if connection.vendor == "postgresql":
+        return rows
+    return rows.take(pa.array(np.argsort(rows["match_id"].to_numpy(), kind="stable")))
 
 
 def claims_of(results: Sequence[Results]) -> pa.Table:
