@@ -58,8 +58,26 @@ def test_who_waits_is_done_together_in_the_order_of_coming(work):
 
 def test_who_comes_alone_need_not_wait(work):
     work.go_on.set()
-    together = Together[int, int](work, most=1)
+    together = Together[int, int](work, most=1, patience=60)
     assert [together(number, "a", 5) for number in (1, 2)] == [2, 4]
+    assert work.calls == [[1], [2]]
+
+
+def test_who_came_before_is_waited_for(work):
+    """The second waits until the first is back with its next job, and both are done together."""
+    together = Together[int, int](work, most=100, patience=10)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(lambda: [together(1, "a", 1), together(3, "a", 1)])
+        assert work.begun.wait(10)
+        second = pool.submit(together, 2, "a", 1)
+        wait_until(lambda: len(together._waiting) == 1)
+        work.go_on.set()
+        assert (first.result(timeout=5), second.result(timeout=5)) == ([2, 6], 4)
+    assert work.calls == [[1], [2, 3]]
+
+
+def test_who_does_not_come_back_is_not_waited_for_long(work):
+    assert results(work, [(1, "a", 1), (2, "a", 1)]) == [2, 4]
     assert work.calls == [[1], [2]]
 
 

@@ -7,7 +7,7 @@ import socket
 import sys
 import threading
 import time
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -22,6 +22,8 @@ from recon.usecases.events import Actor
 from recon.usecases.rules.audit import seed_rules
 
 MANAGE = settings.BASE_DIR / "manage.py"
+THREADS: Final = 16
+"""Requests that a process of the web server has at work, each with a connection of its own to the database."""
 DEMO_PASSWORD_FILE = settings.DATA_DIR / "demo_password"
 
 
@@ -95,7 +97,7 @@ def web_server(host: str, port: int) -> list[str]:
         "--host": host,
         "--port": str(port),
         "--workers": str(processes),
-        "--blocking-threads": "8",
+        "--blocking-threads": str(THREADS),
         "--log-level": "error",
         "--working-dir": str(settings.BASE_DIR),
     }

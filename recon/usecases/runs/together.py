@@ -9,9 +9,12 @@ import logging
 import threading
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 logger = logging.getLogger(__name__)
+
+PATIENCE: Final = 0.02
+"""Seconds. A program is back with its next job sooner, and a run alone takes longer."""
 
 Job = TypeVar("Job")
 Done = TypeVar("Done")
@@ -32,31 +35,41 @@ class Together(Generic[Job, Done]):
     """``Together(work, most=…)(job, kind, size)`` gives the result of a job, which `work` did with others of its kind
     that waited, of at most so much size in all; None if that failed: the caller then does it alone.
 
-    One thread works at a time, that of the job that has waited longest. `work` must do all of its jobs or none.
+    One thread works at a time, that of the job that has waited longest. `work` must do all of its jobs or none. Who
+    comes alone is done at once. Where several came together, and go on coming as programs do that start the next job
+    when one is over, the next waits for them, for at most `patience` seconds.
     """
 
-    def __init__(self, work: Callable[[Sequence[Job]], Sequence[Done]], *, most: int) -> None:
-        self._work, self._most = work, most
-        self._changed = threading.Condition()
+    def __init__(
+        self, work: Callable[[Sequence[Job]], Sequence[Done]], *, most: int, patience: float = PATIENCE
+    ) -> None:
+        self._work, self._most, self._patience = work, most, patience
+        lock = threading.Lock()
+        self._came, self._over = threading.Condition(lock), threading.Condition(lock)
         self._waiting: list[_Place[Job, Done]] = []
         self._at_work = False
+        self._expected = 0  # who waited when the last work was over, and those it was done for
 
     def __call__(self, job: Job, kind: Hashable, size: int) -> Done | None:
         mine = _Place[Job, Done](job, kind, size)
-        with self._changed:
+        with self._over:
             self._waiting.append(mine)
-            self._changed.wait_for(lambda: mine.over or (not self._at_work and self._waiting[0] is mine))
+            self._came.notify()
+            self._over.wait_for(lambda: mine.over or (not self._at_work and self._waiting[0] is mine))
             if mine.over:
                 return mine.result
-            taken, self._at_work = self._take(mine), True
+            self._at_work = True
+            self._came.wait_for(lambda: len(self._waiting) >= self._expected, self._patience)
+            taken = self._take(mine)
         try:
             self._do(taken)
         finally:
-            with self._changed:
+            with self._over:
                 for each in taken:
                     each.over = True
                 self._at_work = False
-                self._changed.notify_all()
+                self._expected = len(taken) + len(self._waiting)
+                self._over.notify_all()
         return mine.result
 
     def _take(self, first: _Place[Job, Done]) -> list[_Place[Job, Done]]:
