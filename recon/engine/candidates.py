@@ -156,8 +156,7 @@ def widening(widest: int) -> Iterator[Band]:
 
 def estimate(session: Session, join: Join) -> int:
     """About how many pairs the join compares: every n-th row of the left with a sample of the right side."""
-    left_rows = session.number(f"SELECT count(*) FROM {_as(join.left, 's')}")
-    right_rows = session.number(f"SELECT count(*) FROM {_as(join.right, 'l')}")
+    left_rows, right_rows = count_of(session, join.left), count_of(session, join.right)
     if not join.equal:
         return left_rows * right_rows
     step, right_step = max(1, left_rows // _SAMPLE), max(1, right_rows // _RIGHT_SAMPLE)
@@ -172,6 +171,11 @@ def estimate(session: Session, join: Join) -> int:
                         WHERE hash(l.u) % {right_step} = 0) SEMI JOIN a USING ({names}) GROUP BY ALL)
             SELECT sum(a.n * b.n) * {step * right_step} FROM a JOIN b USING ({names})"""
     )
+
+
+def count_of(session: Session, source: str) -> int:
+    """How many rows a table or a query has."""
+    return session.number(f"SELECT count(*) FROM ({source})") if " " in source else session.count(source)
 
 
 def narrowest_join(session: Session, plan: Plan, left: str, right: str) -> Join:

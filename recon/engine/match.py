@@ -99,9 +99,10 @@ def _run(session: Session, sides: Sides, index: int, rule: Rule, made: list[Stan
     work = Work(session, sides, plan, units, left, right, contest)
     run_rule(work)
     session.drop(*{left, right} - {units[0].table, units[1].table})
-    verdict = judged(index, rule, contest.result(), limit_of(rule, session.options, sides.scope.scale))
+    taken = contest.result()
+    verdict = judged(index, rule, taken, limit_of(rule, session.options, sides.scope.scale))
     made.append(verdict)
-    seen.append(met(contest, verdict, gone))
+    seen.append(met(contest, taken, verdict, gone))
     confirmed = int(verdict.confirmed.sum())
     return RuleOutcome(
         index=index,

@@ -7,16 +7,19 @@ The miss that keeps the most telling criteria wins: the same reference at anothe
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from recon.engine.candidates import (
+    Alias,
     Band,
     Join,
     amount_cells,
+    count_of,
     date_cells,
     estimate,
     pair_query,
@@ -25,8 +28,10 @@ from recon.engine.candidates import (
     widest_gap,
 )
 from recon.engine.conversion import in_every_currency
+from recon.engine.notes import NOTES, noted
+from recon.engine.ordering import ranked
 from recon.engine.outcome import UNMATCHED
-from recon.engine.pairs import Flags
+from recon.engine.pairs import LAST, Flags, firsts
 from recon.engine.plan import CURRENCY, SIGN, Part, Plan, make_plan
 from recon.engine.session import Session
 from recon.engine.sides import SIDES, Sides, grouped_sides
@@ -66,22 +71,18 @@ def unmatched_table(session: Session, sides: Sides, rules: Sequence[Rule], kept:
     """All rows of the sides to be told that are in no match, each with its reason and the nearest miss."""
     if not any(_has_open_rows(session, sides, side, kept) for side in session.options.told):
         return UNMATCHED.empty_table()
-    session.run(
-        "CREATE TABLE near (side TINYINT, u INTEGER, rank INTEGER, reason VARCHAR, rule INTEGER, criterion INTEGER,"
-        " other_side TINYINT, other INTEGER, difference BIGINT)"
-    )
     taken = _taken(session, kept)
+    notes: list[pa.Table] = []
     for index, rule in enumerate(rules):
         leftovers = _leftovers(session, sides, rule, taken)
         if any(session.count(leftovers.open[SIDES.index(side)]) for side in session.options.told):
-            _near_misses(session, sides, index, rule, leftovers)
-            if seen.met:
-                _claimed_by_another(session, sides, index, rule, leftovers, seen.met[index])
+            met = seen.met[index] if seen.met else None
+            notes += _near_misses(session, sides, index, rule, leftovers, met)
+            if met is not None:
+                notes += _claimed_by_another(session, sides, index, rule, leftovers, met)
         session.drop(*leftovers.open)
-    _in_no_sum(session, seen.missed)
-    _duplicates(session, sides, taken)
-    _partly_claimed(session)
-    return reasons_told(session, sides, taken)
+    notes += [_in_no_sum(seen.missed), *_duplicates(session, sides, taken), *_partly_claimed(session)]
+    return reasons_told(session, sides, taken, pa.concat_tables(notes))
 
 
 def _has_open_rows(session: Session, sides: Sides, side: Side, kept: Standing) -> bool:
@@ -115,24 +116,28 @@ def _leftovers(session: Session, sides: Sides, rule: Rule, taken: tuple[Taken, T
     return Leftovers(units, free, (left, right))
 
 
-def _near_misses(session: Session, sides: Sides, index: int, rule: Rule, left: Leftovers) -> None:
+def _near_misses(
+    session: Session, sides: Sides, index: int, rule: Rule, left: Leftovers, met: Met | None
+) -> Iterator[pa.Table]:
     options = session.options
     if not all(session.count(table) for table in left.open):
         return
     aside = _left_aside(session, rule)
-    if not aside:
-        _note(session, sides, index, make_plan(rule, sides, options), left, left.open, "ambiguous", _AMBIGUOUS)
+    if met is not None and any(free[took].any() for free, took in zip(left.free, met.took, strict=True)):
+        yield from _notes(
+            session, sides, index, make_plan(rule, sides, options), left, left.open, "ambiguous", _AMBIGUOUS
+        )
     for criterion in rule.criteria:
         if criterion.number not in aside:
             plan = make_plan(rule, sides, options, without={criterion.number, *aside})
-            _note(session, sides, index, plan, left, left.open, _reason(criterion, left), _NEAR, criterion)
+            yield from _notes(session, sides, index, plan, left, left.open, _reason(criterion, left), _NEAR, criterion)
     if not sides.one_currency and not rule.cross_currency:
         plan = make_plan(rule, sides, options, without={CURRENCY, *_on_currency(rule), *aside})
-        _note(session, sides, index, plan, left, left.open, "currency_differs", _NEAR + 40)
+        yield from _notes(session, sides, index, plan, left, left.open, "currency_differs", _NEAR + 40)
     if options.sign != "unsigned" and sides.signed and not aside:
         plan = make_plan(rule, sides, options, without={SIGN})
         negated = session.create("negated", f"SELECT t.* REPLACE (-amt AS amt) FROM {left.open[0]} t WHERE amt <> 0")
-        _note(session, sides, index, plan, left, (negated, left.open[1]), "opposite_sign", _NEAR + 40)
+        yield from _notes(session, sides, index, plan, left, (negated, left.open[1]), "opposite_sign", _NEAR + 40)
         session.drop(negated)
 
 
@@ -143,7 +148,7 @@ def _left_aside(session: Session, rule: Rule) -> set[Part]:
     return {SIGN, *(each.number for each in rule.criteria if each.field.kind == "amount" and not each.is_constant)}
 
 
-def _in_no_sum(session: Session, missed: Sequence[Missed]) -> None:
+def _in_no_sum(missed: Sequence[Missed]) -> pa.Table:
     """What a search for sums said of rows; of several sums the nearest."""
     rank = {"ambiguous": _AMBIGUOUS, "claimed_by_another": _CLAIMED, "group_total_differs": _NEAR}
     best: dict[tuple[int, int, str], Missed] = {}
@@ -151,24 +156,16 @@ def _in_no_sum(session: Session, missed: Sequence[Missed]) -> None:
         key = each.side, each.row, each.reason
         if key not in best or _how_far(each) < _how_far(best[key]):
             best[key] = each
-    if not best:
-        return
-    rows = list(best.values())
-    given = pa.table(
-        {
-            "side": [each.side for each in rows],
-            "u": [each.row for each in rows],
-            "rank": [rank[each.reason] for each in rows],
-            "reason": [each.reason for each in rows],
-            "rule": [each.rule for each in rows],
-            "criterion": pa.nulls(len(rows), pa.int32()),
-            "other_side": [1 - each.side for each in rows],
-            "other": pa.array([each.other for each in rows], pa.int32()),
-            "difference": pa.array([each.difference for each in rows], pa.int64()),
-        }
-    )
-    table = session.create_from("missed", given, "FROM given")
-    session.run(f"INSERT INTO near FROM {table}")
+    return pa.Table.from_pylist(
+        [
+            {
+                "side": each.side, "u": each.row, "rank": rank[each.reason], "reason": each.reason, "rule": each.rule,
+                "other_side": 1 - each.side, "other": each.other, "difference": each.difference,
+            }
+            for each in best.values()
+        ],
+        schema=NOTES,
+    )  # fmt: skip
 
 
 def _how_far(missed: Missed) -> tuple[int, int, int]:
@@ -180,7 +177,9 @@ def _on_currency(rule: Rule) -> set[Part]:
     return {each.number for each in rule.criteria if each.field.kind == "currency" and not each.is_constant}
 
 
-def _claimed_by_another(session: Session, sides: Sides, index: int, rule: Rule, left: Leftovers, met: Met) -> None:
+def _claimed_by_another(
+    session: Session, sides: Sides, index: int, rule: Rule, left: Leftovers, met: Met
+) -> Iterator[pa.Table]:
     """Who would match exactly what another match has taken; pairs of open units have been noted as ambiguous.
 
     Whom a unit could best have had is known of those that were open when the rule began, so only that one and what was
@@ -190,23 +189,23 @@ def _claimed_by_another(session: Session, sides: Sides, index: int, rule: Rule, 
     group = any(units.grouped for units in left.units)
     reason = "group_already_settled" if group else "claimed_by_another"
     for own, side in enumerate(SIDES):
-        if side not in session.options.told:
+        could_have, open_ = met.could_have(own, left.free[own]), left.open[own]
+        if side not in session.options.told or not len(could_have):
             continue
-        others = session.some_of("others", left.units[1 - own].table, met.could_have(own, left.free[own]))
-        open_ = left.open[own]
+        others = session.some_of("others", left.units[1 - own].table, could_have)
+        free = left.free[own].copy()
         for band in _bands(session, plan, sides, (open_, others) if own == 0 else (others, open_)):
             if not session.count(open_) or not session.count(others):
                 break
             tables = (open_, others) if own == 0 else (others, open_)
-            _note(session, sides, index, plan, left, tables, reason, _CLAIMED, band=band, told=(side,))
+            found = _notes(session, sides, index, plan, left, tables, reason, _CLAIMED, band=band, told=(side,))
+            yield from found
+            if band is None:
+                break
             # Whoever found somebody at this difference finds nobody nearer at a wider one.
-            found = (
-                f"SELECT u FROM near WHERE side = {own} AND rule = {index} AND rank BETWEEN {_CLAIMED} AND {_NEAR - 1}"
-            )
-            rest = session.create("unclaimed", f"SELECT t.* FROM {open_} t ANTI JOIN ({found}) n USING (u)")
-            if open_ != left.open[own]:
-                session.drop(open_)
-            open_ = rest
+            free[pa.concat_tables([NOTES.empty_table(), *found])["u"].to_numpy()] = False
+            session.drop(*{open_} - {left.open[own]})
+            open_ = session.some_of("unclaimed", left.units[own].table, np.flatnonzero(free).astype(np.int32))
         session.drop(others, *{open_} - {left.open[own]})
 
 
@@ -219,7 +218,7 @@ def _bands(session: Session, plan: Plan, sides: Sides, tables: tuple[str, str]) 
     return widening(widest_gap(session, plan, sides, tables[1]))
 
 
-def _note(
+def _notes(
     session: Session,
     sides: Sides,
     index: int,
@@ -231,8 +230,8 @@ def _note(
     criterion: Criterion | None = None,
     band: Band | None = None,
     told: Sequence[Side] = SIDES,
-) -> None:
-    """Note for each open unit the best of its pairs under the plan; nothing if there would be too many pairs."""
+) -> list[pa.Table]:
+    """Of each open unit the best of its pairs under the plan; nothing if there would be too many pairs."""
     filtered = [
         open_units(session, units, plan.criteria, sides, among=table)
         for units, table in zip(left.units, tables, strict=True)
@@ -242,47 +241,44 @@ def _note(
         sources[0] = in_every_currency(session, sides, sources[0])
     join = _affordable(session, plan, sources[0], sources[1], sides, band)
     if join is None:
-        return
-    columns = ", ".join(name for name, _ in plan.order)
-    query = pair_query(plan, join, once=plan.rule.cross_currency or any(units.several for units in left.units))
-    pairs = session.create("near_pairs", f"FROM ({query}) ORDER BY {columns}, s, l")
+        return []
+    several = plan.rule.cross_currency or any(units.several for units in left.units)
+    found = session.arrow(pair_query(plan, join, once=several))
+    if not found.num_rows:
+        return []
+    pairs = ranked(session, found, [name for name, _ in plan.order])
     rank = base + 40 - sum(_TELLING[each.field.kind] for each in plan.criteria if not each.is_constant)
-    code = f"'{reason}'"
     if criterion is not None and criterion.field.kind == "date":
-        code = f"'date {' '.join(criterion.sides if criterion.is_constant else SIDES)}'"
+        reason = f"date {' '.join(criterion.sides if criterion.is_constant else SIDES)}"
     limit = limit_of(plan.rule, session.options, sides.scope.scale)
-    if criterion is None and limit is not None and base in (_AMBIGUOUS, _CLAIMED):
-        code = f"CASE WHEN p.gap > {limit} THEN 'difference_over_limit' ELSE {code} END"
-    for side, row, other in ((0, "s", "l"), (1, "l", "s")):
+    notes = []
+    for side, row in enumerate((pairs.line, pairs.entry)):
         if SIDES[side] not in told or SIDES[side] not in session.options.told:
             continue
-        session.run(
-            f"""INSERT INTO near SELECT {side}, p.{row}, {max(rank, base)}, {code}, {index},
-                    {criterion.number if criterion else 0}, {1 - side}, p.{other}, NULL FROM {pairs} p
-                SEMI JOIN (SELECT min(rowid) AS r FROM {pairs} GROUP BY {row}) b ON p.rowid = b.r"""
-        )
-    session.drop(pairs)
+        first = firsts(row, pairs.rank, sides.sizes[side])
+        best = pairs.read(first[first != LAST])
+        unit, other = best.of(side)
+        why: str | pa.Array = reason
+        if criterion is None and limit is not None and base in (_AMBIGUOUS, _CLAIMED):
+            why = pc.if_else(pa.array(best.gap > limit), "difference_over_limit", reason)
+        number = criterion.number if criterion else 0
+        notes.append(noted(side, unit, max(rank, base), why, rule=index, criterion=number, other=(1 - side, other)))
+    return notes
 
 
 def _affordable(session: Session, plan: Plan, left: str, right: str, sides: Sides, band: Band | None) -> Join | None:
     """The cheapest join that finds the plan's pairs (in a band), if it stays in proportion to the rows."""
-    count = session.number(
-        f"SELECT (SELECT count(*) FROM ({_query(left)})) + (SELECT count(*) FROM ({_query(right)}))"
-    )
-    limit = max(_ALWAYS_CHEAP, _PAIRS_PER_ROW * count)
+    rows = count_of(session, left), count_of(session, right)
+    limit = max(_ALWAYS_CHEAP, _PAIRS_PER_ROW * sum(rows))
     join = plain_join(plan, left, right, band)
-    if estimate(session, join) <= limit:
+    if math.prod(rows) <= _ALWAYS_CHEAP or estimate(session, join) <= limit:
         return join
     if plan.amount is not None and not plan.exact_amount and not (band and band.high == 0):
         wanted = band or Band(0, widest_gap(session, plan, sides, right))
-        fewer = session.number(f"SELECT count(*) FROM ({_query(left)})") <= count / 2
-        join = amount_cells(replace(plain_join(plan, left, right), spread="s" if fewer else "l"), wanted, sides)
+        spread: Alias = "s" if rows[0] <= rows[1] else "l"
+        join = amount_cells(replace(plain_join(plan, left, right), spread=spread), wanted, sides)
     narrower = date_cells(join, plan) or join
     return narrower if estimate(session, narrower) <= limit else None
-
-
-def _query(source: str) -> str:
-    return source if " " in source else f"FROM {source}"
 
 
 def _reason(criterion: Criterion, left: Leftovers) -> str:
@@ -291,7 +287,7 @@ def _reason(criterion: Criterion, left: Leftovers) -> str:
     return f"{criterion.field.name}_differs"
 
 
-def _duplicates(session: Session, sides: Sides, taken: tuple[Taken, Taken]) -> None:
+def _duplicates(session: Session, sides: Sides, taken: tuple[Taken, Taken]) -> Iterator[pa.Table]:
     """Rows whose interchangeable twin has been matched: the file has one more of them than the other side.
 
     Where no row had several candidates, nobody has asked for twins, and there are none of this kind.
@@ -306,16 +302,12 @@ def _duplicates(session: Session, sides: Sides, taken: tuple[Taken, Taken]) -> N
                 confirmed,
                 f"SELECT t.kin, min(t.u) AS u FROM {twins} t SEMI JOIN given USING (u) GROUP BY t.kin",
             )
-            session.run(
-                f"INSERT INTO near SELECT {side}, t.u, {_DUPLICATE}, 'possible_duplicate', NULL, NULL, {side}, m.u,"
-                f" NULL FROM {twins} t JOIN {matched} m USING (kin)"
-            )
+            found = session.arrow(f"SELECT t.u, m.u AS other FROM {twins} t JOIN {matched} m USING (kin)")
+            other = side, found["other"].to_numpy()
+            yield noted(side, found["u"].to_numpy(), _DUPLICATE, "possible_duplicate", other=other)
 
 
-def _partly_claimed(session: Session) -> None:
+def _partly_claimed(session: Session) -> Iterator[pa.Table]:
     for number, side in enumerate(SIDES):
         if groups := partly_claimed(session, side):
-            session.run(
-                f"INSERT INTO near SELECT {number}, u, {_PARTLY}, 'group_partly_claimed', NULL, NULL, NULL, NULL, NULL"
-                f" FROM ({groups})"
-            )
+            yield noted(number, session.arrow(groups)["u"].to_numpy(), _PARTLY, "group_partly_claimed")

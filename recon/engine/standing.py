@@ -113,10 +113,12 @@ def joined(parts: Sequence[Standing]) -> Standing:
 
 @dataclass(frozen=True)
 class Met:
-    """What a rule found by side: ``gone``, the units that earlier rules had confirmed; ``row``, those that it did not
-    confirm itself although they had candidates, and ``who``, the first candidate of each."""
+    """What a rule found by side: ``gone``, the units that earlier rules had confirmed; ``took``, those that it took
+    itself, even to skip them; ``row``, those that it did not confirm although they had candidates, and ``who``, the
+    first candidate of each."""
 
     gone: tuple[Flags, Flags]
+    took: tuple[Rows, Rows]
     row: tuple[Rows, Rows]
     who: tuple[Rows, Rows]
 
@@ -127,7 +129,7 @@ class Met:
         return np.flatnonzero(others).astype(np.int32)
 
 
-def met(contest: Contest, verdict: Standing, gone: tuple[Flags, Flags]) -> Met:
+def met(contest: Contest, taken: Taken, verdict: Standing, gone: tuple[Flags, Flags]) -> Met:
     """What is worth remembering of a contest to tell why rows are left."""
     rows, who = [], []
     for side, units in enumerate((verdict.line, verdict.entry)):
@@ -136,7 +138,7 @@ def met(contest: Contest, verdict: Standing, gone: tuple[Flags, Flags]) -> Met:
         left[units[verdict.confirmed]] = False
         rows.append(np.flatnonzero(left).astype(np.int32))
         who.append(best[left])
-    return Met(gone, (rows[0], rows[1]), (who[0], who[1]))
+    return Met(gone, (taken.pairs.line, taken.pairs.entry), (rows[0], rows[1]), (who[0], who[1]))
 
 
 def claimed(made: Sequence[Standing], rows: tuple[int, int]) -> tuple[Flags, Flags]:

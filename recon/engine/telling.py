@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from recon.engine.notes import best_of
 from recon.engine.outcome import UNMATCHED
 from recon.engine.pairs import Flags, Rows
 from recon.engine.session import Session
@@ -30,15 +31,8 @@ def units_told(session: Session, sides: Sides, side: Side, rule: Rule | None = N
     return Units(side, ALIAS[side]) if session.options.searches_sums else make_units(session, sides, side, rule)
 
 
-def reasons_told(session: Session, sides: Sides, taken: tuple[Taken, Taken]) -> pa.Table:
+def reasons_told(session: Session, sides: Sides, taken: tuple[Taken, Taken], notes: pa.Table) -> pa.Table:
     """One row for each open row: its best note, with the ids and the difference of the units concerned."""
-    best = ", ".join(
-        f"'{name}': {name}" for name in ("reason", "rule", "criterion", "other_side", "other", "difference")
-    )
-    noted = session.arrow(
-        f"""SELECT side, u, arg_min({{{best}}}, (rank, coalesce(rule, 0), coalesce(criterion, 0), coalesce(other, 0)))
-            AS best FROM near GROUP BY side, u"""
-    )
     parts = [UNMATCHED.empty_table()]
     for number, (side, own) in enumerate(zip(SIDES, taken, strict=True)):
         if side not in session.options.told:
@@ -49,7 +43,7 @@ def reasons_told(session: Session, sides: Sides, taken: tuple[Taken, Taken]) -> 
         rows = np.flatnonzero(free[unit]).astype(np.int32)
         if not len(rows):
             continue
-        of_side = noted.filter(pc.equal(noted["side"], number))
+        of_side = notes.filter(pc.equal(notes["side"], number))
         parts.append(_reasons_of(session, sides, number, rows, unit[rows], of_side))
     return pa.concat_tables(parts)
 
@@ -65,15 +59,12 @@ def _units_of_rows(session: Session, sides: Sides, side: Side) -> Rows:
     return unit
 
 
-def _reasons_of(session: Session, sides: Sides, side: int, rows: Rows, unit: Rows, noted: pa.Table) -> pa.Table:
+def _reasons_of(session: Session, sides: Sides, side: int, rows: Rows, unit: Rows, notes: pa.Table) -> pa.Table:
     """The rows of one side with the best note on their unit."""
     count = len(rows)
-    note = np.full(sides.rows[SIDES[side]].num_rows + 1, -1, np.int64)
-    note[noted["u"].to_numpy()] = np.arange(noted.num_rows)
-    places = note[unit]
-    at = pa.array(places, mask=places < 0)
-    best = {name: pc.struct_field(noted["best"], name).take(at) for name in ("reason", "rule", "criterion")}
-    other, other_side = (pc.struct_field(noted["best"], name).take(at) for name in ("other", "other_side"))
+    places = best_of(notes, sides.sizes[side])[unit]
+    best = notes.take(pa.array(places, mask=places < 0))
+    other, other_side = best["other"], best["other_side"]
     across = pc.fill_null(pc.not_equal(other_side, side), False)
     nearest = pc.coalesce(*(_ids(sides, each, other, pc.equal(other_side, each)) for each in range(2)))
     amounts, days = _values(session, sides, side)
@@ -86,7 +77,7 @@ def _reasons_of(session: Session, sides: Sides, side: int, rows: Rows, unit: Row
     if not sides.one_currency:  # dollars minus euros neither
         currencies = [sides.rows[SIDES[of]]["currency"].take(at) for of, at in ((side, own), (1 - side, partner))]
         between = pc.if_else(pc.equal(*currencies), between, None)
-    difference = pc.struct_field(noted["best"], "difference").take(at) if sums else between
+    difference = best["difference"] if sums else between
     lacks = {SIDES[side]: pc.is_null(days.take(own)), SIDES[1 - side]: pc.is_null(other_days.take(partner))}
     undated = pc.or_(*(pc.and_(pc.match_substring(best["reason"], each), lacks[each]) for each in SIDES))
     date = pc.if_else(undated, "date_missing", "date_outside_window")
