@@ -9,7 +9,7 @@ from datetime import date
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 
 from recon import engine
 from recon.models import Claim, Event, Match, MatchingRun, OpenItem, PeriodClosing, Side, Statement, StatementLine
@@ -172,6 +172,19 @@ def test_one_that_is_refused_leaves_the_others_to_be_done_alone(rule_ids):
     assert not MatchingRun.objects.exists()
     assert not StatementLine.objects.exists()
     assert not Claim.objects.exists()
+
+
+def test_what_was_stored_is_not_done_again_if_nobody_heard_of_it(rule_ids, monkeypatch):
+    store = at_once._store
+
+    def unheard(*args):
+        store(*args)
+        raise OperationalError("server closed the connection unexpectedly")
+
+    monkeypatch.setattr(at_once, "_store", unheard)
+    runs = at_once.run_together([asked(rule_ids, number) for number in range(3)])
+    assert [each.state for each in runs] == ["completed"] * 3
+    assert sorted(MatchingRun.objects.values_list("pk", flat=True)) == sorted(each.pk for each in runs)
 
 
 @pytest.mark.skipif(
