@@ -115,6 +115,31 @@ def test_of_requests_sent_at_once_with_one_key_one_is_worked_on(site):
     assert runs(site) == before + 1
 
 
+def test_of_runs_started_at_once_one_gets_each_entry_and_none_disturbs_another(site):
+    """Each entry is wanted by two real runs and a dry one, and some runs are refused for their rows."""
+    names = [f"wanted {number}" for number in range(6)]
+    entries = [{"reference": name, "amount": 10, "currency": "USD", "source": "@a"} for name in names]
+    assert site.send("POST", "/transactions/bulk", {"transactions": entries, "atomic": True})[0] == 200
+    bodies = [{**instant(site, name), "dry_run": is_dry} for name in names for is_dry in (False, True, False)]
+    broken = [{**instant(site, name), "external_transactions": [{"id": name, "amount": "ten"}]} for name in names]
+    mixed = [body for some in zip(*[iter(bodies)] * 3, broken, strict=True) for body in some]
+
+    def start(body):
+        status, answer = site.send("POST", "/reconciliation/start-instant", body)
+        if status != 200:
+            return status, None
+        return status, site.send("GET", f"/reconciliation/{answer['reconciliation_id']}")[1]
+
+    with ThreadPoolExecutor(len(mixed)) as pool:
+        answers = list(pool.map(start, mixed))
+    assert [status for status, _ in answers] == [200, 200, 200, 400] * len(names)
+    runs = [run for _, run in answers if run]
+    assert {run["status"] for run in runs} == {"completed"}
+    for of_one in zip(*[iter(runs)] * 3, strict=True):
+        assert sum(run["matched_transactions"] for run in of_one if not run["is_dry_run"]) == 1
+        assert all(run["matched_transactions"] + run["unmatched_transactions"] == 1 for run in of_one)
+
+
 def kill(site, place: str, path: str, body, headers) -> None:
     """Send a request whose process dies at the place, and start the server again."""
     (site.data / "die").write_text(place)
