@@ -31,7 +31,7 @@ from recon.engine.conversion import in_every_currency
 from recon.engine.notes import NOTES, noted
 from recon.engine.ordering import ranked
 from recon.engine.outcome import UNMATCHED
-from recon.engine.pairs import LAST, Flags, firsts
+from recon.engine.pairs import LAST, Flags, Rows, firsts
 from recon.engine.plan import CURRENCY, SIGN, Part, Plan, make_plan
 from recon.engine.session import Session
 from recon.engine.sides import SIDES, Sides, grouped_sides
@@ -110,10 +110,17 @@ def _leftovers(session: Session, sides: Sides, rule: Rule, taken: tuple[Taken, T
     for flags, own in zip(free, taken, strict=True):
         flags[own.units] = False
     left, right = (
-        session.some_of("left", each.table, np.flatnonzero(flags).astype(np.int32))
-        for each, flags in zip(units, free, strict=True)
+        _without(session, each, own.units)
+        if each.grouped  # which are far fewer than rows
+        else session.some_of("left", each.table, np.flatnonzero(flags).astype(np.int32))
+        for each, own, flags in zip(units, taken, free, strict=True)
     )
     return Leftovers(units, free, (left, right))
+
+
+def _without(session: Session, units: Units, taken: Rows) -> str:
+    query = f"SELECT t.* FROM {units.table} t ANTI JOIN given USING (u)"
+    return session.create_from("left", pa.table({"u": taken}), query)
 
 
 def _near_misses(

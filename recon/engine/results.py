@@ -129,8 +129,9 @@ def _rows(session: Session, sides: Sides, units: Units, side: int, kept: Standin
 
 def _members_as_read(session: Session, sides: Sides, units: Units, own: Rows, scale: pa.ChunkedArray) -> pa.Table:
     """The rows of groups whose amounts are as they were read."""
-    members = session.arrow(f"SELECT u, row FROM {units.members}")
-    place = np.full(sides.rows[units.side].num_rows, NOBODY, np.int64)
+    lent = session.lent(units.members) if units.members else None
+    members = session.arrow(f"SELECT u, row FROM {units.members}") if lent is None else lent
+    place = np.full(sides.rows[units.side].num_rows, NOBODY, np.int32)
     place[own] = np.arange(len(own))
     number, row = place[members["u"].to_numpy()], members["row"].to_numpy()
     matched = number != NOBODY

@@ -33,7 +33,10 @@ _KEYED = ("reference", "description", "counterparty")
 
 @dataclass(frozen=True)
 class Sides:
-    """Facts about the loaded rows. ``rows`` are the Arrow tables in order: row ``u`` is the ``u``-th."""
+    """Facts about the loaded rows. ``rows`` are the Arrow tables in order: row ``u`` is the ``u``-th.
+
+    ``texts`` are the columns of text that ``s`` and ``l`` have.
+    """
 
     scope: Scope
     wide: bool
@@ -45,6 +48,7 @@ class Sides:
     signed: bool  # some amount is negative
     bound: int  # what no amount of a row, a group or a converted row exceeds, without its sign
     rows: dict[Side, pa.Table]
+    texts: dict[Side, tuple[TextColumn, ...]]
 
     @property
     def sizes(self) -> tuple[int, int]:
@@ -69,7 +73,7 @@ def load(session: Session, rules: Sequence[Rule], statement: pa.Table, ledger: p
         for side in grouped_sides(options.strategy):
             rows[side] = _with_groups(session, rows[side], side, options)
     for side, table in rows.items():
-        _create(session, side, table, _columns(rules, side, options), wide, options, in_place=in_place)
+        _create(session, side, table, _columns(rules, side), wide, options, in_place=in_place)
     times = [_any(table["instant"]) for table in rows.values()]
     return Sides(
         scope=Scope(scale, any(times), options.time_zone),
@@ -82,6 +86,7 @@ def load(session: Session, rules: Sequence[Rule], statement: pa.Table, ledger: p
         signed=any(table.num_rows and pc.min(table["units"]).as_py() < 0 for table in rows.values()),
         bound=reach * rows_in_group * max([1, *(math.ceil(rate) for rate in options.rates.values())]) + 10**scale,
         rows=rows,
+        texts={side: tuple(_columns(rules, side)) for side in SIDES},
     )
 
 
@@ -144,7 +149,7 @@ def _any(column: pa.ChunkedArray) -> bool:
     return bool(column.null_count < len(column))
 
 
-def _columns(rules: Sequence[Rule], side: Side, options: Options) -> list[TextColumn]:
+def _columns(rules: Sequence[Rule], side: Side) -> list[TextColumn]:
     wanted = {column for rule in rules for criterion in rule.criteria for column in criterion.columns(side)}
     return sorted(wanted, key=lambda column: column.name)
 
