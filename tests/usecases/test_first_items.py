@@ -17,9 +17,6 @@ from recon.usecases.runs.starting import start_run
 from tests.cast import SAME_AMOUNT, lines, make_account, make_entries, make_rule, make_statement, row
 from tests.usecases.test_claims_apart import until_somebody_waits
 
-pytestmark = pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite's are always opened by the query")
-
-
 CONTESTING = row(2, "20.00", description="Somebody else's")
 
 
@@ -74,6 +71,7 @@ def test_a_second_run_of_the_account_finds_those_that_are_there(by, account, amo
     assert list(violations()) == []
 
 
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite lets nobody write while a run completes")
 @pytest.mark.django_db(transaction=True)
 def test_the_query_opens_them_if_somebody_was_there_meanwhile(by, account, amounts, a_few_are_many):
     earlier = make_statement(account, [row(8, "8.00")], sha256="1" * 64)

@@ -1,6 +1,6 @@
 """Open items of an account's first large run: nothing of the account's is in their way yet, and what they copy of
-their rows is in memory. So on PostgreSQL they are loaded beside the run's other results, where others are opened by a
-query at the end (`recon.usecases.review.open_items`), for which the rows are looked up one by one.
+their rows is in memory. So they are loaded beside the run's other results, where others are opened by a query at the
+end (`recon.usecases.review.open_items`), for which the rows are looked up one by one.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -32,7 +32,7 @@ def first_items(run: MatchingRun, rows: RunInput, placed: pa.Table, unmatched: p
 
     `placed`: the rows of matches with their match's ``state``; `unmatched`: what the run reports as such.
     """
-    if connection.vendor != "postgresql" or run.is_dry_run or placed.num_rows + unmatched.num_rows < MANY:
+    if run.is_dry_run or placed.num_rows + unmatched.num_rows < MANY:
         return None
     left = _left(run.account, placed, unmatched)
     if left.num_rows < MANY or not _has_none(run.account):
