@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 import unicodedata
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ _SIGNS: Final = {"-": "minus", "+": "plus"}  # headers of columns for money out 
 _LETTERS: Final = str.maketrans({"ł": "l", "ø": "o", "đ": "d", "æ": "ae", "œ": "oe", "ı": "i"})
 
 
-@cache
+@lru_cache(maxsize=50_000)  # it is asked of cells too, of which there is no end
 def plain(text: str) -> str:
     """Lower case words without accents or punctuation, single-spaced: ``RunningBalance`` is running balance."""
     folded = unicodedata.normalize("NFKD", _HUMP.sub(" ", text)).casefold().translate(_LETTERS)

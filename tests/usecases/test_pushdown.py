@@ -14,6 +14,7 @@ from recon.usecases.runs.engine_options import rules_of
 from recon.usecases.runs.input import lines_of_run, narrowed_entries, open_entries
 from recon.usecases.runs.pushdown import choose_entries
 from recon.usecases.runs.starting import start_run
+from rules.criteria import parse_rule
 from tests.cast import SAME_AMOUNT, SAME_REFERENCE, actor, make_account, make_entries, make_rule, make_statement, row
 
 CENTS = {"field": "amount", "operator": "eq", "allowable_drift": 0.03}
@@ -122,3 +123,12 @@ def test_a_small_ledger_is_read_as_a_whole_and_the_run_says_so(alice, db):
     assert run.explanation["rows"] == {
         "how": "every open entry in scope: there are few", "lines": 5, "entries": 20
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("units", [0, 1, -1, 120, -120, 1_000_000, 10**18 - 1, -(10**18) + 1, 123_000])
+@pytest.mark.parametrize("own", [0, 2, 4])
+def test_equal_amounts_are_looked_up_where_all_their_digits_fit(units, own):
+    equal = parse_rule({"name": "equal", "criteria": [{"field": "amount", "operator": "eq"}]}).criteria[0]
+    scales = [0, 1, 2, 3, 4, 8]
+    widest = [each for each in pushdown._window_at(equal, units, own, scales) if each[1] <= each[2]]
+    assert list(pushdown._exactly_at(equal, units, own, scales)) == widest

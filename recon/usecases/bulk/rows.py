@@ -218,11 +218,21 @@ def _copy_out(sql: str, params: Sequence[Any], schema: pa.Schema) -> pa.Table:
 
 
 def _fetch_few(sql: str, params: Sequence[Any], schema: pa.Schema) -> pa.Table:
-    """As `_copy_out`, for few rows: COPY hands them over one by one, which takes longer than reading them."""
+    """As `_copy_out`, for few rows: COPY hands them over one by one, which takes longer than reading them. Instants
+    come as numbers, for psycopg reads them in Python."""
+    instants = [pa.types.is_timestamp(each.type) for each in schema]
+    names = [connection.ops.quote_name(name) for name in schema.names]
+    chosen = ", ".join(
+        f"(extract(epoch FROM {name}) * 1000000)::bigint" if is_instant else name
+        for name, is_instant in zip(names, instants, strict=True)
+    )
     with connection.cursor() as cursor:
-        cursor.execute(sql, params)
+        cursor.execute(f"SELECT {chosen} FROM ({sql}) AS few_rows ({', '.join(names)})", params)  # noqa: S608
         columns = list(zip(*cursor.fetchall(), strict=True)) or [()] * len(schema)
-    return pa.table([pa.array(values, each.type) for values, each in zip(columns, schema, strict=True)], schema)
+    kinds = [pa.int64() if is_instant else each.type for each, is_instant in zip(schema, instants, strict=True)]
+    return pa.table([pa.array(values, kind) for values, kind in zip(columns, kinds, strict=True)], schema.names).cast(
+        schema
+    )
 
 
 def _fetch_arrow(sql: str, params: Sequence[Any], schema: pa.Schema, progress: Progress) -> pa.Table:

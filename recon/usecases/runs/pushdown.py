@@ -302,15 +302,30 @@ def amount_windows(account: Account, criterion: Criterion, lines: pa.Table, scal
     """The stored amounts that a criterion admits, at every scale they may have."""
     signs = entry_signs(account)
     for line in lines.select(["units", "scale", "currency"]).to_pylist():
-        own = amount(line["units"], line["scale"])
-        low, high = window_of(criterion, abs(own) if account.sign == Sign.UNSIGNED else own)
-        for scale in scales:
-            lowest = int(low.scaleb(scale).to_integral_value(ROUND_CEILING))
-            highest = int(high.scaleb(scale).to_integral_value(ROUND_FLOOR))
+        units = abs(line["units"]) if account.sign == Sign.UNSIGNED else line["units"]
+        admitted = _window_at if criterion.window else _exactly_at
+        for scale, lowest, highest in admitted(criterion, units, line["scale"], scales):
             if lowest <= highest and max(abs(lowest), abs(highest)) <= MAX_UNITS:
                 for sign in signs:
                     first, last = sorted((sign * lowest, sign * highest))
                     yield scale, line["currency"], first, last
+
+
+def _window_at(criterion: Criterion, units: int, own: int, scales: Sequence[int]) -> Iterator[tuple[int, int, int]]:
+    """The lowest and highest amount within the criterion's window, in units of each scale."""
+    low, high = window_of(criterion, amount(units, own))
+    for scale in scales:
+        lowest = low.scaleb(scale).to_integral_value(ROUND_CEILING)
+        yield scale, int(lowest), int(high.scaleb(scale).to_integral_value(ROUND_FLOOR))
+
+
+def _exactly_at(_: Criterion, units: int, own: int, scales: Sequence[int]) -> Iterator[tuple[int, int, int]]:
+    """The same where amounts must be equal: at those scales that hold all digits."""
+    for scale in scales:
+        whole, rest = divmod(units, 10 ** max(own - scale, 0))
+        if not rest:
+            same = whole * 10 ** max(scale - own, 0)
+            yield scale, same, same
 
 
 def window_of(criterion: Criterion, own: Decimal) -> tuple[Decimal, Decimal]:
