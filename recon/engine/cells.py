@@ -106,7 +106,9 @@ def row_kinds(columns: Sequence[pa.ChunkedArray]) -> Ints:
         if span * values > LAST:
             number = np.unique(number, return_inverse=True)[1]
             span = int(number.max()) + 1
-        number = number * values + (code.astype(np.int64) - low)
+        number *= values
+        number += code
+        number -= low
         span *= values
     return number
 

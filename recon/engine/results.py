@@ -20,6 +20,7 @@ from rules.criteria import Rule
 from rules.criteria.scope import ALIAS
 
 _SEARCHED = "subset_sum"
+_AT_ONCE = 200_000
 
 
 def match_tables(
@@ -177,21 +178,28 @@ def _differences(rules: Sequence[Rule], kept: Standing, numbers: pa.Array, price
 
 def _runners_up(sides: Sides, kept: Standing) -> pa.Table:
     """The best other candidates of what is not decided: of the line (an entry), of the entry (a line)."""
-    has = tuple(rival != NOBODY for rival in kept.rival)
-    count = has[0].astype(np.int64) + has[1]
-    first = np.cumsum(count) - count  # the place of a match's first runner-up
-    columns = [np.empty(count.sum(), field.type.to_pandas_dtype()) for field in RUNNERS_UP]
-    for of, side in ((0, 1), (1, 0)):
-        shown = np.flatnonzero(has[of])
-        behind = kept.line_first if of else ~kept.line_first
-        second = (behind & has[1 - of])[shown]
-        place = first[shown] + second
-        rows, other = sides.rows[SIDES[side]], kept.rival[of][shown]
-        ids, parts = (rows[name].to_numpy()[other] for name in ("id", "part"))
-        values = (shown + 1, second + 1, side, ids, parts, kept.rival_gap[of][shown], sides.scope.scale)
-        for column, value in zip(columns, values, strict=True):
-            column[place] = value
-    return pa.table([pa.array(column) for column in columns], schema=RUNNERS_UP)
+    count = sum(np.count_nonzero(rival != NOBODY) for rival in kept.rival)
+    columns = {field.name: np.empty(count, field.type.to_pandas_dtype()) for field in RUNNERS_UP}
+    columns["scale"][:] = sides.scope.scale
+    named = [[sides.rows[side][name].to_numpy() for name in ("id", "part")] for side in reversed(SIDES)]
+    done = 0
+    # Of millions at once, every array in between would cost its memory anew.
+    for start in range(0, len(kept.line), _AT_ONCE):
+        some = slice(start, start + _AT_ONCE)
+        rivals, line_first = [rival[some] for rival in kept.rival], kept.line_first[some]
+        has = [rival != NOBODY for rival in rivals]
+        number = has[0].astype(np.int8) + has[1]
+        first = done + np.cumsum(number, dtype=np.int64) - number  # the place of a match's first runner-up
+        done += int(number.sum())
+        for of in range(2):
+            shown = np.flatnonzero(has[of])
+            behind = has[1 - of][shown] & (line_first[shown] == bool(of))
+            place, other = first[shown] + behind, rivals[of][shown]
+            values = (start + 1 + shown, 1 + behind, 1 - of, named[of][0][other], named[of][1][other],
+                      kept.rival_gap[of][some][shown])  # fmt: skip
+            for name, value in zip(("match_no", "rank", "side", "id", "part", "gap"), values, strict=True):
+                columns[name][place] = value
+    return pa.table([pa.array(column) for column in columns.values()], schema=RUNNERS_UP)
 
 
 def _factor(scale: str, sides: Sides) -> str:

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from recon.engine import alike, ordering, rule_run, taking
+from recon.engine import alike, ordering, results, rule_run, taking
 from recon.engine.cells import row_kinds
 from tests.engine.judging import Body, outcome
 from tests.engine.reference_rows import Books
@@ -34,6 +34,7 @@ def search(monkeypatch: pytest.MonkeyPatch, how: str) -> None:
     monkeypatch.setattr(rule_run, "_FEW_PAIRS", 0)
     monkeypatch.setattr(rule_run, "_DENSE", dense)
     monkeypatch.setattr(alike, "_ALIKE", rows_per_kind)
+    monkeypatch.setattr(results, "_AT_ONCE", 200_000 if how == "all" else 3)
 
 
 def rows(draw, side, days):
