@@ -335,7 +335,7 @@ def _end(run: MatchingRun, results: Results | None, laps: Laps) -> None:
     """Give the run's record its end."""
     run.completed_at = timezone.now()
     if results is None:
-        run.state, run.lines_total, run.timings = RunState.FAILED, 0, {}
+        run.state, run.lines_total, run.timings, run.explanation = RunState.FAILED, 0, {}, {}
         return
     run.state, run.stage = RunState.COMPLETED, RunStage.DONE
     run.timings, run.totals = {**run.timings, "storing": laps.seconds["storing"]}, results.totals
