@@ -68,6 +68,14 @@ class Money(models.Model):
         return amount(self.units, self.scale)
 
 
+class RowNumber(models.BigIntegerField[int, int]):
+    """The id of a bulk table. SQLite keeps a table in the order of an "integer" key; for a "bigint" it has an index
+    beside the table, to be written and looked up as well."""
+
+    def db_type(self, connection: BaseDatabaseWrapper) -> str | None:
+        return "integer" if connection.vendor == "sqlite" else super().db_type(connection)
+
+
 class Row(Money):
     """What both sides of a reconciliation have in common; the columns of `recon.rows.ROW_SCHEMA`.
 
@@ -75,7 +83,7 @@ class Row(Money):
     ids of other records without a database foreign key (`check_integrity` proves there is no dangling one).
     """
 
-    id = models.BigIntegerField(primary_key=True)
+    id = RowNumber(primary_key=True)
     external_id = models.TextField(null=True)  # the file's own id; banks repeat them
     booking_date = models.DateField(null=True)
     value_date = models.DateField(null=True)

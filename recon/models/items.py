@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db import models
 
 from recon.models.accounts import Account
-from recon.models.fields import Money, Side, money_constraints, one_of
+from recon.models.fields import Money, RowNumber, Side, money_constraints, one_of
 
 
 class ItemState(models.TextChoices):
@@ -36,7 +36,7 @@ class OpenItem(Money):
     here without a join.
     """
 
-    id = models.BigIntegerField(primary_key=True)
+    id = RowNumber(primary_key=True)
     account_id = models.BigIntegerField()
     side = models.SmallIntegerField(choices=Side)
     row_id = models.BigIntegerField()

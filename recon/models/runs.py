@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import models
 
 from recon.models.accounts import Account, Sign, Strategy
-from recon.models.fields import Money, Side, money_constraints, one_of, one_of_few, public_id
+from recon.models.fields import Money, RowNumber, Side, money_constraints, one_of, one_of_few, public_id
 from recon.models.statements import Statement
 from recon.rows import amount
 from rules.models import RuleVersion
@@ -214,7 +214,7 @@ class Match(models.Model):
     A bulk table. A run's matches are appended once; afterwards a single match changes only in its state.
     """
 
-    id = models.BigIntegerField(primary_key=True)
+    id = RowNumber(primary_key=True)
     account_id = models.BigIntegerField()
     run_number = models.BigIntegerField(null=True)  # null: made by hand outside a run
     rule_version_id = models.BigIntegerField(null=True)  # null: made by hand
