@@ -21,6 +21,7 @@ from django.db.models import F, Prefetch, Q
 from django.utils import timezone
 
 from recon.models import MatchingRun, RunKind, RunRule, RunStage, RunState
+from recon.usecases.bulk.soon import soon
 
 logger = logging.getLogger(__name__)
 
@@ -144,7 +145,7 @@ class Heartbeat:
     def _beat(self) -> None:
         progress, since = self.progress | self.counts, time.monotonic() - self._last_beat
         if progress != self._written or since >= settings.RUN_LEASE_SECONDS / 4:
-            self.ours().update(heartbeat_at=timezone.now(), lease_until=lease_end(), **progress)
+            soon(lambda: self.ours().update(heartbeat_at=timezone.now(), lease_until=lease_end(), **progress))
             self._written, self._last_beat = progress, time.monotonic()
         cancelled = self.ours().values_list("cancel_requested", flat=True).first()
         self.lost, self.cancelled = cancelled is None, bool(cancelled)

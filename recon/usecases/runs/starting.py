@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -26,6 +27,7 @@ from recon.models import (
     reserve_ids,
 )
 from recon.usecases.accounts.scope import hold_still
+from recon.usecases.bulk.soon import soon
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor, record
 from recon.usecases.outside.webhook_outbox import announce_run
@@ -164,6 +166,12 @@ def enqueue(run_id: str) -> None:
 
 def cancel_run(by: Actor, run: MatchingRun) -> MatchingRun:
     """Cancel a run: a queued one at once, a running one within two seconds. Raises `Refused` if it is over."""
+    soon(partial(_cancel, by, run))
+    run.refresh_from_db()
+    return run
+
+
+def _cancel(by: Actor, run: MatchingRun) -> None:
     now = timezone.now()
     with transaction.atomic():
         this = MatchingRun.objects.filter(pk=run.pk)
@@ -173,8 +181,6 @@ def cancel_run(by: Actor, run: MatchingRun) -> MatchingRun:
         record(by, "run cancelled" if at_once else "cancel requested", "run", run.run_id, account_id=run.account_id)
         if at_once:
             announce_run(run.run_id)
-    run.refresh_from_db()
-    return run
 
 
 def start_reversal(by: Actor, run: MatchingRun, include_manual: bool = False, why: str = "") -> MatchingRun:
