@@ -87,8 +87,12 @@ class Candidates:
         use_first = (first != NOBODY) & (first != partner)
         if use_first.any():
             use_first[use_first] = self._apart(first[use_first], partner[use_first])
-        found = [np.where(use_first, each[0][row], each[1][row]) for each in (self.who, self.gap, self.apart)]
-        return found[0], found[1], found[2]
+        who = np.where(use_first, first, self.who[1][row])
+        gap, apart = np.zeros(len(row), np.int64), np.zeros(len(row), np.int64)
+        for place, which in enumerate((use_first, ~use_first & (who != NOBODY))):
+            at = np.flatnonzero(which)
+            gap[at], apart[at] = self.gap[place][row[at]], self.apart[place][row[at]]
+        return who, gap, apart
 
 
 class Contest:
