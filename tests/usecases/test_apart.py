@@ -5,6 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
 
 from recon import errands
 from recon.models import Claim, LedgerEntry, Match, MatchRow, OpenItem, StatementLine, UnmatchedItem
@@ -15,6 +16,7 @@ from recon.usecases.integrity import violations
 from recon.usecases.review import open_items
 from recon.usecases.runs import undo
 from recon.usecases.runs.leftovers import discard
+from recon.usecases.runs.pushdown import SCALES, stored_scales
 from recon.usecases.runs.undo import reverse_run
 from tests.cast import actor
 
@@ -71,6 +73,20 @@ def test_its_rows_are_read_changed_and_deleted_through_the_model(always_apart):
 def test_it_has_an_index_for_every_one_of_the_models_table(always_apart):
     load_rows(StatementLine, rows(1, 2))
     assert indexes("recon_statementline_1_2") == indexes("recon_statementline")
+
+
+def test_what_scales_entries_have_is_found_without_reading_them(always_apart):
+    numbers = pa.array(range(1, 9001), pa.int64())
+    scales = pa.array([number % 2 * 3 for number in range(9000)], pa.int16())
+    made = {"currency": pa.repeat("EUR", 9000), "status": pa.repeat("APPLIED", 9000)}
+    made["created_at"] = pa.repeat(pa.scalar(timezone.now(), pa.timestamp("us", tz="UTC")), 9000)
+    load_rows(LedgerEntry, pa.table({"id": numbers, "units": numbers, "scale": scales, **made}))
+    with connection.cursor() as cursor:
+        cursor.execute("EXPLAIN " + SCALES)
+        plan = "\n".join(step for (step,) in cursor.fetchall())
+    assert "Index Only Scan using recon_ledgerentry_1_9000" in plan
+    assert "Seq Scan on recon_ledgerentry_1_9000" not in plan
+    assert stored_scales() == [0, 3]
 
 
 def test_what_all_its_rows_have_in_common_needs_no_index(always_apart):

@@ -55,8 +55,6 @@ INSTEAD: Final = {
     "match_row_history": "brin (row_id) WITH (pages_per_range = 16)",
     # The engine sees to it that no row is twice in a match, and claims that none is in two confirmed ones.
     "recon_matchrow_pkey": "btree (match_id)",
-    # Nearly always all of one scale.
-    "entry_units": "btree (units)",
 }
 """Indexes of which a table of one load needs less, by name: what is written is what a load waits for. None of these is
 unique there."""
