@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from recon.models import (
@@ -311,3 +312,14 @@ def test_a_bulk_decision_does_what_it_can_and_says_what_it_could_not(account, by
     assert done == 1
     assert len(refusals) == 1
     assert "withdrawn" in refusals[0]
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="how PostgreSQL finds them")
+def test_each_row_of_a_run_is_looked_up_once_however_little_the_planner_knows(account):
+    """Tables that have just grown are empty in its eyes."""
+    params = {"now": open_items.in_sql(timezone.now()), "account": account.pk, "run": 1}
+    with connection.cursor() as cursor:
+        cursor.execute("EXPLAIN " + open_items.RESOLVE_MATCHED_BY_RUN["postgresql"], params)
+        plan = "\n".join(step for (step,) in cursor.fetchall())
+    looked_up = plan[plan.index("InitPlan") :]
+    assert looked_up.index("on recon_match m") < looked_up.index("using item_once_per_row_part on recon_openitem")

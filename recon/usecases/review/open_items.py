@@ -83,13 +83,29 @@ RESOLVE_CLAIMED = """
     )
 """
 
-RESOLVE_MATCHED_BY_RUN = """
-    UPDATE recon_openitem SET state = 'resolved', resolved_at = %s, hold_until = NULL
-    WHERE account_id = %s AND state <> 'resolved' AND (side, row_id, part) IN (
-        SELECT r.side, r.row_id, r.part FROM recon_match m JOIN recon_matchrow r ON r.match_id = m.id
-        WHERE m.run_number = %s AND m.state = 'confirmed'
-    )
-"""
+RESOLVE_MATCHED_BY_RUN = {
+    # Each row of the run is looked up, whatever the planner believes (OFFSET 0): it knows nothing of tables that have
+    # just grown, and went through all rows of the run for each of thousands of items.
+    "postgresql": """
+        UPDATE recon_openitem SET state = 'resolved', resolved_at = %(now)s, hold_until = NULL
+        WHERE state <> 'resolved' AND id = ANY(ARRAY(
+            SELECT item.id FROM (
+                SELECT r.side, r.row_id, r.part FROM recon_match m JOIN recon_matchrow r ON r.match_id = m.id
+                WHERE m.run_number = %(run)s AND m.state = 'confirmed' OFFSET 0
+            ) mine CROSS JOIN LATERAL (
+                SELECT id FROM recon_openitem WHERE account_id = %(account)s
+                  AND side = mine.side AND row_id = mine.row_id AND part = mine.part OFFSET 0
+            ) item
+        ))
+    """,
+    "sqlite": """
+        UPDATE recon_openitem SET state = 'resolved', resolved_at = %(now)s, hold_until = NULL
+        WHERE account_id = %(account)s AND state <> 'resolved' AND (side, row_id, part) IN (
+            SELECT r.side, r.row_id, r.part FROM recon_match m JOIN recon_matchrow r ON r.match_id = m.id
+            WHERE m.run_number = %(run)s AND m.state = 'confirmed'
+        )
+    """,
+}
 
 RESOLVE_MATCHED = """
     UPDATE recon_openitem SET state = 'resolved', resolved_at = %s, hold_until = NULL
@@ -123,7 +139,8 @@ def resolve_claimed(account: Account) -> None:
 def resolve_matched_by(account: Account, run_number: int) -> None:
     """Resolve the open items of what a run has confirmed: for few matches quicker than looking at every open item."""
     with connection.cursor() as cursor:
-        cursor.execute(RESOLVE_MATCHED_BY_RUN, [in_sql(timezone.now()), account.pk, run_number])
+        params = {"now": in_sql(timezone.now()), "account": account.pk, "run": run_number}
+        cursor.execute(RESOLVE_MATCHED_BY_RUN[connection.vendor], params)
 
 
 def resolve_matched(match: Match) -> None:
