@@ -16,7 +16,7 @@ from recon.usecases.integrity import violations
 from recon.usecases.review import open_items
 from recon.usecases.runs import undo
 from recon.usecases.runs.leftovers import discard
-from recon.usecases.runs.pushdown import SCALES, stored_scales
+from recon.usecases.runs.lookups import SCALES, stored_scales
 from recon.usecases.runs.undo import reverse_run
 from tests.cast import actor
 

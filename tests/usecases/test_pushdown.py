@@ -9,7 +9,7 @@ import pytest
 from recon.engine import Options, match
 from recon.models import MatchingRun, RunKind, Side, reserve_ids
 from recon.usecases.accounts.scope import entries_in_scope, open_rows
-from recon.usecases.runs import pushdown
+from recon.usecases.runs import lookups, pushdown
 from recon.usecases.runs.engine_options import rules_of
 from recon.usecases.runs.input import lines_of_run, narrowed_entries, open_entries
 from recon.usecases.runs.pushdown import choose_entries
@@ -130,5 +130,5 @@ def test_a_small_ledger_is_read_as_a_whole_and_the_run_says_so(alice, db):
 def test_equal_amounts_are_looked_up_where_all_their_digits_fit(units, own):
     equal = parse_rule({"name": "equal", "criteria": [{"field": "amount", "operator": "eq"}]}).criteria[0]
     scales = [0, 1, 2, 3, 4, 8]
-    widest = [each for each in pushdown._window_at(equal, units, own, scales) if each[1] <= each[2]]
-    assert list(pushdown._exactly_at(equal, units, own, scales)) == widest
+    widest = [each for each in lookups._window_at(equal, units, own, scales) if each[1] <= each[2]]
+    assert list(lookups._exactly_at(equal, units, own, scales)) == widest

@@ -34,7 +34,7 @@ from recon.usecases.accounts.scope import entries_in_scope
 from recon.usecases.runs import pushdown
 from recon.usecases.runs.engine_options import rules_of
 from recon.usecases.runs.input import lines_of_run, narrowed_entries, open_entries, open_lines
-from recon.usecases.runs.pushdown import is_indexable
+from recon.usecases.runs.lookups import is_indexable
 from recon.usecases.runs.starting import apply_run, start_run
 from rules.criteria import Rule
 from rules.criteria.text import text_key

@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import json
 import time
-from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from functools import cached_property
 
 import pyarrow as pa
@@ -21,13 +19,12 @@ from django.db import connection
 from django.db.models import QuerySet
 from django.db.models.expressions import RawSQL
 
-from recon.models import Account, LedgerEntry, MatchingRun, Side, Sign, StatementLine, Strategy
-from recon.rows import MAX_UNITS, amount
+from recon.models import Account, LedgerEntry, MatchingRun, Side, StatementLine, Strategy
 from recon.usecases.bulk.apart import tables_apart
 from recon.usecases.bulk.rows import listed
-from recon.usecases.errors import Refused
 from recon.usecases.review.open_items import sides_reported
 from recon.usecases.runs.entries_by_id import LISTED
+from recon.usecases.runs.lookups import Sought, Window, amount_windows, found_for_each, is_indexable, stored_scales
 from rules.criteria import Criterion, Rule
 from rules.criteria.text import text_keys
 
@@ -48,43 +45,6 @@ READ, LIST, LOOK_UP, PROBE, FETCH = 3, 10, 50, 4, 20
 """Microseconds: to read one entry with all others; to store that it is open, where a run lists open entries; to look
 something up in the index of a large table; to find that a table has nothing of it; and to read one of the entries that
 were found."""
-
-Window = tuple[int, str, int, int]  # scale, currency, lowest and highest units
-
-BY_REFERENCE = {
-    # An array of unknown length: the planner takes the index, whatever it believes of a reference.
-    "postgresql": """
-        SELECT {0} FROM recon_ledgerentry e
-        WHERE reference_key = ANY(ARRAY(SELECT jsonb_array_elements_text(%s::jsonb)))
-    """,
-    "sqlite": """
-        SELECT {0} FROM json_each(%s) AS w JOIN recon_ledgerentry e ON e.reference_key = w.value
-    """,
-}
-# OFFSET 0: one by one, through the index. The planner cannot know how narrow a window is, and would join ten million.
-BY_AMOUNT = {
-    "postgresql": """
-        SELECT {0} FROM jsonb_to_recordset(%s::jsonb) AS w(s smallint, c text, lo bigint, hi bigint)
-        CROSS JOIN LATERAL (
-            SELECT {0} FROM recon_ledgerentry e
-            WHERE scale = w.s AND units BETWEEN w.lo AND w.hi AND currency = w.c OFFSET 0) e
-    """,
-    "sqlite": """
-        SELECT {0} FROM json_each(%s) AS w JOIN recon_ledgerentry e
-          ON e.scale = json_extract(w.value, '$.s')
-         AND e.units BETWEEN json_extract(w.value, '$.lo') AND json_extract(w.value, '$.hi')
-         AND e.currency = json_extract(w.value, '$.c')
-    """,
-}
-
-# One step of an index for each scale that occurs: hardly ever more than two.
-SCALES = """
-    WITH RECURSIVE found(scale) AS (
-        SELECT MIN(scale) FROM recon_ledgerentry UNION ALL
-        SELECT (SELECT MIN(e.scale) FROM recon_ledgerentry e WHERE e.scale > found.scale) FROM found
-        WHERE found.scale IS NOT NULL)
-    SELECT scale FROM found WHERE scale IS NOT NULL
-"""
 
 
 @dataclass(frozen=True)
@@ -120,7 +80,7 @@ def choose_for_each(asked: Sequence[WithLines], entries: QuerySet[LedgerEntry]) 
     listed_too = Side.LEDGER in sides_reported(asked[0][0].account)
     ledger = _Ledger(entries, SMALL if listed_too else TINY, {} if listed_too else _known_size(asked[0][0].account))
     wanted = [_wanted(each, ledger) for each in asked]
-    found = iter(_found_for_each([each for each in wanted if isinstance(each, LookUp)]))
+    found = iter(found_for_each([each.sought for each in wanted if isinstance(each, LookUp)]))
     return [each if isinstance(each, Choice) else _found(each, next(found)) for each in wanted]
 
 
@@ -180,7 +140,7 @@ def _known_size(account: Account) -> dict[str, int]:
 def with_near_misses(run: MatchingRun, choice: Choice, left: pa.Table) -> Choice:
     """The second step of a narrowed choice: the entries that only near misses of the lines that were `left` need."""
     wanted = _look_up(run, left, _Ledger(choice.in_scope), choice.later, (), choice)
-    return wanted if isinstance(wanted, Choice) else _found(wanted, _found_for_each([wanted])[0])
+    return wanted if isinstance(wanted, Choice) else _found(wanted, found_for_each([wanted.sought])[0])
 
 
 def _in_two_steps(
@@ -200,12 +160,10 @@ def _in_two_steps(
 
 @dataclass(frozen=True)
 class LookUp:
-    """What a run looks up in the ledger's indexes, and how much found is too much to be worth it."""
+    """What a run looks up in the ledger's indexes, what was estimated, and what comes before and after it."""
 
     entries: QuerySet[LedgerEntry]
-    references: set[str]
-    windows: set[Window]
-    most: int
+    sought: Sought
     estimate: dict[str, int]
     before: tuple[int, ...]  # ids that were found in an earlier step
     later: tuple[Criterion, ...]
@@ -228,14 +186,15 @@ def _look_up(
     estimate = {"in_scope": in_scope, "lookups": lookups}
     if left < 0:
         return everything(ledger.entries, "so many lookups would take longer", **estimate)
-    return LookUp(ledger.entries, references, windows, left // FETCH, estimate, before.found, tuple(later))
+    sought = Sought(references, windows, left // FETCH)
+    return LookUp(ledger.entries, sought, estimate, before.found, tuple(later))
 
 
 def _found(wanted: LookUp, found: set[int]) -> Choice:
     """The entries that were looked up; everything if they turn out to be more than is worth it."""
     fresh = sorted(found - {*wanted.before})
     estimate = {**wanted.estimate, "found": len(wanted.before) + len(fresh)}
-    if len(found) > wanted.most:
+    if len(found) > wanted.sought.most:
         return everything(wanted.entries, "the lines imply too much of it", **estimate)
     chosen = RawSQL(LISTED[connection.vendor], [listed(fresh)])  # noqa: S611 - our own text
     return Choice(
@@ -271,13 +230,6 @@ def _implied(
     return references, windows
 
 
-def stored_scales() -> list[int]:
-    """The scales that entries have."""
-    with connection.cursor() as cursor:
-        cursor.execute(SCALES)
-        return [scale for (scale,) in cursor.fetchall()]
-
-
 def may_be_narrowed(run: MatchingRun, lines: QuerySet[StatementLine]) -> bool:
     """Whether a run has so few lines that what they imply is worth looking for."""
     if run.strategy != Strategy.ONE_TO_ONE:
@@ -285,120 +237,3 @@ def may_be_narrowed(run: MatchingRun, lines: QuerySet[StatementLine]) -> bool:
     if run.statement is not None and not run.with_open_lines:
         return run.statement.record_count <= FEW_LINES
     return lines.order_by()[: FEW_LINES + 1].count() <= FEW_LINES
-
-
-def is_indexable(rule: Rule, criterion: Criterion) -> bool:
-    """Whether an index of the ledger finds what a criterion admits."""
-    if criterion.is_constant:
-        return False
-    if criterion.field.kind == "amount":
-        narrow = criterion.window is None or criterion.window.unit != "percent" or _share(criterion) < 1
-        return criterion.operator.name in {"eq", "within_range"} and not rule.cross_currency and narrow
-    plain = criterion.pattern is None and not criterion.loose
-    return criterion.operator.name == "eq" and criterion.ledger_field.name == "reference" and plain
-
-
-def amount_windows(account: Account, criterion: Criterion, lines: pa.Table, scales: Sequence[int]) -> Iterator[Window]:
-    """The stored amounts that a criterion admits, at every scale they may have."""
-    signs = entry_signs(account)
-    for line in lines.select(["units", "scale", "currency"]).to_pylist():
-        units = abs(line["units"]) if account.sign == Sign.UNSIGNED else line["units"]
-        admitted = _window_at if criterion.window else _exactly_at
-        for scale, lowest, highest in admitted(criterion, units, line["scale"], scales):
-            if lowest <= highest and max(abs(lowest), abs(highest)) <= MAX_UNITS:
-                for sign in signs:
-                    first, last = sorted((sign * lowest, sign * highest))
-                    yield scale, line["currency"], first, last
-
-
-def _window_at(criterion: Criterion, units: int, own: int, scales: Sequence[int]) -> Iterator[tuple[int, int, int]]:
-    """The lowest and highest amount within the criterion's window, in units of each scale."""
-    low, high = window_of(criterion, amount(units, own))
-    for scale in scales:
-        lowest = low.scaleb(scale).to_integral_value(ROUND_CEILING)
-        yield scale, int(lowest), int(high.scaleb(scale).to_integral_value(ROUND_FLOOR))
-
-
-def _exactly_at(_: Criterion, units: int, own: int, scales: Sequence[int]) -> Iterator[tuple[int, int, int]]:
-    """The same where amounts must be equal: at those scales that hold all digits."""
-    for scale in scales:
-        whole, rest = divmod(units, 10 ** max(own - scale, 0))
-        if not rest:
-            same = whole * 10 ** max(scale - own, 0)
-            yield scale, same, same
-
-
-def window_of(criterion: Criterion, own: Decimal) -> tuple[Decimal, Decimal]:
-    """The lowest and highest ledger amount that may lie within a criterion's window of a line's amount."""
-    window = criterion.window
-    if window is None:
-        return own, own
-    if window.unit == "percent":
-        share = _share(criterion)
-        near, far = own / (1 + share), own / (1 - share)
-        return min(near, far), max(near, far)
-    return own - window.high, own - window.low
-
-
-def entry_signs(account: Account) -> tuple[int, ...]:
-    """How stored entries may be turned against the line they settle."""
-    if account.sign == Sign.UNSIGNED or (account.scope or {}).get("balances"):
-        return (1, -1)
-    return (-1,) if account.sign == Sign.INVERTED else (1,)
-
-
-def _share(criterion: Criterion) -> Decimal:
-    """A percent window as a fraction of the ledger amount, either way."""
-    if criterion.window is None:
-        return Decimal(0)
-    return max(abs(criterion.window.low), abs(criterion.window.high)) / 100
-
-
-def _found_for_each(lookups: Sequence[LookUp]) -> list[set[int]]:
-    """For each look-up the ids of the entries that indexes find, or one more than `most` of them."""
-    if not lookups:
-        return []
-    references = sorted(set[str]().union(*(each.references for each in lookups)))
-    windows = sorted(set[Window]().union(*(each.windows for each in lookups)))
-    most = sum(each.most for each in lookups)
-    # Of one look-up it need not be known what has found an entry.
-    columns = "e.id" if len(lookups) == 1 else "e.id, e.reference_key, e.scale, e.currency, e.units"
-    by_reference, by_amount = (sql[connection.vendor].format(columns) for sql in (BY_REFERENCE, BY_AMOUNT))
-    amounts = [dict(zip(("s", "c", "lo", "hi"), window, strict=True)) for window in windows]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"{by_reference} UNION {by_amount} LIMIT {most + 1}", [json.dumps(references), json.dumps(amounts)]
-        )
-        rows = cursor.fetchall()
-    if len(lookups) == 1:
-        return [{entry_id for (entry_id,) in rows}]
-    if len(rows) > most:
-        raise Refused("The lines of several runs imply too much to be looked up together.")
-    return [_of_look_up(each, rows) for each in lookups]
-
-
-def _of_look_up(wanted: LookUp, rows: Sequence[tuple[int, str, int, str, int]]) -> set[int]:
-    """Of entries (id, reference_key, scale, currency, units) that were found the ids of those that this look-up would
-    find by itself."""
-    references, windows = wanted.references, wanted.windows
-    found = {
-        entry_id
-        for entry_id, reference, scale, currency, units in rows
-        if reference in references or (scale, currency, units, units) in windows
-    }
-    wide = [window for window in windows if window[2] != window[3]]
-    return found | set(_within(wide, rows)) if wide else found
-
-
-def _within(windows: Sequence[Window], rows: Sequence[tuple[int, str, int, str, int]]) -> Iterator[int]:
-    """The ids of the entries whose amounts lie in one of the windows."""
-    reach: dict[tuple[int, str], tuple[list[int], list[int]]] = {}
-    for scale, currency, low, high in sorted(windows):
-        lows, highs = reach.setdefault((scale, currency), ([], []))
-        lows.append(low)
-        highs.append(max(high, highs[-1]) if highs else high)  # of this window and all that begin below it
-    for entry_id, _, scale, currency, units in rows:
-        lows, highs = reach.get((scale, currency), ([], []))
-        below = bisect_right(lows, units)
-        if below and highs[below - 1] >= units:
-            yield entry_id
