@@ -28,7 +28,6 @@ from rules.criteria.text import ascii_tokens, loose_tokens_sql, text_keys, token
 SIDES: tuple[Side, Side] = ("statement", "ledger")
 _INT64_SAFE = 10**15  # a thousand of these still fit 64 bits, with room for windows around them
 _LIKE = 4  # times as many rows: sides of about one size
-_KEYED = ("reference", "description", "counterparty")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -112,11 +111,6 @@ def loose_tokens_sql(key: str) -> str:
     # RE2 has no look-behind: keep the character before the zeros, and put one in front of the first token.
     dropped = rf"trim(regexp_replace(' ' || ({tokens}), '([^0-9])0+([0-9])', '\1\2', 'g'))"
     return rf"CASE WHEN regexp_matches({key}, '(^|[^0-9])0+[0-9]') THEN {dropped} ELSE {tokens} END"
-
-
-def distinct_keys(texts: Iterable[str]) -> dict[str, str | None]:
-    """Each text with its key, for the few texts that plain SQL cannot do."""
-    return {text: text_key(text) for text in texts}
 
 
 def _is_token_letter(letter: str) -> bool:

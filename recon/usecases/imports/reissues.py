@@ -49,7 +49,6 @@ _FACTS = (
     "external_id", "units", "scale", "currency", "booking_date", "value_date", "reference_key", "description_key",
     "counterparty_key", "type_code",
 )  # fmt: skip
-_SHOWN = ("reference", "description", "counterparty")
 
 
 @dataclass(frozen=True)

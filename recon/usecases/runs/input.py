@@ -111,7 +111,7 @@ def narrowed_for_each(
 ) -> list[tuple[Choice, pa.Table]]:
     """The same for several runs of one account and strategy, each as if it were alone; the ledger is read once."""
     choices = choose_for_each(asked, in_scope)
-    read = _Read(asked[0][0], progress)
+    read = _OpenEntries(asked[0][0], progress)
     read.by_id({each for choice in choices if choice.narrowed and choice.few for each in choice.found})
     return [
         _near_misses_too(each, choice, read(choice), progress, own)
@@ -119,7 +119,7 @@ def narrowed_for_each(
     ]
 
 
-class _Read:
+class _OpenEntries:
     """The open entries that were chosen, of which none is read twice."""
 
     def __init__(self, run: MatchingRun, progress: Progress) -> None:
