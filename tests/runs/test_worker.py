@@ -11,7 +11,7 @@ import sys
 import time
 import uuid
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 import pytest
@@ -42,6 +42,22 @@ REPORT = """
 
 
 NOTHING = dict.fromkeys(("matches", "match_rows", "unmatched", "claims", "open_items"), 0)
+
+
+class Step(NamedTuple):
+    """One statement in the words of either database."""
+
+    sqlite: str
+    postgres: str
+
+
+CANCEL = "UPDATE recon_matchingrun SET cancel_requested = true WHERE number = new.run_number AND NOT cancel_requested"
+TO_CANCEL = Step(CANCEL, CANCEL)
+FOREVER = ", ".join(f"recon_ledgerentry AS {name}" for name in "abcd")
+TO_HANG = Step(
+    f"SELECT count(*) FROM {FOREVER} WHERE a.id + b.id = c.id + d.id",
+    "PERFORM pg_sleep(600)",
+)
 
 
 class Installation:
@@ -95,6 +111,29 @@ class Installation:
             time.sleep(0.01)
         return time.monotonic() - began
 
+    def always(self, event: str, condition: str, step: Step) -> None:
+        """Have the database itself take a step with each row of an event, until `no_longer` is called."""
+        postgres = self.env["DATABASE_URL"].startswith("postgres")
+        when = f"CREATE TRIGGER always AFTER {event} FOR EACH ROW WHEN ({condition})"
+        if postgres:
+            self.execute(
+                f"CREATE OR REPLACE FUNCTION always() RETURNS trigger LANGUAGE plpgsql"
+                f" AS $$ BEGIN {step.postgres}; RETURN NULL; END $$"
+            )
+        self.execute(f"{when} EXECUTE FUNCTION always()" if postgres else f"{when} BEGIN {step.sqlite}; END")
+        self.kept_on = event.split(" ON ")[1]
+
+    def no_longer(self) -> None:
+        """Undo `always`; a connection whose process was killed in its midst is ended."""
+        if self.env["DATABASE_URL"].startswith("postgres"):
+            self.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+            self.execute(f"DROP TRIGGER IF EXISTS always ON {self.kept_on}")
+        else:
+            self.execute("DROP TRIGGER IF EXISTS always")
+
     def is_in(self, run_id: str, state: str) -> str:
         return f"SELECT state = '{state}' FROM recon_matchingrun WHERE run_id = '{run_id}'"
 
@@ -143,12 +182,14 @@ def is_whole(found) -> bool:
 
 def test_a_run_whose_worker_is_killed_is_finished_by_the_next_from_a_clean_state(installation):
     (run_id,) = installation.stage(1)
-    first = installation.worker()
     number = installation.value(f"SELECT number FROM recon_matchingrun WHERE run_id = '{run_id}'")
-    # Results are arriving; nobody may see them yet.
+    installation.always("UPDATE ON recon_matchingrun", "new.state = 'completed'", TO_HANG)
+    first = installation.worker()
+    # Results are arriving; nobody may see them yet. However long it takes us to look, the run does not get further.
     installation.wait_for(f"SELECT count(*) > 0 FROM recon_match WHERE run_number = {number}")
     first.send_signal(signal.SIGKILL)
     first.wait()
+    installation.no_longer()
     found = installation.report(run_id)
     assert (found["state"], found["claims"], found["open_items"]) == ("running", 0, 0)
     second = installation.worker()
@@ -183,13 +224,14 @@ def test_a_cancelled_run_stops_soon_and_leaves_nothing(installation):
 
 def test_what_a_cancelled_run_stored_is_removed_by_the_next_worker_if_its_own_is_killed(installation):
     (run_id,) = installation.stage(1)
+    installation.always("INSERT ON recon_match", "true", TO_CANCEL)
     first = installation.worker()
-    number = installation.value(f"SELECT number FROM recon_matchingrun WHERE run_id = '{run_id}'")
-    installation.wait_for(f"SELECT count(*) > 0 FROM recon_match WHERE run_number = {number}")
-    installation.execute(f"UPDATE recon_matchingrun SET cancel_requested = true WHERE run_id = '{run_id}'")
-    installation.wait_for(f"SELECT state <> 'running' FROM recon_matchingrun WHERE run_id = '{run_id}'")
+    installation.wait_for(
+        f"SELECT state NOT IN ('queued', 'running') FROM recon_matchingrun WHERE run_id = '{run_id}'"
+    )
     first.send_signal(signal.SIGKILL)
     first.wait()
+    installation.no_longer()
     assert installation.report(run_id)["state"] == "cancelled"
     assert installation.worker("--once").wait(timeout=60) == 0
     assert installation.report(run_id).items() >= NOTHING.items()
