@@ -64,17 +64,17 @@ class Somebody:
     def __init__(self) -> None:
         self.pool = ThreadPoolExecutor(1)
         self.transaction = transaction.atomic()
-        self.pool.submit(self.transaction.__enter__).result(10)
+        self.pool.submit(self.transaction.__enter__).result(60)
 
     def claims(self, rows: pa.Table):
         return self.pool.submit(claim_rows, rows, unheard)
 
     def ends(self, *, well: bool = True) -> None:
         error = None if well else ValueError()
-        self.pool.submit(self.transaction.__exit__, type(error) if error else None, error, None).result(10)
+        self.pool.submit(self.transaction.__exit__, type(error) if error else None, error, None).result(60)
 
     def leaves(self) -> None:
-        self.pool.submit(lambda: connection.close()).result(10)
+        self.pool.submit(lambda: connection.close()).result(60)
         self.pool.shutdown()
 
 
@@ -89,7 +89,7 @@ def two():
 
 
 def until_somebody_waits() -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     with connection.cursor() as cursor:
         while time.monotonic() < deadline:
             cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
@@ -103,15 +103,15 @@ def test_of_two_who_claim_a_row_at_once_exactly_one_has_it(no_tables_left):
     """Small or large, whichever comes first, and whether that one keeps it or gives up."""
     for account, (ours, theirs, kept) in enumerate(product((FEW, MANY), (FEW, MANY), (True, False)), start=1):
         with two() as (first, second):
-            first.claims(claims(ours, account=account)).result(10)
+            first.claims(claims(ours, account=account)).result(60)
             waiting = second.claims(claims(theirs, account=account))
             until_somebody_waits()
             first.ends(well=kept)
             if kept:
                 with pytest.raises(ClaimedError):
-                    waiting.result(10)
+                    waiting.result(60)
             else:
-                waiting.result(10)
+                waiting.result(60)
             second.ends(well=not kept)
         assert Claim.objects.filter(account_id=account).count() == (ours if kept else theirs)
     large = [(MANY, MANY, True), (MANY, MANY, False), (MANY, FEW, True), (FEW, MANY, False)]
@@ -120,11 +120,11 @@ def test_of_two_who_claim_a_row_at_once_exactly_one_has_it(no_tables_left):
 
 def test_the_first_to_join_has_the_row_whoever_loaded_first(no_tables_left):
     with two() as (first, second):
-        earlier = first.pool.submit(load_claims, claims(MANY), unheard).result(10)
-        second.claims(claims(MANY)).result(10)
+        earlier = first.pool.submit(load_claims, claims(MANY), unheard).result(60)
+        second.claims(claims(MANY)).result(60)
         second.ends()
         with pytest.raises(ClaimedError):
-            first.pool.submit(join_claims, earlier).result(10)
+            first.pool.submit(join_claims, earlier).result(60)
         first.ends(well=False)
     assert Claim.objects.count() == MANY
 
@@ -134,10 +134,10 @@ def test_waiting_for_others_can_be_given_up(no_tables_left):
         raise StoppedError
 
     with two() as (first, second):
-        first.claims(claims(FEW)).result(10)
-        waiting = second.pool.submit(load_claims, claims(MANY), unheard).result(10)
+        first.claims(claims(FEW)).result(60)
+        waiting = second.pool.submit(load_claims, claims(MANY), unheard).result(60)
         with pytest.raises(StoppedError):
-            second.pool.submit(join_claims, waiting, no_longer).result(10)
+            second.pool.submit(join_claims, waiting, no_longer).result(60)
         second.ends(well=False)
         first.ends()
     assert Claim.objects.count() == FEW
@@ -146,10 +146,10 @@ def test_waiting_for_others_can_be_given_up(no_tables_left):
 
 def test_only_who_claims_in_the_account_of_a_large_run_waits_for_it(no_tables_left):
     with two() as (first, second):
-        first.claims(claims(FEW)).result(10)
-        second.claims(claims(FEW, first=2)).result(10)
-        second.claims(claims(MANY, account=2)).result(10)
-        first.claims(claims(FEW, account=3)).result(10)
+        first.claims(claims(FEW)).result(60)
+        second.claims(claims(FEW, first=2)).result(60)
+        second.claims(claims(MANY, account=2)).result(60)
+        first.claims(claims(FEW, account=3)).result(60)
         first.ends()
         second.ends()
     assert Claim.objects.count() == FEW + FEW + MANY + FEW

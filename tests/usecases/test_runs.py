@@ -362,11 +362,11 @@ def test_what_a_run_leaves_and_a_person_matches_meanwhile_is_no_open_item(
         with transaction.atomic():
             Statement.objects.select_for_update().get(pk=statement.pk)  # asked for after the run's rows are claimed
             held.set()
-            matched.wait(10)
+            matched.wait(60)
 
     @on_a_connection_of_its_own
     def match_the_entry_that_the_run_leaves():
-        held.wait(10)
+        held.wait(60)
         while not IdBlock.objects.filter(table=Match._meta.db_table).exists():
             time.sleep(0.01)
         with transaction.atomic():
@@ -376,10 +376,10 @@ def test_what_a_run_leaves_and_a_person_matches_meanwhile_is_no_open_item(
 
     with ThreadPoolExecutor(2) as pool:
         others = [pool.submit(do) for do in (hold_the_run_up, match_the_entry_that_the_run_leaves)]
-        held.wait(10)
+        held.wait(60)
         execute_run(run.run_id)
         for each in others:
-            each.result(10)
+            each.result(60)
     run.refresh_from_db()
     assert run.state == RunState.COMPLETED
     assert UnmatchedItem.objects.filter(run_number=run.number, side=Side.LEDGER).exists()

@@ -42,7 +42,7 @@ def results(work: Work, jobs: list[tuple[int, str, int]], most: int = 100) -> li
             found.append(pool.submit(together, *job))
             wait_until(lambda: len(together._waiting) == number)  # noqa: B023 - asked at once
         work.go_on.set()
-        return [each.result(timeout=10) for each in found]
+        return [each.result(timeout=30) for each in found]
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
@@ -72,7 +72,7 @@ def test_who_came_before_is_waited_for(work):
         second = pool.submit(together, 2, "a", 1)
         wait_until(lambda: len(together._waiting) == 1)
         work.go_on.set()
-        assert (first.result(timeout=5), second.result(timeout=5)) == ([2, 6], 4)
+        assert (first.result(timeout=30), second.result(timeout=30)) == ([2, 6], 4)
     assert work.calls == [[1], [2, 3]]
 
 
