@@ -34,6 +34,7 @@ from recon.models import (
     Statement,
     StatementLine,
 )
+from recon.usecases.bulk.among import Among
 from recon.usecases.bulk.rows import Progress, arrow_schema, read_rows
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor, record
@@ -162,18 +163,19 @@ def open_rows(
     columns: Sequence[str] | None = None,
     progress: Progress | None = None,
     few: bool = False,
+    most: bool = False,
 ) -> pa.Table:
     """Those of `rows` that no confirmed match of the account has claimed, as the engine takes them.
 
     `rows` is `lines_in_scope(…)` or `entries_in_scope(…)`, filtered further where that helps. A row that a person
     split comes as its open parts. Columns: ``id, part, ord, units`` and the row's own (all of them unless `columns`
     names some). ``ord`` is the order of arrival: the position in the statement, the ledger's acceptance number. `few`
-    as for `read_rows`.
+    as for `read_rows`; `most`: nearly all rows of their table are among `rows`.
     """
     names = tuple(columns if columns is not None else ROW_COLUMNS[side])
-    return with_open_parts(
-        account, side, lambda: rows, names, read_rows(*open_query(account, side, rows, names), progress, few=few)
-    )
+    among = _among(account, side, rows, names) if most else None
+    asked = open_query(account, side, rows, names)
+    return with_open_parts(account, side, lambda: rows, names, read_rows(*asked, progress, few=few, among=among))
 
 
 def open_query(
@@ -237,6 +239,25 @@ def _query(
     signed = rows.order_by().annotate(signed=signed_units(account, side))
     sql, params = signed.values_list("pk", "signed", *names).query.sql_with_params()
     return sql, params, pa.schema([("id", pa.int64()), ("units", pa.int64()), *arrow_schema(rows.model, names)])
+
+
+def _among(account: Account, side: Side, rows: QuerySet[Any], names: Sequence[str]) -> Among:
+    """`rows` as they are, claimed or not: files leave many columns empty, and have one currency."""
+    fields = [rows.model._meta.get_field(name) for name in names if name not in _OWN]
+    sql, params, _ = _query(account, side, rows, names)
+    taken = (_ANY_TAKEN, [account.pk, int(side)] * 2)
+    nullable = frozenset(each.name for each in fields if each.null)
+    return Among(sql, params, [each.name for each in fields], nullable, taken)
+
+
+_ANY_TAKEN: Final = """
+    EXISTS (SELECT FROM recon_claim WHERE account_id = %s AND side = %s)
+    OR EXISTS (SELECT FROM recon_rowpart WHERE account_id = %s AND side = %s)
+"""
+
+
+_OWN: Final = {"booking_date", "reference", "description", "external_id", "amount_text", "position"}
+"""Columns in which rows of a file differ."""
 
 
 def as_read(side: Side, stored: pa.Table, names: Sequence[str]) -> pa.Table:

@@ -20,6 +20,7 @@ import pyarrow.csv
 from django.db import connection, models, transaction
 from psycopg.conninfo import make_conninfo
 
+from recon.usecases.bulk.among import Among, without_needless
 from recon.usecases.bulk.apart import APART_FROM, Join, load_apart, load_pieces_apart, may_load_apart
 from recon.usecases.bulk.copy_format import HEAD, TAIL, binary_rows, in_copy_order
 from recon.usecases.bulk.embedded_load import insert_rows, large_load
@@ -36,6 +37,7 @@ STATISTICS_FROM: Final = 10_000
 """Rows that change a table enough for the planner to be told."""
 
 Progress = Callable[[int], None]
+
 
 _ARROW_TYPES: Final[tuple[tuple[type[models.Field[Any, Any]], pa.DataType], ...]] = (
     (models.BooleanField, pa.bool_()),
@@ -235,7 +237,9 @@ def _fetch_few(sql: str, params: Sequence[Any], schema: pa.Schema) -> pa.Table:
     )
 
 
-def _fetch_arrow(sql: str, params: Sequence[Any], schema: pa.Schema, progress: Progress) -> pa.Table:
+def _fetch_arrow(
+    sql: str, params: Sequence[Any], schema: pa.Schema, progress: Progress, among: Among | None
+) -> pa.Table:
     """On a connection of its own: half the time of COPY, but sees only what is committed."""
     with connection.cursor() as cursor:
         composed = cursor.mogrify(sql, params)
@@ -247,10 +251,18 @@ def _fetch_arrow(sql: str, params: Sequence[Any], schema: pa.Schema, progress: P
         own.cursor() as cursor,
         _stopped_by(progress, cursor.adbc_cancel) as heard,
     ):
+        same = dict[str, pa.Scalar]()
+        if among:
+            composed, same = without_needless(cursor, composed, among, schema)
+        sent = [name for name in schema.names if name not in same]
+        if same:
+            composed = f"SELECT {_names(sent)} FROM ({composed}) AS chosen ({_names(schema.names)})"  # noqa: S608
         cursor.execute(composed)
         arriving = cursor.fetch_record_batch()
-        table = pa.Table.from_batches(_heard(arriving, heard), arriving.schema)
-    return table.rename_columns(schema.names).cast(schema)
+        table = pa.Table.from_batches(_heard(arriving, heard), arriving.schema).rename_columns(sent)
+    for name, value in same.items():
+        table = table.append_column(name, pa.repeat(value, table.num_rows))
+    return table.select(schema.names).cast(schema)
 
 
 @contextmanager
@@ -329,18 +341,25 @@ def _from_sqlite(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
 
 
 def read_rows(
-    sql: str, params: Sequence[Any], schema: pa.Schema, progress: Progress | None = None, *, few: bool = False
+    sql: str,
+    params: Sequence[Any],
+    schema: pa.Schema,
+    progress: Progress | None = None,
+    *,
+    few: bool = False,
+    among: Among | None = None,
 ) -> pa.Table:
     """The rows of a query as Arrow. Placeholders are ``%s``; columns come in the order of `schema` and take its names
     and types (see `arrow_schema`). Sees what an open transaction has written. `progress` hears how many rows have
-    come, and may raise to stop. `few`: so few that a new connection (60 ms) would take longer than they do."""
+    come, and may raise to stop. `few`: so few that a new connection (60 ms) would take longer than they do.
+    `among`: what it chooses from, worth a look before millions."""
     if connection.vendor == "sqlite":
         return _fetch_many(sql, params, schema, progress or _unheard)
     if few:
         return _fetch_few(sql, params, schema)
     if connection.in_atomic_block:
         return _copy_out(sql, params, schema)
-    return _fetch_arrow(sql, params, schema, progress or _unheard)
+    return _fetch_arrow(sql, params, schema, progress or _unheard, among)
 
 
 def listed(ids: Sequence[int]) -> Any:

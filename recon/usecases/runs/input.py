@@ -81,7 +81,8 @@ def _read_once(run: MatchingRun, progress: Progress, options: Options | None) ->
     else:
         choice = everything(in_scope, "groups or many lines imply most of it")
         statement, ledger = alongside(
-            partial(open_lines, run, lines, of_lines), partial(open_entries, run, in_scope, of_entries)
+            partial(open_lines, run, lines, of_lines, most=True),
+            partial(open_entries, run, in_scope, of_entries, most=True),
         )
     # Only now: what is claimed meanwhile is then found in both, not in neither.
     claimed = _claimed(run, lines, in_scope)
@@ -193,19 +194,19 @@ def lines_of_run(run: MatchingRun) -> QuerySet[StatementLine]:
 
 
 def open_lines(
-    run: MatchingRun, lines: QuerySet[StatementLine], progress: Progress | None = None, *, few: bool = False
+    run: MatchingRun, lines: QuerySet[StatementLine], progress: Progress | None = None, **how_many: bool
 ) -> pa.Table:
-    """The open ones among `lines`."""
+    """The open ones among `lines`; `how_many` as for `open_rows`: `few`, `most`."""
     columns = compared(run.strategy, Side.STATEMENT)
-    return open_rows(run.account, Side.STATEMENT, lines, columns=columns, progress=progress, few=few)
+    return open_rows(run.account, Side.STATEMENT, lines, columns=columns, progress=progress, **how_many)
 
 
 def open_entries(
-    run: MatchingRun, entries: QuerySet[LedgerEntry], progress: Progress | None = None, *, few: bool = False
+    run: MatchingRun, entries: QuerySet[LedgerEntry], progress: Progress | None = None, **how_many: bool
 ) -> pa.Table:
-    """The open ones among `entries`; a ledger's transaction id is the entry's own id."""
+    """The open ones among `entries`, in the same way; a ledger's transaction id is the entry's own id."""
     columns = compared(run.strategy, Side.LEDGER)
-    table = open_rows(run.account, Side.LEDGER, entries, columns=columns, progress=progress, few=few)
+    table = open_rows(run.account, Side.LEDGER, entries, columns=columns, progress=progress, **how_many)
     return with_transaction_id(table)
 
 
