@@ -32,9 +32,9 @@ def said(run) -> str:
 def test_it_names_how_rows_were_read_and_what_each_rule_did(run):
     text = said(run.run_id)
     assert f"Dry run {run.number} ({run.run_id}): completed, one to one" in text
-    assert "Read: 2 lines and 3 entries: every open entry in scope: there are few" in text
+    assert "Read: 2 lines and 3 entries: every open entry in scope, because there are few of them" in text
     assert "Rule 1: Exact v1: 2 matches, 0 suggestions" in text
-    assert "compared, in" in text
+    assert "pairs found by: same amount and same reference" in text
     assert said(str(run.number)) == text
 
 
@@ -45,8 +45,8 @@ def test_a_narrowed_reading_says_by_what_estimate(run, alice, monkeypatch):
     rules = [each.version for each in run.run_rules.all()]
     again = start_run(actor(alice), run.account, run.statement, rules, kind=RunKind.INSTANT, is_dry_run=True)
     text = said(again.run_id)
-    assert "Read: 2 lines and 2 entries: the open entries that the lines imply, by index" in text
-    assert "4 look-ups by reference and amount, 2 entries found by them" in text
+    assert "Read: 2 lines and 2 entries: only the open entries that have an amount or a reference of" in text
+    assert "4 amounts and references looked up, 2 entries found" in text
 
 
 def test_an_unknown_run_is_named(db):

@@ -111,7 +111,7 @@ def test_what_lines_do_not_imply_is_read_as_a_whole(alice, eager, db, criteria, 
     lines = open_rows(account, Side.STATEMENT, lines_of_run(run))
     choice = choose_entries(run, rules_of(run), lines, entries_in_scope(account))
     assert not choice.narrowed
-    assert choice.how.startswith("every open entry in scope: ")
+    assert choice.how.startswith("every open entry in scope, because ")
 
 
 def test_a_small_ledger_is_read_as_a_whole_and_the_run_says_so(alice, db):
@@ -121,7 +121,7 @@ def test_a_small_ledger_is_read_as_a_whole_and_the_run_says_so(alice, db):
     statement = make_statement(account, some_rows(2, 5))
     run = start_run(actor(alice), account, statement, [rule], kind=RunKind.INSTANT, is_dry_run=True)
     assert run.explanation["rows"] == {
-        "how": "every open entry in scope: there are few", "lines": 5, "entries": 20
+        "how": "every open entry in scope, because there are few of them", "lines": 5, "entries": 20
     }  # fmt: skip
 
 

@@ -258,7 +258,7 @@ class SummaryShape(Shape):
     }
 
     def get_rules(self, facts: RunFacts) -> list[dict[str, Any]]:
-        return [RunRuleShape(rule).data for rule, _ in facts.by_rule]
+        return [RunRuleShape(each.rule).data for each in facts.by_rule]
 
 
 class PlanShape(Shape):

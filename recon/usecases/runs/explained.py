@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
-from recon.models import MatchingRun, RunRule
-from recon.usecases.runs.facts import plans_by_rule, reading_estimate
+from recon.models import MatchingRun
+from recon.usecases.runs.facts import RuleFacts, facts_by_rule, reading_estimate
 
 
 def run_in_words(run: MatchingRun) -> Iterator[str]:
@@ -21,16 +20,18 @@ def run_in_words(run: MatchingRun) -> Iterator[str]:
             yield f"  {estimate}"
     if run.timings:
         yield "Took: " + ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in run.timings.items())
-    for rule, plan in plans_by_rule(run):
-        yield from _rule_in_words(rule, plan)
+    for facts in facts_by_rule(run):
+        yield from _rule_in_words(facts)
 
 
-def _rule_in_words(rule: RunRule, plan: dict[str, Any]) -> Iterator[str]:
+def _rule_in_words(facts: RuleFacts) -> Iterator[str]:
+    rule, plan = facts.rule, facts.plan
     yield f"Rule {rule.position}: {rule.version}: {rule.matched:,} matches, {rule.suggested:,} suggestions"
-    if not plan:
-        yield "  it did not run"
+    if not facts.found_by:
+        yield "  nothing was left to compare" if plan else "  it did not run"
         return
-    yield f"  looked up by: {plan['blocking_key'] or 'no key'}"
+    yield f"  pairs found by: {facts.found_by}"
     estimated, compared = plan["estimated_candidates"], plan["candidates"]
-    yield f"  pairs: about {estimated:,} estimated, {compared:,} compared, in {plan['seconds']:.3f} s"
-    yield from (f"  {step}" for step in plan["plan"].splitlines())
+    yield f"  pairs: about {estimated:,} estimated, {compared:,} candidates, in {plan['seconds']:.3f} s"
+    yield "  exactly:"
+    yield from (f"    {step}" for step in plan["plan"].splitlines())

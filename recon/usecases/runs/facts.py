@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
 from recon.models import DifferenceType, MatchingRun, PassedOver, RunRule
+from recon.usecases.runs.engine_options import grouping_fields, rule_in
+from recon.usecases.runs.found_by import pairs_found_by
 from recon.usecases.runs.reading import since_completion
 
 OUTCOMES = ("confirmed", "suggested", "unmatched")
@@ -26,16 +29,26 @@ class CurrencyTotals:
 
 
 @dataclass(frozen=True)
+class RuleFacts:
+    """What a rule did in a run, and how the engine went about it: nothing of that if it did not come to the rule."""
+
+    rule: RunRule
+    plan: dict[str, Any]
+    found_by: str  # in words; empty if it compared nothing
+
+
+@dataclass(frozen=True)
 class RunFacts:
     """What the summary of a run shows."""
 
     match_rate: Decimal | None  # percent of lines, one decimal; none without lines
-    by_rule: list[tuple[RunRule, dict[str, Any]]]  # with how the engine went about it
+    by_rule: list[RuleFacts]
     totals: list[CurrencyTotals]
     differences: list[dict[str, Any]]
     reasons: list[dict[str, Any]]
     since: dict[str, int]
     reading_estimate: str  # what the choice how to read the ledger was made from
+    of_other_days: int  # entries that were read, but are dated outside of what the run reports on
     passed_over: str  # what becomes of the entries that were not read
     previous: MatchingRun | None  # the completed run of the same account before this one
 
@@ -45,7 +58,7 @@ def run_facts(run: MatchingRun) -> RunFacts:
     earlier = MatchingRun.objects.finished().filter(account=run.account, number__lt=run.number)
     return RunFacts(
         match_rate=percent(run.lines_matched, run.lines_total),
-        by_rule=plans_by_rule(run),
+        by_rule=facts_by_rule(run),
         totals=currency_totals(run.totals.get("money", [])),
         differences=[
             {**each, "label": DifferenceType(each["type"]).label, "amount": Decimal(each["amount"])}
@@ -54,28 +67,43 @@ def run_facts(run: MatchingRun) -> RunFacts:
         reasons=run.totals.get("reasons", []),
         since=since_completion(run),
         reading_estimate=reading_estimate(run.explanation.get("rows", {})),
+        of_other_days=of_other_days(run),
         passed_over=passed_over(run),
         previous=earlier.order_by("-number").first(),
     )
 
 
-def plans_by_rule(run: MatchingRun) -> list[tuple[RunRule, dict[str, Any]]]:
-    """The rules of a run with how the engine went about each; nothing of those it did not come to."""
-    explained = run.explanation.get("rules", [])
-    rules = list(run.run_rules.select_related("version__rule"))
-    return list(zip(rules, explained + [{}] * (len(rules) - len(explained)), strict=True))
+def facts_by_rule(run: MatchingRun) -> list[RuleFacts]:
+    """The rules of a run in order, each with how the engine went about it."""
+    plans, grouping = iter(run.explanation.get("rules", [])), grouping_fields(run.grouping)
+    return [_rule_facts(rule, next(plans, {}), grouping) for rule in run.run_rules.select_related("version__rule")]
+
+
+def _rule_facts(rule: RunRule, plan: dict[str, Any], grouping: Sequence[str]) -> RuleFacts:
+    compared = bool(plan.get("plan"))
+    return RuleFacts(
+        rule, plan, pairs_found_by(plan["blocking_key"], rule_in(rule.version.body), grouping) if compared else ""
+    )
 
 
 def reading_estimate(rows: dict[str, Any]) -> str:
     """What the choice how to read the ledger was made from; nothing if there was no choice."""
     said = []
     if "in_scope" in rows:
-        said.append(f"about {rows['in_scope']:,} entries in scope")
+        said.append(f"about {rows['in_scope']:,} open entries in scope")
     if "lookups" in rows:
-        said.append(f"{rows['lookups']:,} look-ups by reference and amount")
+        said.append(f"{rows['lookups']:,} amounts and references looked up")
     if "found" in rows:
-        said.append(f"{rows['found']:,} entries found by them")
+        said.append(f"{rows['found']:,} entries found")
     return ", ".join(said)
+
+
+def of_other_days(run: MatchingRun) -> int:
+    """How many entries were read, but are dated after the statement's end or before the account's cut-over."""
+    if run.applied_from_id or not run.account.scope:
+        return 0
+    read: int = run.explanation.get("rows", {}).get("entries", 0)
+    return max(0, read - run.entries_total)
 
 
 def passed_over(run: MatchingRun) -> str:

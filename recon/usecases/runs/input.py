@@ -79,7 +79,7 @@ def _read_once(run: MatchingRun, progress: Progress, options: Options | None) ->
         statement = open_lines(run, lines, of_lines, few=True)
         choice, ledger = narrowed_entries(run, rules_of(run), statement, in_scope, of_entries, options or Options())
     else:
-        choice = everything(in_scope, "groups or many lines imply most of it")
+        choice = everything(in_scope, "groups or so many lines need most of them")
         statement, ledger = alongside(
             partial(open_lines, run, lines, of_lines, most=True),
             partial(open_entries, run, in_scope, of_entries, most=True),

@@ -63,7 +63,7 @@ class Choice:
 
 
 def everything(entries: QuerySet[LedgerEntry], why: str, **estimate: int) -> Choice:
-    return Choice(entries, False, f"every open entry in scope: {why}", estimate)
+    return Choice(entries, False, f"every open entry in scope, because {why}", estimate)
 
 
 WithLines = tuple[MatchingRun, Sequence[Rule], pa.Table]
@@ -110,15 +110,15 @@ def _wanted(asked: WithLines, ledger: _Ledger) -> Choice | LookUp:
     """What a run looks up, if the choice hangs on that."""
     run, rules, lines = asked
     if run.strategy != Strategy.ONE_TO_ONE:
-        return everything(ledger.entries, "groups form before anything is narrowed")
+        return everything(ledger.entries, "groups need all their members")
     if lines.num_rows > FEW_LINES:
-        return everything(ledger.entries, f"more than {FEW_LINES:,} lines imply most of it")
+        return everything(ledger.entries, f"more than {FEW_LINES:,} lines are looked for")
     if ledger.is_small:
-        return replace(everything(ledger.entries, "there are few"), few=True)
+        return replace(everything(ledger.entries, "there are few of them"), few=True)
     by_rule = [[each for each in rule.criteria if is_indexable(rule, each)] for rule in rules]
     if not all(by_rule):
         number = by_rule.index([]) + 1
-        return everything(ledger.entries, f"rule {number} has no criterion that an index of the ledger serves")
+        return everything(ledger.entries, f"rule {number} asks for no amount or reference that could be looked up")
     first, rest = _in_two_steps(by_rule, lines.num_rows)
     wanted = _look_up(run, lines, ledger, first, rest, Choice(ledger.entries, False, "", ledger.known))
     if not ledger.known and Side.LEDGER not in sides_reported(run.account):
@@ -185,7 +185,7 @@ def _look_up(
     left = in_scope * whole - lookups * ledger.a_look_up
     estimate = {"in_scope": in_scope, "lookups": lookups}
     if left < 0:
-        return everything(ledger.entries, "so many lookups would take longer", **estimate)
+        return everything(ledger.entries, "looking up so many amounts and references would take longer", **estimate)
     sought = Sought(references, windows, left // FETCH)
     return LookUp(ledger.entries, sought, estimate, before.found, tuple(later))
 
@@ -195,12 +195,12 @@ def _found(wanted: LookUp, found: set[int]) -> Choice:
     fresh = sorted(found - {*wanted.before})
     estimate = {**wanted.estimate, "found": len(wanted.before) + len(fresh)}
     if len(found) > wanted.sought.most:
-        return everything(wanted.entries, "the lines imply too much of it", **estimate)
+        return everything(wanted.entries, "these lines have so many of their amounts and references", **estimate)
     chosen = RawSQL(LISTED[connection.vendor], [listed(fresh)])  # noqa: S611 - our own text
     return Choice(
         wanted.entries.filter(pk__in=chosen),
         True,
-        "the open entries that the lines imply, by index",
+        "only the open entries that have an amount or a reference of these lines",
         estimate,
         few=len(fresh) <= SMALL,
         found=(*wanted.before, *fresh),
