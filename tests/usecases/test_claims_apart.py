@@ -222,3 +222,17 @@ def test_a_row_part_claimed_in_two_tables_is_found(db):
     load_rows(Claim, claims(MANY), join=join_unseen)
     found = {(each.check, each.record) for each in violations()}
     assert ("no row part is claimed twice in an account", "statement line 1/0") in found
+
+
+def test_who_reads_while_tables_are_merged_finds_every_row(no_tables_left):
+    """A query that knew the old tables and waited for them would find neither these nor the new one."""
+    for first in (1, 11):
+        load_rows(Claim, claims(MANY, first=first))
+    with two() as (merger, reader):
+        merger.pool.submit(merge_apart, Claim, tables_apart(Claim)).result(60)
+        waiting = reader.pool.submit(Claim.objects.count)
+        until_somebody_waits()
+        merger.ends()
+        assert waiting.result(60) == 2 * MANY
+        reader.ends()
+    assert len(tables_apart(Claim)) == 1
