@@ -16,9 +16,11 @@ DAY = 86_400_000_000
 """Microseconds."""
 _DAY_STEP = 2**40
 UNDATED = 2**62
-CURRENCY, SIGN = "currency", "sign"
+NO_GAP = "0::BIGINT"
+CURRENCY, SIGN, FAR = "currency", "sign", "far"
 Part = int | str
-"""A criterion by its number, or one of the two conditions that every rule has: CURRENCY, SIGN."""
+"""A criterion by its number, or a condition that every rule has: CURRENCY, SIGN, and FAR: amounts no further apart than a
+difference can be stored."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def make_plan(rule: Rule, sides: Sides, options: Options, without: Collection[Pa
     if SIGN not in without and options.sign != "unsigned" and ("s.amt", "l.amt") not in equal:
         conditions.append("NOT (s.amt < 0 AND l.amt > 0) AND NOT (s.amt > 0 AND l.amt < 0)")
     exact = ("s.amt", "l.amt") in equal
-    if (sides.wide or rule.cross_currency) and not exact:
+    if may_be_far(rule, sides) and not exact and FAR not in without:
         conditions.append(f"abs(s.amt - l.amt) <= {MAX_UNITS}")
     if one_currency:
         equal = [keys for keys in equal if keys != ("s.ccy", "l.ccy")]
@@ -76,8 +78,20 @@ def make_plan(rule: Rule, sides: Sides, options: Options, without: Collection[Pa
         conditions=tuple(conditions),
         criteria=tuple(criteria),
         exact_amount=exact,
-        order=_order(criteria, sides, exact_amount=exact, grouped=bool(grouped_sides(options.strategy))),
+        order=_order(criteria, sides, _gap(rule, sides, exact=exact), grouped=bool(grouped_sides(options.strategy))),
     )
+
+
+def may_be_far(rule: Rule, sides: Sides) -> bool:
+    """Whether amounts may be further apart than a difference can be stored."""
+    return sides.wide or rule.cross_currency
+
+
+def _gap(rule: Rule, sides: Sides, *, exact: bool) -> str:
+    """SQL: how far apart the amounts of a pair are, in units; beyond 2**62 that is all that is told."""
+    if exact:
+        return NO_GAP
+    return f"least(abs(s.amt - l.amt), {2**62})::BIGINT" if may_be_far(rule, sides) else "abs(s.amt - l.amt)::BIGINT"
 
 
 def _narrowest(windows: Sequence[Window]) -> Window | None:
@@ -85,21 +99,19 @@ def _narrowest(windows: Sequence[Window]) -> Window | None:
     return min(windows, key=lambda window: (window.unit, window.high - window.low), default=None)
 
 
-def _order(
-    criteria: Sequence[Criterion], sides: Sides, *, exact_amount: bool, grouped: bool
-) -> tuple[tuple[str, str], ...]:
+def _order(criteria: Sequence[Criterion], sides: Sides, gap: str, *, grouped: bool) -> tuple[tuple[str, str], ...]:
     """Who gets a contested candidate: these columns ascending, then statement order, then ledger order.
 
     Smallest amount difference; dates least apart; the longer contained text; the entry before the line; the larger
     entry. What cannot differ between pairs that share a row is left out.
     """
     lag = next((criterion.expected_days for criterion in criteria if criterion.expected_days), 0)
-    order = [("gap", "0::BIGINT" if exact_amount else "abs(s.amt - l.amt)::BIGINT"), ("apart", _apart(sides, lag))]
+    order = [("gap", gap), ("apart", _apart(sides, lag))]
     lengths = [length for criterion in criteria if (length := criterion.operator.contained_length(criterion))]
     if lengths:
         order.append(("shortness", f"-({' + '.join(lengths)})"))
     order.append(("late", _late(sides)))
-    if not exact_amount:
+    if gap != NO_GAP:
         order.append(("smallness", "-l.amt"))
     if grouped:
         order += [("line_place", "s.u"), ("entry_day", "l.day"), ("entry_place", "l.ord")]

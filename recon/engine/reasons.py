@@ -32,7 +32,7 @@ from recon.engine.notes import NOTES, noted
 from recon.engine.ordering import ranked
 from recon.engine.outcome import UNMATCHED
 from recon.engine.pairs import LAST, Flags, Rows, firsts
-from recon.engine.plan import CURRENCY, SIGN, Part, Plan, make_plan
+from recon.engine.plan import CURRENCY, FAR, MAX_UNITS, SIGN, Part, Plan, make_plan, may_be_far
 from recon.engine.session import Session
 from recon.engine.sides import SIDES, Sides, grouped_sides
 from recon.engine.standing import Met, Standing, limit_of
@@ -138,21 +138,26 @@ def _near_misses(
         if criterion.number not in aside:
             plan = make_plan(rule, sides, options, without={criterion.number, *aside})
             yield from _notes(session, sides, index, plan, left, left.open, _reason(criterion, left), _NEAR, criterion)
+    if may_be_far(rule, sides) and not options.searches_sums:
+        plan = make_plan(rule, sides, options, without=aside)
+        plan = replace(plan, conditions=(*plan.conditions, f"abs(s.amt - l.amt) > {MAX_UNITS}"))
+        yield from _notes(session, sides, index, plan, left, left.open, _amount_reason(left), _NEAR)
     if not sides.one_currency and not rule.cross_currency:
         plan = make_plan(rule, sides, options, without={CURRENCY, *_on_currency(rule), *aside})
         yield from _notes(session, sides, index, plan, left, left.open, "currency_differs", _NEAR + 40)
-    if options.sign != "unsigned" and sides.signed and not aside:
-        plan = make_plan(rule, sides, options, without={SIGN})
+    if options.sign != "unsigned" and sides.signed and SIGN not in aside:
+        plan = make_plan(rule, sides, options, without={SIGN, *aside})
         negated = session.create("negated", f"SELECT t.* REPLACE (-amt AS amt) FROM {left.open[0]} t WHERE amt <> 0")
         yield from _notes(session, sides, index, plan, left, (negated, left.open[1]), "opposite_sign", _NEAR + 40)
         session.drop(negated)
 
 
 def _left_aside(session: Session, rule: Rule) -> set[Part]:
-    """What single rows need not meet where sums are sought: amounts, and their signs."""
+    """What a near miss need not meet: how far amounts may be apart at all; where sums are sought, single rows' amounts
+    and their signs."""
     if not session.options.searches_sums:
-        return set()
-    return {SIGN, *(each.number for each in rule.criteria if each.field.kind == "amount" and not each.is_constant)}
+        return {FAR}
+    return {FAR, SIGN, *(each.number for each in rule.criteria if each.field.kind == "amount" and not each.is_constant)}
 
 
 def _in_no_sum(missed: Sequence[Missed]) -> pa.Table:
@@ -289,9 +294,11 @@ def _affordable(session: Session, plan: Plan, left: str, right: str, sides: Side
 
 
 def _reason(criterion: Criterion, left: Leftovers) -> str:
-    if criterion.field.kind == "amount" and any(units.grouped for units in left.units):
-        return "group_total_differs"
-    return f"{criterion.field.name}_differs"
+    return _amount_reason(left) if criterion.field.kind == "amount" else f"{criterion.field.name}_differs"
+
+
+def _amount_reason(left: Leftovers) -> str:
+    return "group_total_differs" if any(units.grouped for units in left.units) else "amount_differs"
 
 
 def _duplicates(session: Session, sides: Sides, taken: tuple[Taken, Taken]) -> Iterator[pa.Table]:

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from recon.engine.notes import best_of
 from recon.engine.outcome import UNMATCHED
 from recon.engine.pairs import Flags, Rows
+from recon.engine.plan import MAX_UNITS
 from recon.engine.session import Session
 from recon.engine.sides import SIDES, Sides
 from recon.engine.units import Units, make_units
@@ -77,7 +78,8 @@ def _reasons_of(session: Session, sides: Sides, side: int, rows: Rows, unit: Row
     if not sides.one_currency:  # dollars minus euros neither
         currencies = [sides.rows[SIDES[of]]["currency"].take(at) for of, at in ((side, own), (1 - side, partner))]
         between = pc.if_else(pc.equal(*currencies), between, None)
-    difference = best["difference"] if sums else between
+    storable = pc.if_else(pc.less_equal(pc.abs(between), MAX_UNITS), between, None)
+    difference = best["difference"] if sums else storable
     lacks = {SIDES[side]: pc.is_null(days.take(own)), SIDES[1 - side]: pc.is_null(other_days.take(partner))}
     undated = pc.or_(*(pc.and_(pc.match_substring(best["reason"], each), lacks[each]) for each in SIDES))
     date = pc.if_else(undated, "date_missing", "date_outside_window")

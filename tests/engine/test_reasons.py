@@ -179,3 +179,20 @@ def test_the_twin_that_a_sum_has_no_need_of_is_a_possible_duplicate():
     entries = [row("60.00", **ANN), row("40.00", **ANN), row("40.00", **ANN)]
     _, left = searched([row("100.00", **ANN)], entries)
     assert left == {3: ("possible_duplicate", 2, None)}
+
+
+@pytest.mark.parametrize("more", [{}, {"cross_currency": True}], ids=["one currency", "across currencies"])
+@pytest.mark.parametrize(
+    "criteria",
+    [[], [("amount", "within_range", "5")], [("amount", "greater_than")], [("amount", "within_range", "99999999999")]],
+    ids=["no amount", "near", "more", "very far"],
+)
+def test_amounts_too_far_apart_for_any_difference_are_named_though_no_criterion_says_so(criteria, more):
+    lines = [row("99999999999.00", reference="a"), row("0.00000001", reference="b")]
+    rates = {("USD", "EUR"): Decimal(2)} if more else {}
+    made = run(rule(("reference", "eq"), *criteria, **more), lines, [row("1.00", reference="a")], rates=rates)
+    left = {(each["side"], each["id"]): each for each in made.unmatched.to_pylist()}
+    assert made.matches.num_rows == 0
+    for side in (0, 1):
+        assert (left[side, 1]["reason"], left[side, 1]["nearest_id"]) == ("amount_differs", 1)
+        assert left[side, 1]["difference_units"] is None
