@@ -19,8 +19,8 @@ UNDATED = 2**62
 NO_GAP = "0::BIGINT"
 CURRENCY, SIGN, FAR = "currency", "sign", "far"
 Part = int | str
-"""A criterion by its number, or a condition that every rule has: CURRENCY, SIGN, and FAR: amounts no further apart
-than a difference can be stored."""
+"""A criterion by its number, or a condition that every rule has: CURRENCY, SIGN, and FAR: amounts no further apart than a
+difference can be stored."""
 
 
 @dataclass(frozen=True)

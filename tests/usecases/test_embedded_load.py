@@ -61,7 +61,9 @@ def indexes() -> set[str]:
 
 
 @pytest.mark.parametrize("count", [1, 199, 200, 201, 1_003])
-def test_all_rows_arrive_however_many_fit_into_a_statement(always_large, count):
+@pytest.mark.parametrize("converted", [150, 20_000])
+def test_all_rows_arrive_however_many_fit_into_a_statement(always_large, monkeypatch, count, converted):
+    monkeypatch.setattr(embedded_load, "CONVERTED", converted)
     load_rows(StatementLine, rows(count), chunk=500)
     stored = StatementLine.objects.order_by("id").values_list("units", "currency", "description", "superseded")
     assert list(stored) == [(n, "EUR", "it's 100% odd ?1" if n > 1 else None, False) for n in range(1, count + 1)]

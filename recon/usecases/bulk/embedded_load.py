@@ -15,8 +15,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cached_property
 from itertools import chain
 from typing import Any, Final
 
@@ -41,7 +43,7 @@ STATEMENT_VALUES: Final = 32_000
 
 CONVERTED: Final = 20_000
 """Rows whose values are Python's objects at a time. The memory of many more is given back to the system each time and
-asked for again, which takes half as long as making the objects. A multiple of `STATEMENT_ROWS`."""
+asked for again, which takes half as long as making the objects. A multiple of `STATEMENT_ROWS`, to waste none."""
 
 _ASK_EVERY: Final = 0.5  # seconds
 _COPY_EVERY: Final = 0.2  # seconds
@@ -61,21 +63,39 @@ def insert_rows(target: str, table: pa.Table, chunk: int, progress: Callable[[in
     same = [_as_sqlite(table[name].slice(0, 1)).to_pylist()[0] for name in shared]
     rows = table.drop_columns([*shared, *empty])
     statement = _Statement(target, list(shared), rows.column_names)
-    for start in range(0, rows.num_rows, chunk):
-        piece = rows.slice(start, chunk)
-        parts = _in_python(piece)
-        first = next(parts)  # while others write
-        with transaction.atomic(), connection.wrap_database_errors:
-            for values in chain([first], parts):
-                _insert(statement, same, values)
-        progress(start + piece.num_rows)
+    transactions = _pieces(rows, chunk)
+    following, done = chain.from_iterable(transactions), 0
+    coming = _known(_in_python(next(following)))
+    with ThreadPoolExecutor(1, thread_name_prefix="values-ahead") as pool:
+        for pieces in transactions:
+            coming.result()  # others write until they are there
+            with transaction.atomic(), connection.wrap_database_errors:
+                for piece in pieces:
+                    _insert(statement, same, coming.result())
+                    done += piece.num_rows
+                    if done < rows.num_rows:  # the next ones while SQLite commits, which leaves the interpreter free
+                        coming = pool.submit(_in_python, next(following))
+            progress(done)
 
 
-def _in_python(rows: pa.Table) -> Iterator[list[Any]]:
-    """The values row by row, some rows at a time."""
-    for start in range(0, rows.num_rows, CONVERTED):
-        values = [_as_sqlite(column).to_pylist() for column in rows.slice(start, CONVERTED).columns]
-        yield list(chain.from_iterable(zip(*values, strict=True)))
+def _pieces(rows: pa.Table, chunk: int) -> list[list[pa.Table]]:
+    """The rows of each transaction, cut into what is made Python's objects at a time."""
+    whole = (rows.slice(start, chunk) for start in range(0, rows.num_rows, chunk))
+    return [[each.slice(start, CONVERTED) for start in range(0, each.num_rows, CONVERTED)] for each in whole]
+
+
+def _known(values: list[Any]) -> Future[list[Any]]:
+    known: Future[list[Any]] = Future()
+    known.set_result(values)
+    return known
+
+
+def _in_python(rows: pa.Table) -> list[Any]:
+    """The values row by row."""
+    values: list[Any] = [None] * (rows.num_rows * rows.num_columns)
+    for place, column in enumerate(rows.columns):
+        values[place :: rows.num_columns] = _as_sqlite(column).to_pylist()
+    return values
 
 
 class _Statement:
@@ -86,6 +106,11 @@ class _Statement:
         self.rows = max(1, min(STATEMENT_ROWS, STATEMENT_VALUES // self.width))
         names = ", ".join(connection.ops.quote_name(name) for name in (*shared, *own))
         self._head = f"INSERT INTO {target} ({names}) VALUES "  # noqa: S608 - names of ours
+
+    @cached_property
+    def whole(self) -> str:
+        """For as many rows as one statement takes; written once, and known to SQLite from then on."""
+        return self.for_rows(self.rows)
 
     def for_rows(self, count: int) -> str:
         shared = [f"?{place}" for place in range(1, self.shared + 1)]
@@ -98,10 +123,8 @@ def _insert(statement: _Statement, same: list[Any], values: list[Any]) -> None:
     """On the connection itself: Django's cursor would read through every statement for its placeholders."""
     execute, step = connection.connection.execute, statement.rows * statement.width
     whole, rest = divmod(len(values), step)
-    if whole:
-        insert = statement.for_rows(statement.rows)
-        for start in range(0, whole * step, step):
-            execute(insert, same + values[start : start + step])
+    for start in range(0, whole * step, step):
+        execute(statement.whole, same + values[start : start + step])
     if rest:
         execute(statement.for_rows(rest // statement.width), same + values[-rest:])
 

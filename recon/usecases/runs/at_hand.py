@@ -39,14 +39,24 @@ class AtHand:
         return self.matched.result()
 
 
+Ahead = Callable[[Callable[[], RunInput]], Callable[[], AtHand]]
+"""Begins to match what a function reads, in a thread and without the database; what it returns waits for the rows."""
+
+
 @contextmanager
-def matching_ahead(like: MatchingRun, rules: Sequence[Rule]) -> Iterator[Callable[[RunInput], Future[Outcome]]]:
-    """Gives what matches rows in a thread, as a run would that is `like` this record. Whatever is not matched when the
-    block is over is given up."""
+def matching_ahead(like: MatchingRun, rules: Sequence[Rule]) -> Iterator[Ahead]:
+    """Gives what reads and matches rows in a thread, as a run would that is `like` this record. What is not matched
+    when the block is over is given up."""
     over = Event()
     options = replace(unwatched_options(like), cancelled=over.is_set)
     with ThreadPoolExecutor(1, thread_name_prefix="matching-ahead") as pool:
+
+        def begin(read: Callable[[], RunInput]) -> Callable[[], AtHand]:
+            rows = pool.submit(read)
+            matched = pool.submit(lambda: match(rules, rows.result().statement, rows.result().ledger, options))
+            return lambda: AtHand(rows.result(), matched)
+
         try:
-            yield lambda rows: pool.submit(match, rules, rows.statement, rows.ledger, options)
+            yield begin
         finally:
             over.set()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,7 +16,6 @@ from django.db import connection
 from django.db.models import F
 from django.utils import timezone
 
-from recon.engine import Outcome
 from recon.models import Account, LedgerImport, MatchingRun, RunKind, RunState, Side, Statement, Strategy
 from recon.usecases.accounts.scope import create_account
 from recon.usecases.bulk.alongside import alongside
@@ -33,7 +31,7 @@ from recon.usecases.imports.importing import (
     store_ledger,
     store_statement,
 )
-from recon.usecases.runs.at_hand import AtHand, matching_ahead
+from recon.usecases.runs.at_hand import Ahead, AtHand, matching_ahead
 from recon.usecases.runs.engine_options import rule_in
 from recon.usecases.runs.execution import execute_run
 from recon.usecases.runs.input import RunInput, fresh_input
@@ -45,8 +43,6 @@ from rules.models import RuleStatus, RuleVersion
 
 ASSUMED: Final = {"sign": "plus is money in", "currency": "all amounts have one currency, unnamed"}
 """Questions about a file that do not stop a reconciliation of two files: both sides are read the same way."""
-
-Ahead = Callable[[RunInput], Future[Outcome]]
 
 
 @dataclass(frozen=True)
@@ -134,16 +130,15 @@ def _store(
     """Both sides stored, and their rows at hand if they are all that a run in the account would read."""
     owner = account if (account.scope or {}).get("owned") else None
     rows: dict[Side, pa.Table] = {}
-    found: list[AtHand] = []
+    coming: list[Callable[[], AtHand]] = []
 
     def as_input() -> RunInput:
         return fresh_input(_like(job, account), rows[Side.STATEMENT], rows[Side.LEDGER])
 
     def entries_to_come(table: pa.Table) -> None:
         rows[Side.LEDGER] = table
-        if ahead is not None:
-            read = as_input()
-            found.append(AtHand(read, ahead(read)))
+        if ahead is not None and table.num_rows:
+            coming.append(ahead(as_input))
 
     def lines() -> Statement:
         kept = store_statement(by, account, files[0], rows_go_to=partial(rows.__setitem__, Side.STATEMENT))
@@ -158,7 +153,7 @@ def _store(
     statement, ledger = alongside(lines, entries)
     if job.account is not None:
         return statement, ledger, None
-    return statement, ledger, found[0] if found else AtHand(as_input())
+    return statement, ledger, coming[0]() if coming else AtHand(as_input())
 
 
 @contextmanager
