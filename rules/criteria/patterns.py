@@ -19,8 +19,8 @@ def check_pattern(pattern: object) -> str:
         with duckdb.connect(":memory:") as connection:
             connection.execute("SELECT regexp_matches('', ?, 'i'), regexp_extract('', ?, 0, 'i')", [pattern, pattern])
     except (duckdb.Error, UnicodeError) as error:
-        reason = str(error).splitlines()[0]
-        raise ExpectedError("a regular expression that compiles (RE2 syntax)", f"{pattern!r}: {reason}") from error
+        reason = str(error).splitlines()[0].removeprefix("Invalid Input Error: ")
+        raise ExpectedError(f"a regular expression that compiles (RE2 syntax; {reason})", pattern) from error
     return pattern
 
 

@@ -7,7 +7,8 @@ from io import BytesIO
 
 import pytest
 
-from recon.models import Claim, Statement
+from recon.models import Claim, MatchingRun, Statement
+from recon.usecases.runs.exporting import match_rows, unmatched_rows
 from tests.api.conftest import transaction
 
 # The practice example of Blnk's documentation: ten ledger entries and what the bank says of them.
@@ -157,3 +158,17 @@ def test_an_upload_without_a_file_or_with_a_broken_one_is_refused(api):
 def test_health_needs_no_key(db, client):
     client.logout()
     assert client.get("/health").json() == {"status": "UP"}
+
+
+def test_files_of_a_run_name_entries_as_the_routes_do(api):
+    entry = api.post("/transactions", transaction("R-1", "10.00")).data["transaction_id"]
+    rows = [
+        {"id": name, "amount": Decimal("10.00"), "reference": reference, "currency": "USD"}
+        for name, reference in (("a", "R-1"), ("b", "other"))
+    ]
+    body = {"external_transactions": rows, "strategy": "one_to_one", "matching_rule_ids": [rule(api)]}
+    started = api.post("/reconciliation/start-instant", body).data["reconciliation_id"]
+    run_of_it = MatchingRun.objects.get(pk=started)
+    assert [row for row in match_rows(run_of_it) if entry in row and "a" in row]
+    [left] = unmatched_rows(run_of_it)
+    assert left[1] == "b"

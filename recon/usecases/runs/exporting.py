@@ -7,8 +7,9 @@ from decimal import Decimal
 from functools import partial
 from typing import TypeVar
 
-from recon.models import MatchingRun, MatchState, Side
-from recon.usecases.runs.reading import MatchView, Page, Placed, UnmatchedView, run_matches, run_unmatched
+from recon.models import LedgerEntry, MatchingRun, MatchState, Side
+from recon.usecases.ledger.transactions import transaction_id
+from recon.usecases.runs.reading import MatchView, Page, Placed, Row, UnmatchedView, run_matches, run_unmatched
 
 Cell = str | Decimal | int | None
 Item = TypeVar("Item")
@@ -82,10 +83,10 @@ def _match_row(view: MatchView) -> Sequence[Cell]:
 def _unmatched_row(view: UnmatchedView) -> Sequence[Cell]:
     item, row, nearest = view.item, view.row, view.nearest
     return (
-        Side(item.side).label, row.external_id if row else "", item.part,
+        Side(item.side).label, _id(row), item.part,
         row.booking_date.isoformat() if row and row.booking_date else "", row.currency if row else "", view.amount,
         row.reference if row else "", row.description if row else "", item.reason,
-        view.rule.rule.name if view.rule else "", item.criterion, nearest.external_id if nearest else "",
+        view.rule.rule.name if view.rule else "", item.criterion, _id(nearest),
         nearest.reference if nearest else "",
         nearest.booking_date.isoformat() if nearest and nearest.booking_date else "",
         nearest.amount if nearest else None, view.difference,
@@ -93,7 +94,14 @@ def _unmatched_row(view: UnmatchedView) -> Sequence[Cell]:
 
 
 def _ids(placed: Sequence[Placed]) -> str:
-    return " ".join((each.row.external_id or str(each.row.pk)) for each in placed if each.row)
+    return " ".join(_id(each.row) for each in placed if each.row)
+
+
+def _id(row: Row | None) -> str:
+    """The id that the bank or the books gave a row; without one ours, as the API has it."""
+    if row is None:
+        return ""
+    return row.external_id or (transaction_id(row.pk) if isinstance(row, LedgerEntry) else str(row.pk))
 
 
 def _references(placed: Sequence[Placed]) -> str:
