@@ -1,7 +1,7 @@
 """The matching engine: rules and two tables in; matches, unmatched items and reasons out. Plain Python and DuckDB."""
 
 from recon.engine.explain import Explanation, Pair, PlanEstimate, RowKey, Verdict, explain_pairs, explain_plan
-from recon.engine.match import match
+from recon.engine.match import match, match_each
 from recon.engine.options import (
     LEDGER_GROUPING,
     STATEMENT_GROUPING,
@@ -33,4 +33,5 @@ __all__ = [
     "explain_pairs",
     "explain_plan",
     "match",
+    "match_each",
 ]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from recon.engine.options import TooBroad
-from recon.engine.plan import Plan
+from recon.engine.plan import LOT, Plan
 from recon.engine.session import Session
 from recon.engine.sides import Sides
 from rules.criteria.scope import units_down, units_up, whole_days
@@ -48,16 +48,24 @@ class Join:
     paired: str = ""
 
     def on(self) -> str:
-        return " AND ".join(f"{left} = {right}" for left, right in self.equal) or "true"
+        return _all_equal(self.equal)
+
+    def told(self) -> str:
+        """The same, of the rows of one book."""
+        return _all_equal([keys for keys in self.equal if keys != LOT])
 
     @property
     def key(self) -> str:
         """The names of the columns that are equal."""
-        return ", ".join(left.removeprefix("s.") for left, _ in self.equal)
+        return ", ".join(keys[0].removeprefix("s.") for keys in self.equal if keys != LOT)
 
     def keyed(self, left: str, right: str, equal: Sequence[tuple[str, str]], condition: str = "true") -> Join:
         """The same join with wider sources, more keys and another condition."""
         return Join(left, right, self.equal + tuple(equal), f"{self.condition} AND {condition}", self.spread)
+
+
+def _all_equal(keys: Sequence[tuple[str, str]]) -> str:
+    return " AND ".join(f"{left} = {right}" for left, right in keys) or "true"
 
 
 def plain_join(plan: Plan, left: str, right: str, band: Band | None = None) -> Join:

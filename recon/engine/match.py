@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pyarrow as pa
 
 from recon.engine.contest import Contest
+from recon.engine.lots import Book, alike, by_lot, joined, parted
 from recon.engine.options import Options
 from recon.engine.outcome import Outcome, RuleOutcome
 from recon.engine.plan import make_plan
@@ -35,6 +37,23 @@ def match(rules: Sequence[Rule], statement: pa.Table, ledger: pa.Table, options:
     if one_sided(options.strategy):
         return two_sides(_match_sides, rules, statement, ledger, options)
     return _match_sides(rules, statement, ledger, options)
+
+
+def match_each(rules: Sequence[Rule], books: Sequence[Book], options: Options) -> list[Outcome]:
+    """What `match` says of each of several books, a statement and a ledger each; small ones are matched together.
+
+    Raises what `match` raises of any of them.
+    """
+    found: dict[int, Outcome] = {}
+    for places in alike(rules, books, options):
+        some = [books[place] for place in places]
+        if len(some) == 1:
+            found[places[0]] = match(rules, *some[0], options)
+            continue
+        lots = joined(some)
+        outcomes = parted(match(rules, *lots.book, options), lots, len(some))
+        found |= dict(zip(places, outcomes, strict=True))
+    return [found[place] for place in range(len(books))]
 
 
 def _match_sides(rules: Sequence[Rule], statement: pa.Table, ledger: pa.Table, options: Options) -> Outcome:
@@ -98,13 +117,12 @@ def _run(session: Session, sides: Sides, index: int, rule: Rule, made: list[Stan
     )
     work = Work(session, sides, plan, units, left, right, contest)
     run_rule(work)
-    session.drop(*{left, right} - {units[0].table, units[1].table})
     taken = contest.result()
     verdict = judged(index, rule, taken, limit_of(rule, session.options, sides.scope.scale))
     made.append(verdict)
     seen.append(met(contest, taken, verdict, gone))
     confirmed = int(verdict.confirmed.sum())
-    return RuleOutcome(
+    ran = RuleOutcome(
         index=index,
         matched=confirmed,
         suggested=len(verdict.line) - confirmed,
@@ -114,3 +132,7 @@ def _run(session: Session, sides: Sides, index: int, rule: Rule, made: list[Stan
         candidates=contest.pairs,
         seconds=time.perf_counter() - started,
     )
+    if sides.lots:
+        ran = replace(ran, of_lots=by_lot(work, verdict, ran))
+    session.drop(*{left, right} - {units[0].table, units[1].table})
+    return ran

@@ -94,6 +94,7 @@ class RuleOutcome:
     estimated_candidates: int
     candidates: int
     seconds: float
+    of_lots: tuple[RuleOutcome, ...] = ()  # in each of several books, see `recon.engine.lots`
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,8 @@ _DAY_STEP = 2**40
 UNDATED = 2**62
 NO_GAP = "0::BIGINT"
 CURRENCY, SIGN, FAR = "currency", "sign", "far"
+LOT = ("s.lot", "l.lot")
+"""What rows of several books must share, whatever a rule asks; no criterion, and nothing to tell anybody."""
 Part = int | str
 """A criterion by its number, or a condition that every rule has: CURRENCY, SIGN, and FAR: amounts no further apart than a
 difference can be stored."""
@@ -68,6 +70,8 @@ def make_plan(rule: Rule, sides: Sides, options: Options, without: Collection[Pa
         conditions.append(f"abs(s.amt - l.amt) <= {MAX_UNITS}")
     if one_currency:
         equal = [keys for keys in equal if keys != ("s.ccy", "l.ccy")]
+    if sides.lots:
+        equal.append(LOT)
     return Plan(
         rule=rule,
         scope=scope,

@@ -6,7 +6,6 @@ The miss that keeps the most telling criteria wins: the same reference at anothe
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -223,7 +222,7 @@ def _claimed_by_another(
 
 def _bands(session: Session, plan: Plan, sides: Sides, tables: tuple[str, str]) -> Iterable[Band | None]:
     """Widening bands of the plan's amount window; all differences at once where it has none, or pairs are few."""
-    if plan.amount is None or plan.exact_amount or math.prod(map(session.count, tables)) <= _ALWAYS_CHEAP:
+    if plan.amount is None or plan.exact_amount or _cheap(sides, *map(session.count, tables)):
         return (None,)
     if estimate(session, plain_join(plan, *tables)) <= _ALWAYS_CHEAP:
         return (None,)
@@ -283,7 +282,7 @@ def _affordable(session: Session, plan: Plan, left: str, right: str, sides: Side
     rows = count_of(session, left), count_of(session, right)
     limit = max(_ALWAYS_CHEAP, _PAIRS_PER_ROW * sum(rows))
     join = plain_join(plan, left, right, band)
-    if math.prod(rows) <= _ALWAYS_CHEAP or estimate(session, join) <= limit:
+    if _cheap(sides, *rows) or estimate(session, join) <= limit:
         return join
     if plan.amount is not None and not plan.exact_amount and not (band and band.high == 0):
         wanted = band or Band(0, widest_gap(session, plan, sides, right))
@@ -291,6 +290,11 @@ def _affordable(session: Session, plan: Plan, left: str, right: str, sides: Side
         join = amount_cells(replace(plain_join(plan, left, right), spread=spread), wanted, sides)
     narrower = date_cells(join, plan) or join
     return narrower if estimate(session, narrower) <= limit else None
+
+
+def _cheap(sides: Sides, left: int, right: int) -> bool:
+    """Whether so many rows may be compared with each other; those of several books are few in each."""
+    return bool(sides.lots) or left * right <= _ALWAYS_CHEAP
 
 
 def _reason(criterion: Criterion, left: Leftovers) -> str:

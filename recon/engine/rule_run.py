@@ -27,7 +27,7 @@ from recon.engine.cells import fits_cells, settle_cells
 from recon.engine.contest import Contest
 from recon.engine.conversion import in_every_currency
 from recon.engine.ordering import ranked
-from recon.engine.pairs import Flags
+from recon.engine.pairs import Flags, Ints
 from recon.engine.plan import Plan
 from recon.engine.session import Session
 from recon.engine.sides import Sides
@@ -37,9 +37,10 @@ from recon.engine.units import Units, with_every_text
 _DENSE = 8
 """Candidates per row above which a narrower search pays for its preparation."""
 
-_FEW_PAIRS = 50_000
+FEW_PAIRS = 50_000
 """Pairs that are compared sooner than their number is estimated."""
 
+ALL = "all differences"
 
 Way = Literal["at once", "bands", "cells", "kinds", "texts"]
 
@@ -61,6 +62,7 @@ class Work:
     key: str = ""
     estimated: int = 0
     by_days: bool = False
+    pairs_of: Ints | None = None  # how many of the pairs each lot has, where there are several
     alike: bool | None = None  # whether there are many more rows than kinds of them; not known until somebody asks
     steps: list[str] = field(default_factory=list)
 
@@ -82,7 +84,7 @@ def run_rule(work: Work) -> None:
             join, estimated = text_join(work.session, work.plan, join, (left_rows, right_rows))
         work.estimated = estimated
         within_budget(work.session, work.plan, estimated, left_rows, right_rows)
-        _settle(work, _found(work, join), "all differences", join)
+        _settle(work, _found(work, join), ALL, join)
         work.session.drop(*filter(None, [join.paired]))
 
 
@@ -113,8 +115,8 @@ def _way(work: Work) -> tuple[Way, Join, int]:
     """How candidates are sought, the join where they are many, and about how many pairs it has."""
     plan, rows = work.plan, (work.session.count(work.left), work.session.count(work.right))
     join = plain_join(plan, *_sources(work, work.left, work.right))
-    if rows[0] * rows[1] <= _FEW_PAIRS:
-        return "at once", join, rows[0] * rows[1]
+    if work.sides.lots or rows[0] * rows[1] <= FEW_PAIRS:
+        return "at once", join, rows[0] * rows[1] // max(1, work.sides.lots)
     join, estimated = _narrowed(work, join)
     if estimated <= _DENSE * sum(rows):
         return "at once", join, estimated
@@ -297,4 +299,12 @@ def _found(work: Work, join: Join) -> pa.Table:
 def _settle(work: Work, found: pa.Table, what: str, join: Join) -> None:
     before, work.key = work.contest.pairs, work.key or join.key
     work.contest.add(ranked(work.session, found, [name for name, _ in work.plan.order]))
-    work.steps.append(f"{what}: {work.contest.pairs - before} pairs by {join.on()}")
+    work.steps.append(step(what, work.contest.pairs - before, join))
+    if work.sides.lots:
+        lots = work.sides.rows["statement"]["lot"].to_numpy()
+        work.pairs_of = np.bincount(lots[found["s"].to_numpy()], minlength=work.sides.lots)
+
+
+def step(what: str, pairs: int, join: Join) -> str:
+    """One step of a rule in words."""
+    return f"{what}: {pairs} pairs by {join.told()}"

@@ -17,7 +17,7 @@ from rapidfuzz.distance import Levenshtein
 from recon.engine.options import Cancelled, Options, Progress, never
 
 _CANCEL_SECONDS = 0.25
-_FEW: Final = 50_000
+FEW: Final = 50_000
 """Rows up to which one thread is quick enough."""
 BATCH: Final = 32_768
 """Rows that a thread of DuckDB reads at once of a table of Arrow."""
@@ -187,7 +187,7 @@ def in_pieces(given: pa.Table) -> pa.Table:
 @contextmanager
 def opened(options: Options, rows: int) -> Iterator[Session]:
     """A session for so many rows, which is interrupted within half a second once `Options.cancelled` says so."""
-    with _shared_connection(options) if rows <= _FEW else _own_connection(options) as connection:
+    with _shared_connection(options) if rows <= FEW else _own_connection(options) as connection:
         session = Session(connection, options)
         with nullcontext() if options.cancelled is never else _watched(session):
             yield session

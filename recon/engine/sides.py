@@ -2,7 +2,7 @@
 
 Table ``s`` has the statement's rows, ``l`` the ledger's. ``u`` numbers the rows of a side in the order that breaks
 ties: statement by position; ledger by booking date, then acceptance number. What is not compared (ids, parts) stays in
-the Arrow tables and is looked up there by ``u``.
+the Arrow tables and is looked up there by ``u``. Rows of several books (`recon.engine.lots`) also have a ``lot``.
 """
 
 from __future__ import annotations
@@ -31,11 +31,8 @@ _LIKE = 4  # times as many rows: sides of about one size
 
 
 @dataclass(frozen=True)
-class Sides:
-    """Facts about the loaded rows. ``rows`` are the Arrow tables in order: row ``u`` is the ``u``-th.
-
-    ``texts`` are the columns of text that ``s`` and ``l`` have.
-    """
+class Facts:
+    """What is true of all rows of both sides, by which plans are made and results written."""
 
     scope: Scope
     wide: bool
@@ -43,11 +40,20 @@ class Sides:
     one_scale: bool
     dated: bool
     undated: bool  # one of the sides has no date at all
-    mixed_times: bool
     signed: bool  # some amount is negative
+
+
+@dataclass(frozen=True)
+class Sides(Facts):
+    """The loaded rows. ``rows`` are the Arrow tables in order: row ``u`` is the ``u``-th.
+
+    ``texts`` are the columns of text that ``s`` and ``l`` have. ``lots``: how many books the rows are of, 0 if of one.
+    """
+
     bound: int  # what no amount of a row, a group or a converted row exceeds, without its sign
     rows: dict[Side, pa.Table]
     texts: dict[Side, tuple[TextColumn, ...]]
+    lots: int
 
     @property
     def sizes(self) -> tuple[int, int]:
@@ -61,32 +67,45 @@ def load(session: Session, rules: Sequence[Rule], statement: pa.Table, ledger: p
         "statement": _ordered(dated(statement, options.time_zone), "statement"),
         "ledger": _ordered(dated(ledger, options.time_zone), "ledger"),
     }
-    scale, one_scale = _scale(rows.values(), rules, options)
-    reach = max(_reach(table, scale) for table in rows.values())
-    rows_in_group = max(table.num_rows for table in rows.values()) if grouped_sides(options.strategy) else 1
-    wide = reach * rows_in_group > _INT64_SAFE * 1000
-    rows = {side: _with_amounts(table, side, scale, wide, options) for side, table in rows.items()}
+    facts, most = facts_of(tuple(rows.values()), rules, options)
+    rows = {side: _with_amounts(table, side, facts.scope.scale, facts.wide, options) for side, table in rows.items()}
     sizes = [table.num_rows for table in rows.values()]
     in_place = len(rules) == 1 and (bool(grouped_sides(options.strategy)) or max(sizes) <= _LIKE * min(sizes))
     if options.grouping:
         for side in grouped_sides(options.strategy):
             rows[side] = _with_groups(session, rows[side], side, options)
     for side, table in rows.items():
-        _create(session, side, table, _columns(rules, side), wide, options, in_place=in_place)
-    times = [_any(table["instant"]) for table in rows.values()]
+        _create(session, side, table, _columns(rules, side), facts.wide, options, in_place=in_place)
     return Sides(
-        scope=Scope(scale, any(times), options.time_zone),
-        wide=wide,
-        one_currency=_currencies(rows.values()) <= 1,
-        one_scale=one_scale,
-        dated=all(table["day"].null_count == 0 for table in rows.values()),
-        undated=any(table["day"].null_count == table.num_rows for table in rows.values()),
-        mixed_times=any(times) and any(table["instant"].null_count for table in rows.values()),
-        signed=any(table.num_rows and pc.min(table["units"]).as_py() < 0 for table in rows.values()),
-        bound=reach * rows_in_group * max([1, *(math.ceil(rate) for rate in options.rates.values())]) + 10**scale,
+        **vars(facts),
+        bound=most * max([1, *(math.ceil(rate) for rate in options.rates.values())]) + 10**facts.scope.scale,
         rows=rows,
         texts={side: tuple(_columns(rules, side)) for side in SIDES},
+        lots=pc.max(statement["lot"]).as_py() + 1 if _lot(statement) else 0,
     )
+
+
+def facts_of(tables: Sequence[pa.Table], rules: Sequence[Rule], options: Options) -> tuple[Facts, int]:
+    """The facts about both sides' rows, which have their days (`dated`), and what no amount of a row or a group
+    exceeds at their scale."""
+    scale, one_scale = _scale(tables, rules, options)
+    rows_in_group = max(table.num_rows for table in tables) if grouped_sides(options.strategy) else 1
+    most = max(_reach(table, scale) for table in tables) * rows_in_group
+    facts = Facts(
+        scope=Scope(scale, any(_any(table["instant"]) for table in tables), options.time_zone),
+        wide=most > _INT64_SAFE * 1000,
+        one_currency=_currencies(tables) <= 1,
+        one_scale=one_scale,
+        dated=all(table["day"].null_count == 0 for table in tables),
+        undated=any(table["day"].null_count == table.num_rows for table in tables),
+        signed=any(table.num_rows and pc.min(table["units"]).as_py() < 0 for table in tables),
+    )
+    return facts, most
+
+
+def _lot(table: pa.Table) -> list[str]:
+    """The name of the column that says which book a row is of, if it is of one of several."""
+    return ["lot"] if "lot" in table.column_names else []
 
 
 def dated(table: pa.Table, time_zone: str) -> pa.Table:
@@ -102,6 +121,7 @@ def dated(table: pa.Table, time_zone: str) -> pa.Table:
 def _ordered(table: pa.Table, side: Side) -> pa.Table:
     """Put the rows in the order of their side and number them from 0: ``u``."""
     names = ["ord", "part", "id"] if side == "statement" else ["day", "ord", "part", "id"]
+    names = [*_lot(table), *names]
     if not _is_sorted([table[name].combine_chunks() for name in names]):
         table = table.take(pc.sort_indices(table, sort_keys=[(name, "ascending") for name in names]))
     return table.append_column("u", pa.arange(0, table.num_rows).cast(pa.int32()))
@@ -170,7 +190,7 @@ def _create(
     names = {
         (column.field, column.pattern, column.must_match): f"key_{number}" for number, column in enumerate(columns)
     }
-    source = table.select(["u", "ord", "amt", "scale", "currency", "day", "instant"])
+    source = table.select(["u", "ord", "amt", "scale", "currency", "day", "instant", *_lot(table)])
     texts = []
     for column in columns:
         key = names[column.field, column.pattern, column.must_match]
@@ -190,7 +210,7 @@ def _create(
         session.lend(ALIAS[side], _renamed(source, columns, names))
         return
     session.connection.register(f"{side}_in", in_pieces(source))
-    fixed = ["u", "amt::HUGEINT AS amt" if wide else "amt", "currency AS ccy", "day", "instant"]
+    fixed = ["u", "amt::HUGEINT AS amt" if wide else "amt", "currency AS ccy", "day", "instant", *_lot(table)]
     if grouped_sides(options.strategy):
         fixed += ["ord", "scale"]  # of groups; those of rows are known without
     chosen = ", ".join([*fixed, *texts])
@@ -204,7 +224,7 @@ def _renamed(
     source: pa.Table, columns: Sequence[TextColumn], names: Mapping[tuple[str, str | None, bool], str]
 ) -> pa.Table:
     """What a view would show, where it only renames columns."""
-    shown = source.select(["u", "amt", "day", "instant"]).append_column("ccy", source["currency"])
+    shown = source.select(["u", "amt", "day", "instant", *_lot(source)]).append_column("ccy", source["currency"])
     for column in columns:
         name = names[column.field, column.pattern, column.must_match] if column.form == "key" else column.name
         shown = shown.append_column(column.name, source[name])

@@ -16,6 +16,7 @@ from recon.engine.units import Units
 from rules.criteria.scope import ALIAS, Side
 
 BUSINESS = (
+    "lot",
     "amt",
     "direction",
     "currency",

@@ -50,8 +50,11 @@ def rule_ids(api) -> list[str]:
     return [api.post("/reconciliation/matching-rules", each).data["rule_id"] for each in (both, amount)]
 
 
-def asked(rule_ids: list[str], number: int, day: str | None = None) -> at_once.Asked:
-    lines, is_dry_run = RUNS[number]
+def asked(
+    rule_ids: list[str], number: int, day: str | None = None, *, is_dry_run: bool | None = None
+) -> at_once.Asked:
+    lines, is_dry = RUNS[number]
+    is_dry_run = is_dry if is_dry_run is None else is_dry_run
     rows: list[dict[str, Any]] = [
         {"id": f"{number}-{place}", "amount": amount, "reference": reference, "currency": "USD"}
         for place, (amount, reference) in enumerate(lines)
@@ -124,10 +127,7 @@ def one_after_the_other(wanted: list[at_once.Asked]) -> dict[str, Any]:
 @pytest.mark.parametrize("tiny", [AT_ONCE, 0])  # a ledger up to this size is read as a whole
 @pytest.mark.parametrize("order", [range(7), range(6, -1, -1), (4, 5, 2, 0, 3, 1, 6)])
 def test_together_they_leave_what_they_leave_one_after_the_other(rule_ids, monkeypatch, tiny, order):
-    monkeypatch.setattr("recon.usecases.runs.pushdown.TINY", tiny)
-    monkeypatch.setattr("recon.usecases.runs.pushdown.LOOK_UP", 0)  # looking up always pays
-    monkeypatch.setattr("recon.usecases.runs.pushdown.FETCH", 1)
-    monkeypatch.setattr("recon.usecases.runs.pushdown._sizes", {})
+    look_up_above(monkeypatch, tiny)
     wanted = [asked(rule_ids, number) for number in order]
     alone = one_after_the_other(wanted)
     states = {run.state for run in MatchingRun.objects.all()}
@@ -139,15 +139,47 @@ def test_together_they_leave_what_they_leave_one_after_the_other(rule_ids, monke
     assert left_behind() == alone
 
 
+def look_up_above(monkeypatch, tiny: int) -> None:
+    for name, value in {"TINY": tiny, "LOOK_UP": 0, "FETCH": 1, "_sizes": {}}.items():  # looking up always pays
+        monkeypatch.setattr(f"recon.usecases.runs.pushdown.{name}", value)
+
+
+@pytest.mark.parametrize("tiny", [AT_ONCE, 0])
+@pytest.mark.parametrize("is_dry_run", [True, False])
+def test_runs_that_take_nothing_from_each_other_are_matched_in_one_go(rule_ids, monkeypatch, tiny, is_dry_run):
+    """Dry runs claim nothing; real ones take nothing from each other where they look up other entries."""
+    look_up_above(monkeypatch, tiny)
+    numbers = range(7) if is_dry_run else (1, 4)
+    wanted = [asked(rule_ids, number, is_dry_run=is_dry_run) for number in numbers]
+    alone = one_after_the_other(wanted)
+    forget_everything()
+    books, match_each = list[int](), engine.match_each
+
+    def noted(rules, some, *rest):
+        books.append(len(some))
+        return match_each(rules, some, *rest)
+
+    monkeypatch.setattr(at_once, "match_each", noted)
+    at_once.run_together(wanted)
+    assert left_behind() == alone
+    assert books == [len(wanted)] * (is_dry_run or tiny == 0)  # real runs that read the whole ledger wait for another
+
+
 def fail_for_three_lines(monkeypatch) -> None:
-    match = engine.match
+    match, match_each = engine.match, engine.match_each
 
     def fails(rules, lines, *rest):
         if lines.num_rows == 3:
             raise ZeroDivisionError("a defect")
         return match(rules, lines, *rest)
 
+    def fails_together(rules, books, *rest):
+        if any(lines.num_rows == 3 for lines, _ in books):
+            raise ZeroDivisionError("a defect")
+        return match_each(rules, books, *rest)
+
     monkeypatch.setattr(at_once, "match", fails)
+    monkeypatch.setattr(at_once, "match_each", fails_together)
 
 
 def test_one_that_cannot_be_matched_fails_and_changes_no_other(rule_ids, monkeypatch):

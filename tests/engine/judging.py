@@ -47,14 +47,14 @@ def options(books: Books, **more: Any) -> Options:
 
 SEARCHES: dict[str, dict[ModuleType, dict[str, float]]] = {
     "as the numbers of rows suggest": {},
-    "by keys": {rule_run: {"_FEW_PAIRS": 0}},
+    "by keys": {rule_run: {"FEW_PAIRS": 0}},
     "narrowly, in rounds": {
-        rule_run: {"_FEW_PAIRS": 0, "_DENSE": 0},
+        rule_run: {"FEW_PAIRS": 0, "_DENSE": 0},
         alike: {"_ALIKE": 10**9},
         taking: {"_FEW": 0},
         twins: {"_FEW": 0, "_FEW_OF": 10**9},
     },
-    "by kinds": {rule_run: {"_FEW_PAIRS": 0, "_DENSE": 0}, alike: {"_ALIKE": 0}, ordering: {"_BITS": 0}},
+    "by kinds": {rule_run: {"FEW_PAIRS": 0, "_DENSE": 0}, alike: {"_ALIKE": 0}, ordering: {"_BITS": 0}},
 }
 """What decides how many rows are searched: how a few rows can be searched in the same ways."""
 

@@ -31,7 +31,7 @@ SEARCHES = {"all": (NEVER, NEVER), "narrowly": (0, NEVER), "in cells": (0, 0)}
 
 def search(monkeypatch: pytest.MonkeyPatch, how: str) -> None:
     dense, rows_per_kind = SEARCHES[how]
-    monkeypatch.setattr(rule_run, "_FEW_PAIRS", 0)
+    monkeypatch.setattr(rule_run, "FEW_PAIRS", 0)
     monkeypatch.setattr(rule_run, "_DENSE", dense)
     monkeypatch.setattr(alike, "_ALIKE", rows_per_kind)
     monkeypatch.setattr(results, "_AT_ONCE", 200_000 if how == "all" else 3)
@@ -122,7 +122,7 @@ def test_pairs_are_taken_alike_in_rounds_and_one_by_one_however_they_were_ordere
 ):
     draw = random.Random(f"{criteria}")
     lines, entries = rows(draw, "line", DAYS), rows(draw, "entry", DAYS)
-    monkeypatch.setattr(rule_run, "_FEW_PAIRS", 0)
+    monkeypatch.setattr(rule_run, "FEW_PAIRS", 0)
     monkeypatch.setattr(rule_run, "_DENSE", dense)
     told = []
     for values in ((10**9, 1.0, 0), (few, slow, bits)):

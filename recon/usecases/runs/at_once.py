@@ -3,10 +3,10 @@
 Nobody sees such a run before it is over, so that it needs neither lease nor heartbeat and its records are written
 once, as they end. A process that dies over it leaves nothing behind.
 
-Runs that wait at the same moment go together: the ledger is read once for all of them, each is matched by itself, and
-one transaction stores them. They leave what they would leave one after the other, in the order in which they came:
-what one claims those after it do not see. If anything is in the way of that, each is done alone, so that nobody's run
-fails because of a neighbour's.
+Runs that wait at the same moment go together: the ledger is read once for all of them, those that cannot take anything
+from each other are matched in one go, and one transaction stores them. They leave what they would leave one after the
+other, in the order in which they came: what one claims those after it do not see. If anything is in the way of that,
+each is done alone, so that nobody's run fails because of a neighbour's.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import pyarrow as pa
@@ -24,7 +24,7 @@ from django.db import connection, transaction
 from django.db.models import Model
 from django.utils import timezone
 
-from recon.engine import EngineError, Options, match
+from recon.engine import EngineError, Options, Outcome, match, match_each
 from recon.models import (
     Account,
     Event,
@@ -203,13 +203,18 @@ def _begun(asked: Asked, rows: int, first: Mapping[type[Model], int]) -> _Begun:
 
 
 def _done(begun: Sequence[_Begun]) -> Sequence[MatchingRun]:
-    """The runs, matched one after the other and stored. Raises `ClaimedError` if somebody else was first, and whatever
-    else is in the way of storing them."""
+    """The runs, matched and stored. Raises `ClaimedError` if somebody else was first, and whatever else is in the way
+    of storing them."""
     laps, results = Laps(), list[Results | None]()
     taken = set[tuple[int, int]]()  # the row parts of the ledger that those before claim
-    for each, read in zip(begun, _read(begun, laps), strict=True):
-        results.append(_matched(each, read, taken, laps) if read else None)
-        taken.update(_claimed(results[-1]))
+    for some in _apart(zip(begun, _read(begun, laps), strict=True)):
+        left = [read and replace(read, entries=_without(read.entries, taken)) for _, read in some]
+        outcomes = _matched_together([read for read in left if read])
+        if outcomes:
+            laps.end("matching")
+        for (each, _), read in zip(some, left, strict=True):
+            results.append(_matched(each, read, outcomes, laps) if read else None)
+            taken.update(_claimed(results[-1]))
     return _store(begun, results, laps)
 
 
@@ -250,12 +255,54 @@ def _read_each(begun: Sequence[_Begun], laps: Laps) -> Sequence[_Read]:
     ]
 
 
-def _matched(begun: _Begun, read: _Read, taken: AbstractSet[tuple[int, int]], laps: Laps) -> Results | None:
+_Some = list[tuple[_Begun, _Read | None]]
+
+
+def _apart(begun: Iterable[tuple[_Begun, _Read | None]]) -> Iterator[_Some]:
+    """The runs in order, those together that cannot take anything from each other: nobody reads an entry that a real
+    run before it in the same list may claim."""
+    some, may_claim = _Some(), set[int]()
+    for each, read in begun:
+        entries = set(read.entries["id"].to_pylist()) if read and (may_claim or not each.run.is_dry_run) else set()
+        if may_claim & entries:
+            yield some
+            some, may_claim = [], set()
+        some.append((each, read))
+        may_claim |= set() if each.run.is_dry_run else entries
+    yield some
+
+
+def _matched_together(read: Sequence[_Read]) -> Mapping[int, Outcome]:
+    """What the engine says of runs, by where their reading is kept (`id`); those are missing that must be matched
+    alone, if only to fail alone."""
+    found: dict[int, Outcome] = {}
+    rest = list(read)
+    while len(rest) > 1:
+        same = [each for each in rest if _go_together(rest[0], each)]
+        if len(same) > 1:
+            try:
+                outcomes = match_each(same[0].rules, [(each.lines, each.entries) for each in same], same[0].options)
+            except Exception as error:  # noqa: BLE001 - whoever it is about meets it again
+                logger.info("%d runs are matched one by one: %s: %s", len(same), type(error).__name__, error)
+            else:
+                found |= dict(zip(map(id, same), outcomes, strict=True))
+        rest = [each for each in rest if not any(each is one for one in same)]
+    return found
+
+
+def _go_together(one: _Read, other: _Read) -> bool:
+    """Whether the engine is told the same about both, but for the folder that it may spill to."""
+    return one.rules == other.rules and one.options == replace(other.options, temp_dir=one.options.temp_dir)
+
+
+def _matched(begun: _Begun, read: _Read, outcomes: Mapping[int, Outcome], laps: Laps) -> Results | None:
     """The results; None, with the run's error, if there are none."""
-    run, entries = begun.run, _without(read.entries, taken)
+    run, entries = begun.run, read.entries
     with _as_outcome(run):
-        outcome = match(read.rules, read.lines, entries, read.options)
-        laps.end("matching")
+        outcome = outcomes.get(id(read))
+        if outcome is None:
+            outcome = match(read.rules, read.lines, entries, read.options)
+            laps.end("matching")
         run.timings = dict(laps.seconds)
         rows = RunInput(read.lines, entries, read.next_entry, how_read(read.choice, read.lines, entries))
         run.explanation = {
