@@ -21,8 +21,8 @@ CURRENCY, SIGN, FAR = "currency", "sign", "far"
 LOT = ("s.lot", "l.lot")
 """What rows of several books must share, whatever a rule asks; no criterion, and nothing to tell anybody."""
 Part = int | str
-"""A criterion by its number, or a condition that every rule has: CURRENCY, SIGN, and FAR: amounts no further apart than
-a difference can be stored."""
+"""A criterion by its number, or a condition that every rule has: CURRENCY, SIGN, and FAR: amounts no further apart
+than a difference can be stored."""
 
 
 @dataclass(frozen=True)

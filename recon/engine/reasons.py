@@ -156,11 +156,8 @@ def _left_aside(session: Session, rule: Rule) -> set[Part]:
     and their signs."""
     if not session.options.searches_sums:
         return {FAR}
-    return {
-        FAR,
-        SIGN,
-        *(each.number for each in rule.criteria if each.field.kind == "amount" and not each.is_constant),
-    }
+    amounts = (each.number for each in rule.criteria if each.field.kind == "amount" and not each.is_constant)
+    return {FAR, SIGN, *amounts}
 
 
 def _in_no_sum(missed: Sequence[Missed]) -> pa.Table:
