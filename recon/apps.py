@@ -13,7 +13,7 @@ class ReconConfig(AppConfig):
     def ready(self) -> None:
         import_module("recon.usecases.rules.audit")  # once the models exist: it listens to the rules app
         spare_arrow_its_search()
-        post_migrate.connect(import_module("recon.usecases.bulk.apart").mend_indexes, sender=self)
+        post_migrate.connect(import_module("recon.usecases.bulk.apart_indexes").mend_indexes, sender=self)
         post_migrate.connect(import_module("recon.usecases.bulk.embedded_load").mend_indexes, sender=self)
 
 

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 
 from recon.usecases.bulk.apart import make_room
+from recon.usecases.bulk.apart_indexes import make_what_is_missing
 from recon.usecases.imports.rows import tidy_up_after_loads
 from recon.usecases.outside.connector_sync import forget_old_syncs, sync_due
 from recon.usecases.outside.connector_write_back import write_back_due
@@ -47,6 +48,7 @@ ERRANDS = (
     Errand("listing entries that runs passed over", list_passed_over, 10),
     Errand("removing what cut-off runs left", remove_leftovers, 10),
     Errand("tidying up after loads", tidy_up_after_loads, 60),
+    Errand("making indexes that were left out", make_what_is_missing, 60),
     Errand("making room for large loads", make_room, 300),
     Errand("reading from connectors", sync_due, 2),
     Errand("writing back to connectors", write_back_due, 5),

@@ -10,7 +10,9 @@ from django.utils import timezone
 from recon import errands
 from recon.models import Claim, LedgerEntry, Match, MatchRow, OpenItem, StatementLine, UnmatchedItem
 from recon.usecases.bulk import apart
-from recon.usecases.bulk.apart import drop_apart, mend_indexes, tables_apart
+from recon.usecases.bulk.apart import drop_apart
+from recon.usecases.bulk.apart_indexes import mend_indexes
+from recon.usecases.bulk.apart_tables import RANGE, tables_apart
 from recon.usecases.bulk.rows import arrow_schema, load_pieces, load_rows
 from recon.usecases.integrity import violations
 from recon.usecases.review import open_items
@@ -199,7 +201,7 @@ def test_a_run_comes_to_the_same_and_can_be_reversed(practised, monkeypatch, ali
     usual = outcome(practised("Usual"))
     monkeypatch.setattr(apart, "APART_FROM", 1)
     run = practised("Apart")
-    assert {model for model in apart.RANGE if tables_apart(model)} == set(apart.RANGE)
+    assert {model for model in RANGE if tables_apart(model)} == set(RANGE)
     assert outcome(run) == usual
     assert list(violations()) == []
     monkeypatch.setattr(undo, "MANY", 0)

@@ -13,7 +13,8 @@ from django.db import DatabaseError, connection, transaction
 
 from recon.models import Claim
 from recon.usecases.bulk import apart
-from recon.usecases.bulk.apart import merge_apart, tables_apart
+from recon.usecases.bulk.apart import merge_apart
+from recon.usecases.bulk.apart_tables import tables_apart
 from recon.usecases.bulk.rows import load_rows
 from recon.usecases.integrity import violations
 from recon.usecases.runs.claims import ClaimedError, claim_rows, join_claims, load_claims

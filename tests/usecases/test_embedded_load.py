@@ -18,7 +18,8 @@ from recon import errands
 from recon.models import LedgerEntry, RunKind, RunState, StatementLine
 from recon.usecases.bulk import embedded_load
 from recon.usecases.bulk import rows as bulk
-from recon.usecases.bulk.embedded_load import indexes_afterwards, mend_indexes
+from recon.usecases.bulk.afterwards import indexes_afterwards
+from recon.usecases.bulk.embedded_load import mend_indexes
 from recon.usecases.bulk.rows import load_pieces, load_rows
 from recon.usecases.events import Actor
 from recon.usecases.imports.rows import tidy_up_after_loads

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import copy_context
 from typing import TypeVar
 
 from django.db import connection
@@ -42,7 +43,7 @@ def beside(
         yield lambda: result
         return
     with ThreadPoolExecutor(1) as pool:
-        yield pool.submit(_on_own_connection, there).result
+        yield pool.submit(copy_context().run, _on_own_connection, there).result
 
 
 def _on_own_connection(job: Callable[[], Other]) -> Other:

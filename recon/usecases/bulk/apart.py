@@ -11,17 +11,16 @@ in small pieces. All of it happens in the transaction of the load.
 from __future__ import annotations
 
 import logging
-import re
-import zlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from django.db import OperationalError, connection, models, transaction
 
-from recon.models import Claim, LedgerEntry, Match, MatchingRun, MatchRow, StatementLine, UnmatchedItem
+from recon.models import Claim, MatchingRun
+from recon.usecases.bulk.apart_indexes import NEEDLESS, complete
+from recon.usecases.bulk.apart_tables import LOCK_NOT_AVAILABLE, RANGE, Apart, tables_apart
 
 logger = logging.getLogger(__name__)
 
@@ -35,68 +34,8 @@ the worker has made room (`make_room`)."""
 MERGED: Final = 8
 """Neighbours that become one when room is made: each row is written anew once for every eight times as many rows."""
 
-RANGE: Final[dict[type[models.Model], tuple[str, ...]]] = {
-    LedgerEntry: ("id",),
-    StatementLine: ("id",),  # not its statement: a new issue takes lines over
-    Match: ("id", "run_number"),
-    MatchRow: ("match_id",),
-    UnmatchedItem: ("run_number",),
-    Claim: ("match_id", "account_id", "row_id"),
-}
-"""The columns that tell the rows of one load from those of all others: first a block of ids or the run's number."""
-
-INSTEAD: Final = {
-    # Files are in the order of days, more or less.
-    "entry_account_date": "brin (booking_date)",
-    "line_account_date": "brin (booking_date)",
-    # All of one run, and nearly all confirmed, whose order is that of the primary key.
-    "match_run_state": "btree (run_number, state, id) WHERE state <> 'confirmed'",
-    # Loaded in this order.
-    "match_row_history": "brin (row_id) WITH (pages_per_range = 16)",
-    # The engine sees to it that no row is twice in a match, and claims that none is in two confirmed ones.
-    "recon_matchrow_pkey": "btree (match_id)",
-}
-"""Indexes of which a table of one load needs less, by name: what is written is what a load waits for. None of these is
-unique there."""
-
-
-NEEDLESS: Final = {"entry_import": "import_number", "entry_api_reference_once": "api_reference"}
-"""Indexes, by name, that a table does without in which all rows have the same in this column, or nothing: a check says
-so, by which the planner leaves the table out."""
-
-
-LOCK_NOT_AVAILABLE: Final = "55P03"
-
 Join = Callable[[type[models.Model], str], None]
 """What becomes of the table of a load when it is complete: `join_apart`, at once or later in the transaction."""
-
-
-SCOPED_BY: Final = ("source", "destination")
-"""Texts without an index that say which entries are an account's."""
-
-
-@dataclass(frozen=True)
-class Apart:
-    """A child table, and the first and last value of its range column."""
-
-    name: str
-    first: int
-    last: int
-
-
-def tables_apart(model: type[models.Model]) -> list[Apart]:
-    """The children of a model's table, by their first key. None on a database that has no such thing."""
-    if connection.vendor != "postgresql" or model not in RANGE:
-        return []
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid"
-            " WHERE i.inhparent = to_regclass(%s) AND i.inhseqno = 1",
-            [model._meta.db_table],
-        )
-        names = [name for (name,) in cursor.fetchall()]
-    found = (re.fullmatch(rf"{model._meta.db_table}_(\d+)_(\d+)", name) for name in names)
-    return sorted((Apart(each[0], int(each[1]), int(each[2])) for each in found if each), key=lambda each: each.first)
 
 
 def load_apart(
@@ -125,7 +64,7 @@ def load_apart(
         _for_columns(cursor, name, common, "SET DEFAULT %s")
         fill(name, rows.drop_columns(list(common)))
         _for_columns(cursor, name, dict.fromkeys(common), "DROP DEFAULT")
-        _complete(cursor, model, name)
+        complete(cursor, model, name, rows.num_rows)
         (join or join_apart)(model, name)
     return True
 
@@ -152,7 +91,7 @@ def load_pieces_apart(
         whole = f"{table}_{first}_{last}"
         cursor.execute(f"ALTER TABLE {name} {', '.join(f'ADD {check}' for check in _checks(whole, ranges, same))}")
         cursor.execute(f"ALTER TABLE {name} RENAME TO {whole}")
-        _complete(cursor, model, whole)
+        complete(cursor, model, whole, done)
         join_apart(model, whole)
     return done
 
@@ -209,15 +148,6 @@ def _checks(name: str, ranges: dict[str, dict[str, Any]], same: dict[str, int | 
     return found
 
 
-def _complete(cursor: Any, model: type[models.Model], name: str) -> None:
-    """Index a full table and look at what is in it."""
-    table = model._meta.db_table
-    cursor.execute("SET LOCAL maintenance_work_mem = '256MB'")
-    for statement in _indexes_of_child(cursor, table, name).values():
-        cursor.execute(statement)
-    cursor.execute(f"ANALYZE {name} ({', '.join(_planned_by(cursor, model))})")
-
-
 def join_apart(model: type[models.Model], name: str) -> None:
     """Make a complete table part of the model's. Raises IntegrityError if a claim in it is there already; so that
     nobody adds one at the same time, this waits for those who do, and they for the end of this transaction."""
@@ -226,20 +156,6 @@ def join_apart(model: type[models.Model], name: str) -> None:
             cursor.execute("SELECT tieout_join_claims(%s)", [name])  # migration 0016
         else:
             cursor.execute(f"ALTER TABLE {name} INHERIT {model._meta.db_table}")
-
-
-def _planned_by(cursor: Any, model: type[models.Model]) -> list[str]:
-    """The columns whose values say how a query is best answered: not the texts that no index has. To sample those
-    takes longer than all others; the database's own look, a minute later, includes them."""
-    cursor.execute(
-        "SELECT a.attname FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY(i.indkey)"
-        " WHERE i.indrelid = %s::regclass",
-        [model._meta.db_table],
-    )
-    indexed = {column for (column,) in cursor.fetchall()}
-    fields = model._meta.local_concrete_fields
-    texts = {field.column for field in fields if isinstance(field, models.TextField)} - {*SCOPED_BY}
-    return [str(field.column) for field in fields if field.column in indexed or field.column not in texts]
 
 
 def make_room() -> int:
@@ -285,7 +201,7 @@ def merge_apart(model: type[models.Model], tables: Sequence[Apart]) -> None:
         _create(cursor, model, name, ranges)
         for each in tables:
             cursor.execute(f"INSERT INTO {name} ({columns}) SELECT {columns} FROM {each.name}")  # noqa: S608
-        _complete(cursor, model, name)
+        complete(cursor, model, name)
         cursor.execute(f"LOCK TABLE ONLY {model._meta.db_table} IN ACCESS EXCLUSIVE MODE")
         cursor.execute(f"DROP TABLE {named}")
         join_apart(model, name)
@@ -314,43 +230,3 @@ def drop_apart(model: type[models.Model], first: int, last: int) -> None:
         if first <= each.first and each.last <= last:
             with connection.cursor() as cursor:
                 cursor.execute(f"DROP TABLE IF EXISTS {each.name}")  # somebody else may do the same
-
-
-def mend_indexes(**signal: Any) -> None:
-    """Give children the indexes their parents have gained in a migration, and take away those that they lost."""
-    for model in RANGE:
-        for child in tables_apart(model):
-            with transaction.atomic(), connection.cursor() as cursor:
-                wanted = _indexes_of_child(cursor, model._meta.db_table, child.name)
-                present = {name for name, _ in _indexes(cursor, child.name)}
-                for name in present - wanted.keys():
-                    cursor.execute(f"DROP INDEX {name}")
-                for name in wanted.keys() - present:
-                    cursor.execute(wanted[name])
-
-
-def _indexes(cursor: Any, table: str) -> list[tuple[str, str]]:
-    """Names and definitions (``CREATE … INDEX name ON table USING …``) of a table's indexes."""
-    cursor.execute(
-        "SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = %s::regclass"
-        " ORDER BY indexrelid",
-        [table],
-    )
-    return list(cursor.fetchall())
-
-
-def _indexes_of_child(cursor: Any, parent: str, child: str) -> dict[str, str]:
-    """The statements that make a child's indexes, by name; a name says what the index is."""
-    cursor.execute("SELECT conname FROM pg_constraint WHERE conrelid = %s::regclass AND contype = 'c'", [child])
-    checks = {check for (check,) in cursor.fetchall()}
-    statements = {}
-    for index, definition in _indexes(cursor, parent):
-        if f"{child}_{NEEDLESS.get(index)}" in checks:
-            continue
-        head, _, usual = definition.partition(" USING ")
-        create, using = head.partition(" INDEX ")[0], usual
-        if index in INSTEAD:
-            create, using = "CREATE", INSTEAD[index]
-        name = f"{child}_{zlib.crc32(using.encode()):08x}"
-        statements[name] = f"{create} INDEX {name} ON {child} USING {using}"
-    return statements

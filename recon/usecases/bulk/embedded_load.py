@@ -6,7 +6,7 @@ file: sorting the keys of a million rows into a new index takes a third of the t
 plain indexes away and makes them again at its end. Each of these steps is a transaction of its own, between which
 others write; meanwhile their queries find the same rows, only slower. Unique indexes stay: what they refuse is
 refused row by row. Where the process is killed in between, `mend_indexes` makes what is missing. Who loads several
-tables before anybody looks at them makes the indexes of all at the end (`indexes_afterwards`).
+tables before anybody looks at them makes the indexes of all at the end (`recon.usecases.bulk.afterwards`).
 Meanwhile a thread copies the log to the file: a loader that does so after each commit waits for the disk.
 """
 
@@ -17,7 +17,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from contextvars import ContextVar
 from functools import cached_property
 from itertools import chain
 from typing import Any, Final
@@ -26,16 +25,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from django.db import OperationalError, connection, models, transaction
 
-from recon.usecases.bulk.apart import RANGE, in_common
+from recon.usecases.bulk.apart import in_common
+from recon.usecases.bulk.apart_tables import RANGE
+from recon.usecases.bulk.later import MOST_INDEXED, is_left_for_later, leave
 
 ASIDE_FROM: Final = 100_000
 """Rows of one load from which indexes are made afterwards."""
 
 MOST_HELD: Final = 2
 """Times the rows of the load that a table may hold already: making an index sorts those too."""
-
-MOST_INDEXED: Final = 3_000_000
-"""Rows that a new index may have: while it is made others wait with what they write, a second for a million rows."""
 
 STATEMENT_ROWS: Final = 200
 STATEMENT_VALUES: Final = 32_000
@@ -49,9 +47,6 @@ _ASK_EVERY: Final = 0.5  # seconds
 _COPY_EVERY: Final = 0.2  # seconds
 _PAGES: Final = 1000  # in the log, after which a commit copies them: SQLite's own setting
 _STEPS: Final = 50_000  # of SQLite's machine between two looks at the clock
-
-
-_later: ContextVar[set[type[models.Model]] | None] = ContextVar("tables_whose_indexes_are_made_later", default=None)
 
 
 def insert_rows(target: str, table: pa.Table, chunk: int, progress: Callable[[int], None]) -> None:
@@ -154,28 +149,8 @@ def large_load(model: type[models.Model], rows: int, chunk: int, progress: Calla
                 for name in _indexes(model):
                     cursor.execute(f"DROP INDEX IF EXISTS {connection.ops.quote_name(name)}")
         yield min(chunk, CONVERTED) if aside else chunk
-        later = _later.get()
-        if aside and later is not None:
-            later.add(model)
-        elif aside:
+        if aside and not leave(model, model._meta.db_table):
             _make_missing(model, lambda: progress(rows))
-
-
-@contextmanager
-def indexes_afterwards() -> Iterator[None]:
-    """The indexes that large loads within this leave out are made when it is over, however it ends, not each load's at
-    its end."""
-    if _later.get() is not None:
-        yield
-        return
-    left_out = set[type[models.Model]]()
-    before = _later.set(left_out)
-    try:
-        yield
-    finally:
-        _later.reset(before)
-        for model in left_out:
-            _make_missing(model, lambda: None)
 
 
 @contextmanager
@@ -224,9 +199,14 @@ def _is_worth_it(model: type[models.Model], rows: int) -> bool:
 def mend_indexes(**signal: Any) -> None:
     """Make the indexes that a load which was cut off has left out, unless all are made afterwards. Takes a millisecond
     where there is none."""
-    if connection.vendor == "sqlite" and _later.get() is None:
+    if connection.vendor == "sqlite" and not is_left_for_later():
         for model in RANGE:
             _make_missing(model, lambda: None)
+
+
+def complete_later(model: type[models.Model]) -> None:
+    """Make up for the indexes that loads of a table have left for later."""
+    _make_missing(model, lambda: None)
 
 
 def _make_missing(model: type[models.Model], ask: Callable[[], None]) -> None:

@@ -23,6 +23,7 @@ from recon.models import (
     UnmatchedItem,
 )
 from recon.usecases.accounts.closing import refuse_closed_import
+from recon.usecases.bulk.apart_indexes import make_missing
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor, record
 from recon.usecases.imports.discrepancies import check_statement
@@ -36,6 +37,7 @@ def discard_statement(by: Actor, statement: Statement, *, why: str = "") -> None
     Raises Refused while a line of it, other than those it has from its predecessor, is in a confirmed match.
     """
     lines = StatementLine.objects.filter(statement_number=statement.number)
+    make_missing(MatchRow)  # by which each row's history is looked for
     with transaction.atomic():
         restored = give_way(by, statement, why)
         _take_back(by, statement, Side.STATEMENT, lines, why)
@@ -46,6 +48,7 @@ def discard_statement(by: Actor, statement: Statement, *, why: str = "") -> None
 def reverse_ledger_import(by: Actor, imported: LedgerImport, *, why: str = "") -> None:
     """Take a ledger import back. Raises Refused while an entry of it is in a confirmed match."""
     entries = LedgerEntry.objects.filter(import_number=imported.number)
+    make_missing(MatchRow)  # by which each row's history is looked for
     with transaction.atomic():
         _take_back(by, imported, Side.LEDGER, entries, why)
 

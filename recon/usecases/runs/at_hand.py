@@ -1,7 +1,7 @@
 """What a run would read, where that is in memory already because it was stored just now; matched ahead, perhaps.
 
-SQLite stores on one core, whatever there is to store. The other one may as well match the rows meanwhile: the run
-begins when they are stored, and finds its outcome there.
+SQLite stores on one core, whatever there is to store, and PostgreSQL waits for the disk now and then. So the rows are
+matched meanwhile: the run begins when they are stored, and finds its outcome there.
 """
 
 from __future__ import annotations

@@ -14,7 +14,8 @@ from django.db import IntegrityError, OperationalError, connection, transaction
 from django.utils import timezone
 
 from recon.models import Claim, Match
-from recon.usecases.bulk.apart import LOCK_NOT_AVAILABLE, join_apart
+from recon.usecases.bulk.apart import join_apart
+from recon.usecases.bulk.apart_tables import LOCK_NOT_AVAILABLE
 from recon.usecases.bulk.rows import Progress, load_rows, refresh_statistics
 from recon.usecases.review.open_items import in_sql
 

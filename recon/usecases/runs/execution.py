@@ -29,8 +29,8 @@ from recon.models import (
     Via,
 )
 from recon.usecases.accounts.scope import hold_still
+from recon.usecases.bulk.afterwards import indexes_afterwards, mend_indexes
 from recon.usecases.bulk.alongside import beside
-from recon.usecases.bulk.embedded_load import indexes_afterwards, mend_indexes
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor, record
 from recon.usecases.outside.webhook_outbox import announce_run

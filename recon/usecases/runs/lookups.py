@@ -18,6 +18,9 @@ from rules.criteria import Criterion, Rule
 
 Window = tuple[int, str, int, int]  # scale, currency, lowest and highest units
 
+LOOKED_UP_BY = ("reference_key", "scale")
+"""The first columns of the ledger's indexes that are used here."""
+
 BY_REFERENCE = {
     # An array of unknown length: the planner takes the index, whatever it believes of a reference.
     "postgresql": """

@@ -13,6 +13,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Final
 
 import pyarrow as pa
 from django.db import connection
@@ -20,11 +21,20 @@ from django.db.models import QuerySet
 from django.db.models.expressions import RawSQL
 
 from recon.models import Account, LedgerEntry, MatchingRun, Side, StatementLine, Strategy
-from recon.usecases.bulk.apart import tables_apart
+from recon.usecases.bulk.apart_indexes import rows_without_index
+from recon.usecases.bulk.apart_tables import tables_apart
 from recon.usecases.bulk.rows import listed
 from recon.usecases.review.open_items import sides_reported
 from recon.usecases.runs.entries_by_id import LISTED
-from recon.usecases.runs.lookups import Sought, Window, amount_windows, found_for_each, is_indexable, stored_scales
+from recon.usecases.runs.lookups import (
+    LOOKED_UP_BY,
+    Sought,
+    Window,
+    amount_windows,
+    found_for_each,
+    is_indexable,
+    stored_scales,
+)
 from rules.criteria import Criterion, Rule
 from rules.criteria.text import text_keys
 
@@ -45,6 +55,9 @@ READ, LIST, LOOK_UP, PROBE, FETCH = 3, 10, 50, 4, 20
 """Microseconds: to read one entry with all others; to store that it is open, where a run lists open entries; to look
 something up in the index of a large table; to find that a table has nothing of it; and to read one of the entries that
 were found."""
+
+LOOKED_THROUGH: Final = 10
+"""Rows a microsecond that a look-up goes through where a table's indexes are still to be made."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +116,8 @@ class _Ledger:
     @cached_property
     def a_look_up(self) -> int:
         """Microseconds."""
-        return LOOK_UP + PROBE * len(tables_apart(LedgerEntry))
+        without_index = rows_without_index(LedgerEntry, LOOKED_UP_BY)
+        return LOOK_UP + PROBE * len(tables_apart(LedgerEntry)) + without_index // LOOKED_THROUGH
 
 
 def _wanted(asked: WithLines, ledger: _Ledger) -> Choice | LookUp:

@@ -8,18 +8,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import Any, Final
 
 import pyarrow as pa
 from django.conf import settings
-from django.db import connection
 from django.db.models import F
 from django.utils import timezone
 
 from recon.models import Account, LedgerImport, MatchingRun, RunKind, RunState, Side, Statement, Strategy
 from recon.usecases.accounts.scope import create_account
+from recon.usecases.bulk.afterwards import indexes_afterwards
 from recon.usecases.bulk.alongside import alongside
-from recon.usecases.bulk.embedded_load import indexes_afterwards
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor
 from recon.usecases.imports.importing import (
@@ -131,22 +131,24 @@ def _store(
     owner = account if (account.scope or {}).get("owned") else None
     rows: dict[Side, pa.Table] = {}
     coming: list[Callable[[], AtHand]] = []
+    second = Lock()
 
     def as_input() -> RunInput:
         return fresh_input(_like(job, account), rows[Side.STATEMENT], rows[Side.LEDGER])
 
-    def entries_to_come(table: pa.Table) -> None:
-        rows[Side.LEDGER] = table
-        if ahead is not None and table.num_rows:
-            coming.append(ahead(as_input))
+    def to_come(side: Side, table: pa.Table) -> None:
+        with second:
+            rows[side] = table
+            if ahead is not None and len(rows) == len(Side) and rows[Side.LEDGER].num_rows:
+                coming.append(ahead(as_input))
 
     def lines() -> Statement:
-        kept = store_statement(by, account, files[0], rows_go_to=partial(rows.__setitem__, Side.STATEMENT))
+        kept = store_statement(by, account, files[0], rows_go_to=partial(to_come, Side.STATEMENT))
         stored.append(kept)
         return kept
 
     def entries() -> LedgerImport:
-        kept = store_ledger(by, owner, files[1], rows_go_to=entries_to_come)
+        kept = store_ledger(by, owner, files[1], rows_go_to=partial(to_come, Side.LEDGER))
         stored.append(kept)
         return kept
 
@@ -158,9 +160,8 @@ def _store(
 
 @contextmanager
 def _matching_ahead(job: Job, account: Account) -> Iterator[Ahead | None]:
-    """What matches the rows of a job while they are stored; none on PostgreSQL, where both cores store, and none in an
-    account that may hold more than they are."""
-    if connection.vendor == "postgresql" or job.account is not None:
+    """What matches the rows of a job while they are stored; none in an account that may hold more than they are."""
+    if job.account is not None:
         yield None
         return
     rules = [rule_in(write_json(body)) for body in _bodies(job.rules)]
