@@ -20,7 +20,8 @@ from recon.statements.extras import extras_of
 from recon.statements.leftovers import Verdicts, left_out_by_rule, left_out_for_want
 from recon.statements.mapping import JOINED_ROLES, Mapping, Role
 from recon.statements.model import MORE_ROWS, Hints, LeftOut, Question, RowError, Statement
-from recon.statements.tables import Table
+from recon.statements.surplus import surplus_cells
+from recon.statements.tables import UNNAMED, Table
 
 
 @dataclass
@@ -40,6 +41,8 @@ def converted(table: Table, mapping: Mapping, hints: Hints) -> tuple[Statement, 
     failures = Failures()
     verdicts = left_out_by_rule(table, mapping, hints)
     currencies = _currencies(table, mapping, hints, failures)
+    if surplus := surplus_cells(table, mapping):
+        failures.add(*surplus)
     amounts = row_amounts(table, mapping, hints, currencies, failures)
     bad_amounts = set(failures.by_row)
     zone = ZoneInfo(hints.time_zone) if hints.time_zone else UTC
@@ -223,7 +226,8 @@ def _errors(table: Table, failures: Failures, hints: Hints) -> tuple[RowError, .
         column, found, expected = failures.by_row[row]
         line = table.lines[row].as_py()
         what = f"found {found!r}" if found else "it is empty"
-        message = f"Line {line}, column {column}: {what}, expected {expected}."
+        place = column if UNNAMED.fullmatch(column) else f"column {column}"
+        message = f"Line {line}, {place}: {what}, expected {expected}."
         cells = dict(zip(table.header, table.cells(row), strict=True))
         errors.append(RowError(line, column, found, expected, message, table.raw(row), cells))
     if len(failures.by_row) > limit:

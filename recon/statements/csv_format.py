@@ -70,7 +70,7 @@ def _read_quickly(data: bytes, encoding: str, wanted: Mapping, hints: Hints) -> 
     table = quick_table(data, beginning.header, delimiter, first - 1)
     if table is None:
         return None
-    table = replace(table, above=beginning.above, header_line=beginning.header_line)
+    table = replace(table, above=beginning.above, header_line=beginning.header_line, named=beginning.named)
     return read_table(NAME, table, partial, hints)
 
 

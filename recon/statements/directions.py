@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -13,7 +12,7 @@ from recon.statements.mapping import Mapping, Role
 from recon.statements.model import Hints, Question
 from recon.statements.numbers import NumberError, parse_amount
 from recon.statements.proof import PROVEN, agreement
-from recon.statements.tables import Table
+from recon.statements.tables import UNNAMED, Table
 from recon.statements.traits import values_of
 from recon.statements.words import (
     CARD_WORDS,
@@ -35,7 +34,6 @@ _PAIRS: Final = (
 )  # fmt: skip
 """Short marks that belong together; an A beside a C is of two languages, or no mark at all."""
 
-_UNNAMED: Final = re.compile(r"column \d+")
 _BLNK = {"id", "amount", "date", "currency", "reference"}
 
 
@@ -82,7 +80,7 @@ def _doubted(table: Table, mapping: Mapping, words: list[int]) -> Question | Non
         return None if _agrees_with_balance(table, mapping, words) else _meant_as_direction(table, name)
     short = _short_marks(table, name)
     both = {1, -1} <= {*words}
-    if _belong_together(short) and (kind or (both and (not short or _UNNAMED.fullmatch(name)))):
+    if _belong_together(short) and (kind or (both and (not short or UNNAMED.fullmatch(name)))):
         return None
     if _agrees_with_balance(table, mapping, words):
         return None

@@ -11,7 +11,7 @@ import pyarrow as pa
 from recon.statements.convert import converted
 from recon.statements.mapping import Mapping
 from recon.statements.model import Hints, RowError, Statement
-from recon.statements.tables import Table
+from recon.statements.tables import UNNAMED, Table
 
 PLAIN: Final = Mapping(
     columns={
@@ -34,9 +34,10 @@ def reread(cells: Plain[str, str], mapping: Mapping, hints: Hints, line: int | N
     A row that would be left out, as a total or as pending, is an error here: somebody wants it to be a line.
     """
     columns = tuple(pa.array([text.strip()], pa.string()) for text in cells.values())
-    table = Table(tuple(cells), columns, pa.array([line or 1], pa.int64()), header_line=0)
-    named = [name for names in mapping.columns.values() for name in names]
-    if strange := [name for name in named if name not in cells]:
+    named = len([name for name in cells if not UNNAMED.fullmatch(name)])
+    table = Table(tuple(cells), columns, pa.array([line or 1], pa.int64()), header_line=0, named=named)
+    wanted = [name for names in mapping.columns.values() for name in names]
+    if strange := [name for name in wanted if name not in cells]:
         return RowError(line, strange[0], None, "a value", f"The row has no column {strange[0]!r}.")
     # What stands above the table's rows, and rules that need its other rows, say nothing about one row.
     statement, errors = converted(table, replace(mapping, leave_out={}), hints)

@@ -77,6 +77,11 @@ def _says_direction(name: str) -> bool:
     return score >= _EXACT or (score > others and (kind >= _EXACT or score > kind))
 
 
+def _means_only_direction(name: str) -> bool:
+    """``DR/CR``: what stands there and is no direction is to be reported, not the whole column to be left alone."""
+    return fit("sign", name) >= _EXACT and not fit("type_code", name)
+
+
 def _content_bonus(role: Role, each: Traits) -> float:
     """A filled column is likelier meant than an empty one of the same name."""
     bonus = 12 * each.filled
@@ -99,7 +104,7 @@ def _roles_for(each: Traits, *, ledger: bool) -> Iterable[Role]:
         yield "currency"
     if each.empty or each.times >= 0.8:
         yield "time"
-    if each.directions >= 0.8 and _says_direction(each.name):
+    if each.directions >= (0.5 if _means_only_direction(each.name) else 0.8) and _says_direction(each.name):
         yield "sign"
     if each.empty or (not meant and max(each.dates, each.decimals * each.amounts) < 0.8):
         yield from _TEXT_ROLES

@@ -5,6 +5,7 @@ CSV, spreadsheets and JSON all become this before anything is given a meaning.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -29,6 +30,7 @@ class Table:
     above: tuple[Row, ...] = ()  # what stood before the header or the first row
     header_line: int | None = None  # None: nothing names the columns; 0: the format itself does (JSON's keys)
     unlike: tuple[Row, ...] = ()  # without a header: first and last rows of another width, which are no lines
+    named: int = 0  # how many cells the header has; the columns behind them have invented names
 
     @property
     def rows(self) -> int:
@@ -69,6 +71,7 @@ class Table:
             self.above,
             self.header_line,
             self.unlike,
+            self.named,
         )
 
     def without_notes(self) -> Table:
@@ -84,6 +87,9 @@ class Table:
         columns = tuple(column.filter(several) for column in self.columns)
         return replace(self, columns=columns, lines=self.lines.filter(several))
 
+
+UNNAMED: Final = re.compile(r"column \d+")
+"""The invented name of a column without a header."""
 
 _NARROW: Final = 2
 _FEWEST: Final = 2
@@ -102,7 +108,15 @@ def table_of(rows: Sequence[Row], header: Row | None) -> Table:
     )
     above = tuple(row for row in rows if header and row.line < header.line and not row.blank)
     lines = pa.array([row.line for row in body], pa.int64())
-    return Table(names, columns, lines, above, header.line if header else None, tuple(unlike))
+    return Table(
+        names,
+        columns,
+        lines,
+        above,
+        header.line if header else None,
+        tuple(unlike),
+        len(header.cells) if header else 0,
+    )
 
 
 def _unlike(rows: Sequence[Row]) -> list[Row]:

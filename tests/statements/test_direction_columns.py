@@ -131,3 +131,12 @@ def test_words_that_mean_the_other_direction_to_a_shop_are_asked_about(word):
     assert word in question.text
     with_fees = f"Date,Text,Amount,Type,Fee\n{rows.replace(word, word + ',0.30')}"
     assert [each.about for each in read(with_fees.encode(), "a.csv", Hints(currency="EUR")).questions] == ["sign"]
+
+
+@pytest.mark.parametrize("name", ["DR/CR", "Debit/Credit", "Direction"])
+def test_a_mark_that_no_direction_is_known_by_is_an_error_of_its_row(name):
+    rows = [["id", "date", "amount", "currency", name], ["1", "2026-01-30", "10.00", "EUR", "DR"],
+            ["2", "2026-01-31", "20.00", "EUR", "CR"], ["3", "2026-01-31", "30.00", "EUR", "XX"]]  # fmt: skip
+    found = read(*as_csv(rows), Hints())
+    assert [(error.line, error.column, error.found) for error in found.errors] == [(4, name, "XX")]
+    assert found.statements[0].lines["units"].to_pylist() == [-1000, 2000]

@@ -118,3 +118,15 @@ def test_waiting_for_what_is_matched_ahead_can_be_stopped():
     never = AtHand(RunInput(nothing, nothing, 1, {}), Future())
     with pytest.raises(StoppedError):
         never.outcome(stop)
+
+
+@pytest.mark.parametrize("telling", ["statement", "ledger"])
+def test_a_file_without_a_currency_has_that_of_the_other(alice, practice_files, telling):
+    for side, path in practice_files.items():
+        currency = ",USD" if side == telling else ""
+        path.write_text(f"id,amount,date{currency and ',currency'}\n1,10.00,2026-03-02{currency}\n")
+    done = reconcile_files(actor(alice), Job(**practice_files, rules=practice.EXACT.replace("reference", "currency")))
+    assert done.run.lines_matched == 1
+    [note] = [each for each in done.assumed if "currency" in each]
+    assert "Taken: USD, as in the other file" in note
+    assert telling not in note

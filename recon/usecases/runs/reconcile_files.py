@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -72,7 +72,7 @@ class Finished:
     run: MatchingRun
     statement: Statement
     ledger: LedgerImport
-    assumed: tuple[str, ...]
+    assumed: list[str]
     seconds: dict[str, float]
     afterwards: float  # seconds after the results were there, for indexes
 
@@ -82,16 +82,9 @@ def reconcile_files(by: Actor, job: Job) -> Finished:
     run itself fails, its reason is in the run and the files stay."""
     started = time.monotonic()
     _refuse_bad_rules(job.rules)
-    account = job.account or _own_account(job)
-    statement_file, ledger_file = alongside(
-        partial(_prepare, job, account, Side.STATEMENT, job.statement, job.statement_mapping),
-        partial(_prepare, job, account, Side.LEDGER, job.ledger, job.ledger_mapping),
-        only_reading=True,
-    )
+    job, (statement_file, ledger_file), assumed = _prepared(job)
     parsed = time.monotonic()
-    if job.account is None:
-        account = create_account(by, name=account.name, scope={"owned": True}, **_settings(job))
-    assumed = (*_assumed(statement_file), *_assumed(ledger_file))
+    account = job.account or create_account(by, name=_own_name(job), scope={"owned": True}, **_settings(job))
     with indexes_afterwards():
         with _all_or_nothing(by) as stored, _matching_ahead(job, account) as ahead:
             statement, ledger, at_hand = _store(by, job, account, (statement_file, ledger_file), stored, ahead)
@@ -192,15 +185,42 @@ def _bodies(text: str) -> list[Any]:
     return given if isinstance(given, list) else [given]
 
 
-def _own_account(job: Job) -> Account:
-    return Account(name=f"{job.statement.name[:120]}, {timezone.now():%Y-%m-%d %H:%M:%S.%f}", **_settings(job))
+def _own_name(job: Job) -> str:
+    return f"{job.statement.name[:120]}, {timezone.now():%Y-%m-%d %H:%M:%S.%f}"
 
 
 def _settings(job: Job) -> dict[str, Any]:
     return {"time_zone": job.time_zone, "currencies": [job.currency] if job.currency else []}
 
 
-def _prepare(job: Job, account: Account, side: Side, path: Path, mapping: Mapping[str, Any] | None) -> Prepared:
+def _prepared(job: Job) -> tuple[Job, tuple[Prepared, Prepared], list[str]]:
+    """Both files as they were read, and what was taken for what they leave open. If only one of them says what its
+    amounts are, and the job does not, the other's are the same: then that is the job's currency from here on."""
+    statement, ledger = alongside(
+        partial(_prepare, job, Side.STATEMENT), partial(_prepare, job, Side.LEDGER), only_reading=True
+    )
+    job, notes = _with_currency_of_one(job, statement, ledger)
+    if notes:
+        statement, ledger = (_prepare(job, side) for side in (Side.STATEMENT, Side.LEDGER))
+    return job, (statement, ledger), [*notes, *_assumed(statement), *_assumed(ledger)]
+
+
+def _with_currency_of_one(job: Job, *files: Prepared) -> tuple[Job, list[str]]:
+    silent = [file for file in files if any(question.about == "currency" for question in file.reading.questions)]
+    if job.account is not None or len(silent) != 1:
+        return job, []
+    named = {total.currency for file in files if file is not silent[0] for total in file.reading.totals()}
+    if len(named) != 1:
+        return job, []
+    [currency] = named
+    note = f"{silent[0].name}: In which currency are the amounts? Taken: {currency}, as in the other file."
+    return replace(job, currency=currency), [note]
+
+
+def _prepare(job: Job, side: Side) -> Prepared:
+    is_statement = side == Side.STATEMENT
+    path = job.statement if is_statement else job.ledger
+    account = job.account or Account(name=_own_name(job), **_settings(job))
     if not path.is_file():
         raise Refused(f"{path}: there is no such file.")
     try:
@@ -209,10 +229,10 @@ def _prepare(job: Job, account: Account, side: Side, path: Path, mapping: Mappin
             side,
             path,
             path.name,
-            mapping=mapping,
+            mapping=job.statement_mapping if is_statement else job.ledger_mapping,
             repeats="import" if job.account is None else job.repeats,
-            good_rows_only=job.good_rows_only and side == Side.STATEMENT,
-            unowned=side == Side.LEDGER and job.account is not None and not (account.scope or {}).get("owned"),
+            good_rows_only=job.good_rows_only and is_statement,
+            unowned=not is_statement and job.account is not None and not (account.scope or {}).get("owned"),
             accepting=ASSUMED,
         )
     except Refused as refused:
