@@ -214,7 +214,7 @@ def test_a_run_comes_to_the_same_and_can_be_reversed(practised, monkeypatch, ali
 
 def test_what_a_cut_off_attempt_loaded_apart_is_dropped(practised, always_apart):
     run = practised("Cut off")
-    discard(run, lambda: None)
+    discard(run, lambda: None, lambda: None)
     assert outcome(run) == ([], [])
     assert tables_apart(Match) == tables_apart(MatchRow) == tables_apart(UnmatchedItem) == []
 

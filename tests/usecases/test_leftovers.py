@@ -5,9 +5,11 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
+from django.db import transaction
 from django.db.models import Max, Min
 
 from recon import errands
+from recon.engine import match
 from recon.models import (
     Claim,
     Match,
@@ -30,8 +32,10 @@ from recon.usecases.review.lists import suggestions
 from recon.usecases.review.row_history import settlements
 from recon.usecases.rules.evidence import newest_confirmed
 from recon.usecases.runs import leftovers, results
+from recon.usecases.runs.engine_options import rules_of, unwatched_options
 from recon.usecases.runs.execution import execute_run, execute_taken
-from recon.usecases.runs.lease import NOTHING_COUNTED, take_lease
+from recon.usecases.runs.input import read_input
+from recon.usecases.runs.lease import NOTHING_COUNTED, Heartbeat, StoppedError, take_lease
 from recon.usecases.runs.leftovers import remove_leftovers
 from recon.usecases.runs.reading import matches_of_row
 from recon.usecases.runs.starting import start_run
@@ -131,3 +135,43 @@ def test_a_run_that_is_cancelled_at_the_last_moment_leaves_nothing(practised, by
     again.refresh_from_db()
     assert (again.state, again.stage, again.stored_from) == (RunState.CANCELLED, RunStage.READING, None)
     assert stored() == before
+
+
+@pytest.fixture
+def frozen(practised, by):
+    """A worker's run and its heartbeat, of whom another worker believes that it is dead."""
+    done = practised("Done")
+    versions = [each.version for each in done.run_rules.all()]
+    again = start_run(by, done.account, done.statement, versions, kind=RunKind.BATCH, is_dry_run=True)
+    taken = take_lease(again.run_id)
+    assert taken is not None
+    MatchingRun.objects.filter(pk=taken.pk).update(lease_holder="another worker")
+    return taken, Heartbeat(taken)
+
+
+def test_a_worker_that_was_frozen_stores_nothing_once_another_has_its_run(frozen):
+    run, heartbeat = frozen
+    rows = read_input(run, lambda done: None)
+    outcome = match(rules_of(run), rows.statement, rows.ledger, unwatched_options(run))
+    found = results.prepare(run, rows, outcome, [each.version_id for each in run.run_rules.all()])
+    before = stored()
+    with pytest.raises(StoppedError), transaction.atomic():
+        results.load([found], lambda model, done: None, heartbeat.hold)
+    assert stored() == before
+    results.load([found], lambda model, done: None)
+    assert stored() != before
+
+
+def test_a_worker_that_was_frozen_removes_nothing_once_another_has_its_run(frozen):
+    run, _ = frozen
+    done = MatchingRun.objects.get(state=RunState.COMPLETED)
+    of_other = Match.objects.aggregate(stored_from=Min("id"), stored_to=Max("id"))
+    MatchingRun.objects.filter(pk=done.pk).update(lease_holder="another worker", **of_other)
+    done.refresh_from_db()
+    done.lease_holder = run.lease_holder
+    before = stored()
+    with pytest.raises(StoppedError):
+        leftovers.discard(done, lambda: None, Heartbeat(done).hold)
+    assert stored() == before
+    leftovers.discard(done, lambda: None, lambda: None)
+    assert stored() == NOTHING

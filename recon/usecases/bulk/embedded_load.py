@@ -49,8 +49,15 @@ _PAGES: Final = 1000  # in the log, after which a commit copies them: SQLite's o
 _STEPS: Final = 50_000  # of SQLite's machine between two looks at the clock
 
 
-def insert_rows(target: str, table: pa.Table, chunk: int, progress: Callable[[int], None]) -> None:
-    """Append rows to a table, in transactions of `chunk` rows; `progress` hears of each."""
+def insert_rows(
+    target: str,
+    table: pa.Table,
+    chunk: int,
+    progress: Callable[[int], None],
+    hold: Callable[[], None] | None = None,
+) -> None:
+    """Append rows to a table, in transactions of `chunk` rows; `progress` hears of each; `hold` is called in
+    each, and may raise: who writes to SQLite has it alone from the beginning."""
     if not table.num_rows:
         return
     shared = in_common(table) if table.num_rows > STATEMENT_ROWS else {}
@@ -65,6 +72,8 @@ def insert_rows(target: str, table: pa.Table, chunk: int, progress: Callable[[in
         for pieces in transactions:
             coming.result()  # others write until they are there
             with transaction.atomic(), connection.wrap_database_errors:
+                if hold is not None:
+                    hold()
                 for piece in pieces:
                     _insert(statement, same, coming.result())
                     done += piece.num_rows

@@ -69,24 +69,28 @@ def load_rows(
     chunk: int = CHUNK,
     progress: Progress | None = None,
     join: Join | None = None,
+    hold: Callable[[], None] | None = None,
 ) -> None:
     """Append a table to a model's database table. Columns are named as in the database; columns that are not given
     get the model's constant default, else null.
 
     All or nothing on PostgreSQL and inside a transaction. Outside one, SQLite commits every `chunk` rows: the caller
     keeps the rows invisible until all have arrived. `progress` hears how many rows have gone in. `join`: what makes a
-    table of their own part of the model's, if not at once.
+    table of their own part of the model's, if not at once. `hold` is called in each transaction, and may raise; what
+    it locks is not locked for long.
     """
     table, heard = _as_stored(model, _with_defaults(model, table)), progress or _unheard
     name = model._meta.db_table
     if connection.vendor != "postgresql":
         with large_load(model, table.num_rows, chunk, heard) as at_a_time:
-            return insert_rows(name, table, at_a_time, heard)
-    if load_apart(model, table, lambda apart, rest: _copy_in(apart, rest, chunk, heard, frozen=True), join):
-        return None
-    _copy_in(name, table, chunk, heard)
-    if table.num_rows >= STATISTICS_FROM:
-        refresh_statistics(model)
+            return insert_rows(name, table, at_a_time, heard, hold)
+    with transaction.atomic(savepoint=False):
+        if not load_apart(model, table, lambda apart, rest: _copy_in(apart, rest, chunk, heard, frozen=True), join):
+            _copy_in(name, table, chunk, heard)
+            if table.num_rows >= STATISTICS_FROM:
+                refresh_statistics(model)
+        if hold is not None:
+            hold()
     return None
 
 

@@ -101,7 +101,7 @@ def _execute(run: MatchingRun, at_hand: AtHand | None) -> None:
 def _work(run: MatchingRun, heartbeat: Heartbeat, at_hand: AtHand | None) -> None:
     for matching in range(MATCHINGS):
         if matching or run.attempts > 1 or run.stored_from is not None:
-            discard(run, heartbeat.check)  # of an attempt that was cut off, or that came second
+            discard(run, heartbeat.check, heartbeat.hold)  # of an attempt that was cut off, or that came second
         try:
             return _match_once(run, heartbeat, at_hand)
         except ClaimedError:
@@ -190,7 +190,7 @@ def complete(run: MatchingRun, heartbeat: Heartbeat, results: Results, laps: Lap
     Raises `ClaimedError` if another run was first, `StoppedError` if the run was cancelled or is ours no longer.
     """
     stored = Stored(heartbeat, results.rows)
-    load = partial(run_results.load, [results], stored)
+    load = partial(run_results.load, [results], stored, hold=None if results.are_few else heartbeat.hold)
     if not results.are_few and not heartbeat.ours().update(**keep_note(run, results.match_ids)):
         raise StoppedError
     with nullcontext(load) if results.are_few else beside(load) as loaded, transaction.atomic():

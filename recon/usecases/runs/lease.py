@@ -126,6 +126,18 @@ class Heartbeat:
         """The run's row, as long as the lease is ours."""
         return MatchingRun.objects.filter(run_id=self.run_id, lease_holder=self.holder, state=RunState.RUNNING)
 
+    def hold(self) -> None:
+        """Raise `StoppedError` unless the run is ours still, and keep it so until this transaction is over.
+
+        Whatever stores or removes something of the run's calls this before it commits. A worker that was frozen goes
+        on where it was, and may be somebody for whom another one has begun anew: a look at the clock, or at what the
+        thread has heard, comes too early to tell.
+        """
+        held = self.ours().select_for_update(no_key=True).values_list("number", flat=True)
+        if not held.first():
+            self.lost = True
+            raise StoppedError
+
     def _keep(self) -> None:
         try:
             while not self._over.wait(self._every):

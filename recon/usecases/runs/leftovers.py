@@ -58,7 +58,7 @@ def remove_leftovers_of(run: MatchingRun) -> None:
     if found is None:
         return
     try:
-        discard(found, _unless_shutting_down)
+        discard(found, _unless_shutting_down, _nobody_takes_it_up)
     except StoppedError:
         return
     except DatabaseError:
@@ -74,15 +74,18 @@ def refuse_unseen(match: Match) -> None:
         raise Refused("The run of this match has no results.")
 
 
-def discard(run: MatchingRun, ask: Callable[[], None]) -> None:
-    """Remove what an attempt stored, a piece at a time; `ask` is called before each, and may raise to stop."""
-    drop_apart(UnmatchedItem, run.number, run.number)
+def discard(run: MatchingRun, ask: Callable[[], None], hold: Callable[[], None]) -> None:
+    """Remove what an attempt stored, a piece at a time; `ask` is called before each, and may raise to stop. So may
+    `hold`, which is called in each transaction: somebody else may be storing the same run's results by now."""
     block = _block(run)
+    apart = {UnmatchedItem: (run.number, run.number)} | ({Match: block, MatchRow: block} if block else {})
+    for model, ends in apart.items():
+        with transaction.atomic():
+            drop_apart(model, *ends)
+            hold()
     if block is not None:
-        drop_apart(Match, *block)
-        drop_apart(MatchRow, *block)
-        _in_turn(_matches(run, *block), ask)
-    _in_turn(_unmatched(run), ask)
+        _in_turn(_matches(run, *block, hold), ask)
+    _in_turn(_unmatched(run, hold), ask)
 
 
 def _block(run: MatchingRun) -> tuple[int, int] | None:
@@ -103,17 +106,18 @@ def _in_turn(pieces: Iterator[bool], ask: Callable[[], None]) -> None:
         ask()
 
 
-def _matches(run: MatchingRun, first: int, last: int) -> Iterator[bool]:
+def _matches(run: MatchingRun, first: int, last: int, hold: Callable[[], None]) -> Iterator[bool]:
     """Each step removes the matches of some ids with what belongs to them, and says whether there were any."""
     for start in range(first, last + 1, PIECE):
         ids = (start, min(start + PIECE - 1, last))
         with transaction.atomic():
             removed = sum(model._default_manager.filter(match_id__range=ids).delete()[0] for model in OF_A_MATCH)
             removed += Match.objects.filter(pk__range=ids, run_number=run.number).delete()[0]
+            hold()
         yield removed > 0
 
 
-def _unmatched(run: MatchingRun) -> Iterator[bool]:
+def _unmatched(run: MatchingRun, hold: Callable[[], None]) -> Iterator[bool]:
     for side in Side:
         items = UnmatchedItem.objects.filter(run_number=run.number, side=side)
         while True:
@@ -121,9 +125,14 @@ def _unmatched(run: MatchingRun) -> Iterator[bool]:
             last = next(iter(beyond), None)
             with transaction.atomic():
                 removed = (items if last is None else items.filter(row_id__lte=last)).delete()[0]
+                hold()
             yield removed > 0
             if last is None:
                 break
+
+
+def _nobody_takes_it_up() -> None:
+    """A run that was cancelled or has failed stays so."""
 
 
 def _unless_shutting_down() -> None:

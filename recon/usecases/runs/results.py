@@ -122,8 +122,9 @@ def with_state(table: pa.Table, states: pa.Table) -> pa.Table:
     return table.filter(found).append_column("state", states["state"].take(at.filter(found)))
 
 
-def load(results: Sequence[Results], progress: Progress) -> None:
-    """Load the results of a run, or of several at once, but for the claims.
+def load(results: Sequence[Results], progress: Progress, hold: Callable[[], None] | None = None) -> None:
+    """Load the results of a run, or of several at once, but for the claims. Each transaction calls `hold`, which
+    may raise.
 
     The rows of the matches, which are most of it, go in beside everything else.
     """
@@ -134,7 +135,7 @@ def load(results: Sequence[Results], progress: Progress) -> None:
         for model, table in tables.items():
             if table.num_rows:
                 progress(model, 0)
-                load_rows(model, table, progress=partial(progress, model))
+                load_rows(model, table, progress=partial(progress, model), hold=hold)
 
     alongside(partial(into_tables, rest), partial(into_tables, rows))
 
