@@ -113,15 +113,26 @@ def checked_url(url: str, only_hosts: Collection[str] | None = None) -> SplitRes
 def refuse_plainly_private(parts: SplitResult) -> None:
     """Raise `AddressRefusedError` for what is a private address without asking a name server: when it is typed, not
     when it is first used. Names are judged whenever something is sent to them."""
-    host = parts.hostname or ""
     if _is_listed(parts, settings.PRIVATE_HOSTS):
         return
+    address = _spelled_out(parts.hostname or "")
+    if address is not None and not is_public(address):
+        raise _private(parts.hostname, str(address))
+
+
+def _spelled_out(host: str) -> Address | None:
+    """The address that a host is by itself, also as old programs write one (``127.1``, ``0x7f000001``); None for a
+    name."""
+    host = host.removesuffix(".")
+    if host == "localhost" or host.endswith(".localhost"):
+        return ipaddress.IPv4Address("127.0.0.1")
     try:
-        address = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host.partition("%")[0])
+        return ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
-        return
-    if not is_public(address):
-        raise _private(host, str(address))
+        try:
+            return ipaddress.IPv4Address(socket.inet_aton(host))
+        except OSError:
+            return None
 
 
 def is_public(address: Address) -> bool:

@@ -57,7 +57,9 @@ def test_a_key_that_may_only_read_changes_no_connector(connector):
     assert reader.send("DELETE", f"connectors/{connector.pk}").status_code == 403
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:5001", "http://10.0.0.7", "http://[::1]:5001", "http://localhost"])
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:5001", "http://10.0.0.7", "http://[::1]:5001", "http://localhost.", "http://0x7f.1"]
+)
 def test_a_private_address_is_refused_when_it_is_given(v1, connector, settings, url):
     settings.PRIVATE_HOSTS = []
     made_so = v1.post("connectors", {"name": "Inside", "url": url, "key": KEY})

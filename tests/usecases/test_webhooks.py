@@ -163,10 +163,21 @@ def test_only_success_counts_as_arrived(hook, listener, status):
     assert len(listener.received) == 1
 
 
-def test_private_addresses_get_nothing(alice, settings):
+@pytest.mark.parametrize("host", ["127.0.0.1", "10.0.0.7:8080", "[::1]", "localhost", "127.1", "2130706433"])
+def test_a_private_address_is_refused_when_it_is_given(alice, hook, settings, host):
     settings.PRIVATE_HOSTS = []
+    with pytest.raises(Refused, match="private address"):
+        create_endpoint(actor(alice), f"http://{host}/hook", ALL)
+    with pytest.raises(Refused, match="private address"):
+        change_endpoint(actor(alice), hook[0], url=f"http://{host}/hook")
+    assert not change_endpoint(actor(alice), hook[0], url=hook[0].url, enabled=False).enabled
+
+
+def test_an_address_that_is_private_by_now_gets_nothing(alice, settings):
+    settings.PRIVATE_HOSTS = ["127.0.0.1"]
     with listening() as listener:
         create_endpoint(actor(alice), f"{listener.url}/hook", ALL)
+        settings.PRIVATE_HOSTS = []
         tell()
         deliver_due()
         assert not listener.received

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from recon.models import DeliveryState, HookEvent, WebhookDelivery, WebhookEndpoint
-from recon.outbound import AddressRefusedError, checked_url
+from recon.outbound import AddressRefusedError, checked_url, refuse_plainly_private
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor, record
 from recon.usecases.outside.secrets import seal
@@ -24,7 +24,8 @@ def create_endpoint(
     by: Actor, url: str, events: Sequence[str], description: str = "", *, enabled: bool = True
 ) -> tuple[WebhookEndpoint, str]:
     """Make an endpoint and return it with its secret, which nobody is shown again. Raises Refused."""
-    check(url, events)
+    check_address(url)
+    check_events(events)
     secret = SECRET_START + secrets.token_urlsafe(32)
     endpoint = WebhookEndpoint.objects.create(
         url=url,
@@ -51,7 +52,9 @@ def change_endpoint(
     """Change what is given. Enabling forgives: what waits is tried at once, and failing is counted anew."""
     locked = WebhookEndpoint.objects.select_for_update().get(pk=endpoint.pk)
     before = in_words(locked)
-    check(url if url is not None else locked.url, events if events is not None else locked.events)
+    if url is not None and url != locked.url:
+        check_address(url)
+    check_events(events if events is not None else locked.events)
     if enabled and not locked.enabled:
         locked.failing_since, locked.disabled_why = None, ""
         waiting = locked.deliveries.filter(state=DeliveryState.PENDING)
@@ -105,15 +108,16 @@ def replay(by: Actor, delivery: WebhookDelivery) -> WebhookDelivery:
     return locked
 
 
-def check(url: str, events: Sequence[str]) -> None:
-    """Raises Refused unless there is an address to send to and something to tell it.
-
-    Whether the address is a private one shows when something is sent: names may lead elsewhere by then.
-    """
+def check_address(url: str) -> None:
+    """Raises Refused for what no event is sent to. Where a name leads is judged again whenever something is sent."""
     try:
-        checked_url(url)
+        refuse_plainly_private(checked_url(url))
     except AddressRefusedError as error:
         raise Refused(str(error)) from error
+
+
+def check_events(events: Sequence[str]) -> None:
+    """Raises Refused unless there is something to tell."""
     known = [value for value, _ in HookEvent.to_choose()]
     if unknown := sorted(set(events) - set(known)):
         raise Refused(f"There is no event {', '.join(unknown)}; expected one or more of {', '.join(known)}.")
