@@ -45,11 +45,15 @@ def read(data: bytes, name: str, hints: Hints) -> Reading:
         raise StatementError("The file has no transactions: no list of objects was found in it.")
     flat = [_flat(each) for each in objects]
     keys = tuple(dict.fromkeys(key for each in flat for key in each))
-    rows = [Row(place, tuple(each.get(key, "") for key in keys)) for place, each in enumerate(flat, start=1)]
+    rows = [Row(place, _cells(each, keys)) for place, each in enumerate(flat, start=1)]
     table = table_of(rows, Row(0, keys))
     partial = hints.mapping or Mapping(columns=_own_words(keys))
     reading = read_table(NAME, table, partial, hints)
     return Reading(**{**reading.__dict__, "encoding": encoding})
+
+
+def _cells(flat: dict[str, str], keys: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(flat.values()) if tuple(flat) == keys else tuple(flat.get(key, "") for key in keys)
 
 
 def _own_words(keys: tuple[str, ...]) -> dict[Role, tuple[str, ...]]:
@@ -121,10 +125,10 @@ def _flat(value: dict[str, Any], prefix: str = "", depth: int = 0) -> dict[str, 
     """Nested objects as dotted keys, lists as their JSON, null as empty."""
     flat: dict[str, str] = {}
     for key, each in value.items():
-        if isinstance(each, dict) and depth < _MOST_NESTED:
-            flat |= _flat(each, f"{prefix}{key}.", depth + 1)
-        elif isinstance(each, str):
+        if isinstance(each, str):
             flat[prefix + key] = each.strip()
+        elif isinstance(each, dict) and depth < _MOST_NESTED:
+            flat |= _flat(each, f"{prefix}{key}.", depth + 1)
         else:
             flat[prefix + key] = "" if each is None else json.dumps(each, ensure_ascii=False)
     return flat

@@ -109,14 +109,18 @@ def left_out_for_want(
     return verdicts
 
 
+_OPENINGS: Final = tuple(f"{each} " for each in OPENING_WORDS if " " in each)
+_CLOSINGS: Final = tuple(f"{each} " for each in CLOSING_WORDS)
+
+
 def balance_word(cells: tuple[str, ...]) -> str | None:
     """Which balance a row or a line above the header states, by one of its cells."""
     for cell in cells:
         words = plain(cell) if cell and len(cell) < 80 else ""
         short = words.rstrip("0123456789 ")
-        if short in OPENING_WORDS or any(words.startswith(f"{each} ") for each in OPENING_WORDS if " " in each):
+        if short in OPENING_WORDS or words.startswith(_OPENINGS):
             return "opening"
-        if short in CLOSING_WORDS or any(short.startswith(f"{each} ") for each in CLOSING_WORDS):
+        if short in CLOSING_WORDS or short.startswith(_CLOSINGS):
             return "closing"
     return None
 

@@ -234,6 +234,8 @@ def lines_table(rows: Sequence[dict[str, Any]]) -> pa.Table:
 
 def line_totals(lines: pa.Table) -> tuple[Totals, ...]:
     """Count, credits and debits per currency. Sums are exact: units are added as 38-digit decimals."""
+    if lines.num_rows <= _FEW:
+        return _totals_one_by_one(lines)
     totals: dict[str, list[Decimal]] = {}
     counts: dict[str, int] = {}
     groups = lines.group_by(["currency", "scale"], use_threads=False).aggregate([]).to_pylist()
@@ -245,6 +247,26 @@ def line_totals(lines: pa.Table) -> tuple[Totals, ...]:
         for place, wanted in enumerate((pc.greater(units, 0), pc.less(units, 0))):
             total = pc.sum(units.filter(wanted)).as_py() or Decimal(0)
             sums[place] += abs(total).scaleb(-group["scale"])
+    return tuple(Totals(currency, counts[currency], *totals[currency]) for currency in sorted(totals))
+
+
+_FEW: Final = 1_000
+"""Lines that Python adds up sooner than Arrow has begun."""
+
+
+def _totals_one_by_one(lines: pa.Table) -> tuple[Totals, ...]:
+    totals: dict[str, list[Decimal]] = {}
+    counts: dict[str, int] = {}
+    by_scale: dict[tuple[str, int], list[int]] = {}
+    columns = (lines[name].to_pylist() for name in ("currency", "scale", "units"))
+    for currency, scale, units in zip(*columns, strict=True):
+        by_scale.setdefault((currency, scale), []).append(units)
+    for (currency, scale), some in by_scale.items():
+        sums = totals.setdefault(currency, [Decimal(0), Decimal(0)])
+        counts[currency] = counts.get(currency, 0) + len(some)
+        money_in = sum(units for units in some if units > 0)
+        sums[0] += amount(money_in, scale)
+        sums[1] += amount(money_in - sum(some), scale)
     return tuple(Totals(currency, counts[currency], *totals[currency]) for currency in sorted(totals))
 
 

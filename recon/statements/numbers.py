@@ -85,6 +85,8 @@ def decimal_votes(texts: Iterable[str]) -> tuple[int, int, int]:
     """How many values can only be read with a decimal point, only with a comma, and how many with either."""
     point = comma = either = 0
     for text in texts:
+        if text.isascii() and "." not in text and "," not in text:
+            continue  # says nothing, and most files from programs have many such
         digits = _DIGITS.search(clean(text))
         verdict = _verdict(digits.group()) if digits else None
         point += verdict == "."

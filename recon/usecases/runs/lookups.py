@@ -88,14 +88,14 @@ def is_indexable(rule: Rule, criterion: Criterion) -> bool:
 def amount_windows(account: Account, criterion: Criterion, lines: pa.Table, scales: Sequence[int]) -> Iterator[Window]:
     """The stored amounts that a criterion admits, at every scale they may have."""
     signs = entry_signs(account)
-    for line in lines.select(["units", "scale", "currency"]).to_pylist():
-        units = abs(line["units"]) if account.sign == Sign.UNSIGNED else line["units"]
-        admitted = _window_at if criterion.window else _exactly_at
-        for scale, lowest, highest in admitted(criterion, units, line["scale"], scales):
-            if lowest <= highest and max(abs(lowest), abs(highest)) <= MAX_UNITS:
+    admitted = _exactly_at if criterion.window is None or criterion.window.exact else _window_at
+    columns = (lines[name].to_pylist() for name in ("units", "scale", "currency"))
+    for given, own, currency in set(zip(*columns, strict=True)):
+        units = abs(given) if account.sign == Sign.UNSIGNED else given
+        for scale, lowest, highest in admitted(criterion, units, own, scales):
+            if -MAX_UNITS <= lowest <= highest <= MAX_UNITS:
                 for sign in signs:
-                    first, last = sorted((sign * lowest, sign * highest))
-                    yield scale, line["currency"], first, last
+                    yield (scale, currency, lowest, highest) if sign > 0 else (scale, currency, -highest, -lowest)
 
 
 def _window_at(criterion: Criterion, units: int, own: int, scales: Sequence[int]) -> Iterator[tuple[int, int, int]]:
