@@ -15,6 +15,7 @@ from recon.models import (  # noqa: E402
     Account,
     LedgerEntry,
     LoadState,
+    MatchingRun,
     RunKind,
     Statement,
     StatementLine,
@@ -22,7 +23,7 @@ from recon.models import (  # noqa: E402
 )
 from recon.usecases.bulk.rows import load_rows  # noqa: E402
 from recon.usecases.events import Actor  # noqa: E402
-from recon.usecases.runs.starting import start_run  # noqa: E402
+from recon.usecases.runs.starting import cancel_run, start_run  # noqa: E402
 from tests.cast import SAME_AMOUNT, SAME_REFERENCE, make_rule  # noqa: E402
 
 
@@ -66,4 +67,7 @@ def columns(model, account: Account, rows: int, last_tenth: str) -> dict[str, pa
 
 
 if __name__ == "__main__":
-    print(json.dumps(stage(*map(int, sys.argv[1:]))))  # noqa: T201  the answer to the test
+    if sys.argv[1] == "cancel":
+        cancel_run(Actor.command(), MatchingRun.objects.get(run_id=sys.argv[2]))
+    else:
+        print(json.dumps(stage(*map(int, sys.argv[1:]))))  # noqa: T201  the answer to the test

@@ -222,6 +222,22 @@ def test_a_cancelled_run_stops_soon_and_leaves_nothing(installation):
     assert installation.report(run_id).items() >= NOTHING.items()
 
 
+def test_a_run_that_has_the_database_to_itself_is_cancelled_soon_and_leaves_nothing(installation):
+    (run_id,) = installation.stage(1)
+    number = installation.value(f"SELECT number FROM recon_matchingrun WHERE run_id = '{run_id}'")
+    installation.always("INSERT ON recon_openitem", "true", TO_HANG)  # in the transaction that would complete the run
+    installation.worker()
+    installation.wait_for(
+        f"SELECT count(*) = {2 * (ROWS - MATCHED)} FROM recon_unmatcheditem WHERE run_number = {number}"
+    )
+    time.sleep(1)
+    installation.run("-m", "tests.runs.scenes", "cancel", run_id)
+    assert installation.wait_for(installation.is_in(run_id, "cancelled")) < 10
+    installation.wait_for(f"SELECT stored_from IS NULL FROM recon_matchingrun WHERE run_id = '{run_id}'")
+    installation.no_longer()
+    assert installation.report(run_id).items() >= NOTHING.items()
+
+
 def test_what_a_cancelled_run_stored_is_removed_by_the_next_worker_if_its_own_is_killed(installation):
     (run_id,) = installation.stage(1)
     installation.always("INSERT ON recon_match", "true", TO_CANCEL)

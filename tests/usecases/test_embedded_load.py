@@ -16,7 +16,7 @@ from django.db import IntegrityError, connection
 
 from recon import errands
 from recon.models import LedgerEntry, RunKind, RunState, StatementLine
-from recon.usecases.bulk import embedded_load
+from recon.usecases.bulk import embedded_load, giving_up
 from recon.usecases.bulk import rows as bulk
 from recon.usecases.bulk.afterwards import indexes_afterwards
 from recon.usecases.bulk.embedded_load import mend_indexes
@@ -119,8 +119,8 @@ def test_what_a_load_that_failed_left_out_is_made_by_the_next_that_looks(always_
 
 
 def test_a_load_can_be_stopped_while_an_index_is_made(always_large, monkeypatch):
-    monkeypatch.setattr(embedded_load, "_ASK_EVERY", 0)
-    monkeypatch.setattr(embedded_load, "_STEPS", 1)
+    monkeypatch.setattr(giving_up, "_ASK_EVERY", 0)
+    monkeypatch.setattr(giving_up, "_STEPS", 1)
     heard: list[int] = []
 
     def cancelled(done: int) -> None:
@@ -208,7 +208,7 @@ IMPORT = """
 import os, signal, sys
 import django
 django.setup()
-from recon.usecases.bulk import embedded_load
+from recon.usecases.bulk import embedded_load, giving_up
 from recon.usecases.events import Actor
 from recon.usecases.imports.importing import import_ledger
 embedded_load.ASIDE_FROM = 1

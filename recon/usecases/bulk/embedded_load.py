@@ -13,7 +13,6 @@ Meanwhile a thread copies the log to the file: a loader that does so after each 
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -23,10 +22,11 @@ from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from django.db import OperationalError, connection, models, transaction
+from django.db import connection, models, transaction
 
 from recon.usecases.bulk.apart import in_common
 from recon.usecases.bulk.apart_tables import RANGE
+from recon.usecases.bulk.giving_up import given_up_by
 from recon.usecases.bulk.later import MOST_INDEXED, is_left_for_later, leave
 
 ASIDE_FROM: Final = 100_000
@@ -43,10 +43,8 @@ CONVERTED: Final = 20_000
 """Rows whose values are Python's objects at a time. The memory of many more is given back to the system each time and
 asked for again, which takes half as long as making the objects. A multiple of `STATEMENT_ROWS`, to waste none."""
 
-_ASK_EVERY: Final = 0.5  # seconds
 _COPY_EVERY: Final = 0.2  # seconds
 _PAGES: Final = 1000  # in the log, after which a commit copies them: SQLite's own setting
-_STEPS: Final = 50_000  # of SQLite's machine between two looks at the clock
 
 
 def insert_rows(
@@ -224,7 +222,7 @@ def _make_missing(model: type[models.Model], ask: Callable[[], None]) -> None:
         present = {name for (name,) in cursor.fetchall()}
     for name, statement in _indexes(model).items():
         if name not in present and model._meta.db_table in present:
-            with _stopped_by(ask), transaction.atomic(), connection.cursor() as cursor:
+            with given_up_by(ask), transaction.atomic(), connection.cursor() as cursor:
                 # Another load of the table may have made it in between.
                 cursor.execute(statement.replace("CREATE INDEX", "CREATE INDEX IF NOT EXISTS", 1))
 
@@ -233,33 +231,3 @@ def _indexes(model: type[models.Model]) -> dict[str, str]:
     """The statements that make a model's plain indexes, by name. Those of constraints are not among them."""
     editor = connection.schema_editor()
     return {index.name: str(index.create_sql(model, editor)) for index in model._meta.indexes}
-
-
-@contextmanager
-def _stopped_by(ask: Callable[[], None]) -> Iterator[None]:
-    """Ask every half second while SQLite is at work on one statement; if that raises, the statement is given up."""
-    asked, stopped = time.monotonic(), list[Exception]()
-
-    def look() -> int:
-        nonlocal asked
-        if time.monotonic() - asked < _ASK_EVERY:
-            return 0
-        asked = time.monotonic()
-        try:
-            ask()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the loader raises it
-            stopped.append(error)
-            return 1
-        return 0
-
-    connection.ensure_connection()
-    own = connection.connection
-    own.set_progress_handler(look, _STEPS)
-    try:
-        yield
-    except OperationalError:
-        if stopped:
-            raise stopped[0] from None
-        raise
-    finally:
-        own.set_progress_handler(None, 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
@@ -31,6 +32,7 @@ from recon.models import (
 from recon.usecases.accounts.scope import hold_still
 from recon.usecases.bulk.afterwards import indexes_afterwards, mend_indexes
 from recon.usecases.bulk.alongside import beside
+from recon.usecases.bulk.giving_up import given_up_by
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor, record
 from recon.usecases.outside.webhook_outbox import announce_run
@@ -38,6 +40,7 @@ from recon.usecases.review.open_items import open_what_a_run_left, resolve_claim
 from recon.usecases.runs import results as run_results
 from recon.usecases.runs.application import competing, read_application
 from recon.usecases.runs.at_hand import AtHand
+from recon.usecases.runs.cancelling import forget
 from recon.usecases.runs.claims import ClaimedError, join_claims, load_claims, withdraw_suggestions
 from recon.usecases.runs.engine_options import engine_options, explained, rules_of
 from recon.usecases.runs.first_items import are_still_first, load_first_items
@@ -57,6 +60,9 @@ MATCHINGS = 5
 
 RESOLVED_ONE_BY_ONE: Final = 200_000
 """Claims up to which their open items are looked for one by one; more are found sooner among all that are open."""
+
+_PATIENCE: Final = 2.0
+"""Seconds for which a run that has heard of its cancellation waits until that is written down."""
 
 
 def execute_run(run_id: str, at_hand: AtHand | None = None) -> None:
@@ -96,6 +102,8 @@ def _execute(run: MatchingRun, at_hand: AtHand | None) -> None:
         else:
             if not run.is_dry_run and Side.LEDGER in sides_reported(run.account):
                 _agree_with_others(run)
+        finally:
+            forget(run.run_id)
 
 
 def _work(run: MatchingRun, heartbeat: Heartbeat, at_hand: AtHand | None) -> None:
@@ -198,25 +206,29 @@ def complete(run: MatchingRun, heartbeat: Heartbeat, results: Results, laps: Lap
         opened = load_first_items(results.items, partial(stored, OpenItem))
         loaded()
         join_claims(waiting, heartbeat.check)
-        # From here on the run's row keeps a cancellation, or a worker that believes us dead, waiting until the end.
-        if not heartbeat.ours().filter(cancel_requested=False).update(stage=RunStage.STORING):
-            raise StoppedError
         _refuse_vanished_statement(run)
         if not run.is_dry_run:
-            settle(run, results, opened=opened)
+            with nullcontext() if results.are_few else given_up_by(heartbeat.check):
+                settle(run, results, opened=opened)
         for position, (matched, suggested) in enumerate(results.by_rule, start=1):
             RunRule.objects.filter(run=run, position=position).update(matched=matched, suggested=suggested)
         laps.end("storing")
-        heartbeat.ours().update(
-            state=RunState.COMPLETED,
-            stage=RunStage.DONE,
-            completed_at=timezone.now(),
-            explanation=run.explanation,
-            timings=laps.seconds,
-            totals=results.totals,
-            **keep_note(run, None),
-            **results.counts,
-        )
+        # Only now is the run's row kept from a cancellation, or a worker that believes us dead, until the end.
+        if (
+            not heartbeat.ours()
+            .filter(cancel_requested=False)
+            .update(
+                state=RunState.COMPLETED,
+                stage=RunStage.DONE,
+                completed_at=timezone.now(),
+                explanation=run.explanation,
+                timings=laps.seconds,
+                totals=results.totals,
+                **keep_note(run, None),
+                **results.counts,
+            )
+        ):
+            raise StoppedError
         record(itself(run), "run completed", "run", run.run_id, account_id=run.account_id, after=results.counts)
         announce_run(run.run_id)
 
@@ -259,10 +271,20 @@ def _refuse_vanished_statement(run: MatchingRun) -> None:
 
 def _stop(run: MatchingRun, heartbeat: Heartbeat) -> None:
     """After a stop: cancelled by a person, given back by a worker that shuts down, or somebody else's by now."""
-    if MatchingRun.objects.filter(pk=run.pk, lease_holder=run.lease_holder, cancel_requested=True).exists():
+    asked = MatchingRun.objects.filter(pk=run.pk, lease_holder=run.lease_holder, cancel_requested=True)
+    if heartbeat.asked_aloud:
+        _wait_for(asked.exists)
+    if heartbeat.asked_aloud or asked.exists():
         _end(run, RunState.CANCELLED, "")
     elif shutting_down.is_set():  # what is stored already the next attempt removes
         heartbeat.ours().update(state=RunState.QUEUED, stage=RunStage.WAITING, attempts=F("attempts") - 1)
+
+
+def _wait_for(written: Callable[[], bool]) -> None:
+    """Let whoever asked for a cancellation write it down, unless that process is gone meanwhile."""
+    until = time.monotonic() + _PATIENCE
+    while not written() and time.monotonic() < until:
+        time.sleep(0.02)
 
 
 def _end(run: MatchingRun, state: RunState, error: str) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -58,6 +58,8 @@ def load_first_items(items: pa.Table | None, progress: Progress) -> bool:
         with transaction.atomic():
             load_rows(OpenItem, items, progress=progress)
     except DatabaseError:  # whatever it is, the query meets it too, or knows what to do
+        if connection.needs_rollback:
+            raise
         return False
     return True
 

@@ -22,6 +22,7 @@ from django.utils import timezone
 
 from recon.models import MatchingRun, RunKind, RunRule, RunStage, RunState
 from recon.usecases.bulk.soon import soon
+from recon.usecases.runs.cancelling import is_asked_aloud
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +89,7 @@ class Heartbeat:
         self.progress: dict[str, Any] = {"stage": run.stage, "rows_done": 0, "rows_total": 0}
         self.counts: dict[str, int] = {}  # what is known of the outcome before it is stored
         self._stage_began = time.monotonic()
-        self.cancelled = self.lost = False
+        self.cancelled = self.asked_aloud = self.lost = False
         self._written: dict[str, Any] = {}
         self._last_beat = time.monotonic()
         self._every = LOOK_AT_INSTANT if run.kind == RunKind.INSTANT else LOOK_EVERY
@@ -115,10 +116,11 @@ class Heartbeat:
         self.progress = {"stage": stage, "rows_done": done, "rows_total": total, "rows_per_second": rate}
 
     def must_stop(self) -> bool:
-        return self.cancelled or self.lost or shutting_down.is_set()
+        return self.cancelled or self.asked_aloud or self.lost or shutting_down.is_set()
 
     def check(self) -> None:
         """Raise `StoppedError` if the run must not go on."""
+        self.asked_aloud = self.asked_aloud or is_asked_aloud(self.run_id)
         if self.must_stop():
             raise StoppedError
 

@@ -32,6 +32,7 @@ from recon.usecases.errors import Refused
 from recon.usecases.events import Actor, record
 from recon.usecases.outside.webhook_outbox import announce_run
 from recon.usecases.runs.application import read_application
+from recon.usecases.runs.cancelling import asked_aloud
 from recon.usecases.runs.engine_options import check_grouping, exchange_rates
 from recon.usecases.runs.execution import execute_run, execute_taken
 from recon.usecases.runs.lease import RULES, lease_end, taken_now
@@ -166,7 +167,8 @@ def enqueue(run_id: str) -> None:
 
 def cancel_run(by: Actor, run: MatchingRun) -> MatchingRun:
     """Cancel a run: a queued one at once, a running one within two seconds. Raises `Refused` if it is over."""
-    soon(partial(_cancel, by, run))
+    with asked_aloud(run.run_id):
+        soon(partial(_cancel, by, run))
     run.refresh_from_db()
     return run
 
