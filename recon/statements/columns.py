@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, tzinfo
 from typing import Final, TypeVar
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -150,6 +151,15 @@ def without_placeholders(texts: pa.Array) -> pa.Array:
     """Texts with the marks that people set for "nothing here" emptied: an amount or a date of ``-`` is none."""
     nothing = pc.is_in(texts, value_set=_PLACEHOLDERS)
     return pc.if_else(nothing, "", texts) if pc.any(nothing).as_py() else texts
+
+
+def has_letter(texts: pa.Array, letter: str) -> bool:
+    """Whether an ASCII letter is in one of the texts, at a glance over the letters of all."""
+    _, ends, letters = texts.buffers()
+    if letters is None:
+        return False
+    first, last = np.frombuffer(ends, np.int32)[[texts.offset, texts.offset + len(texts)]]
+    return bool((np.frombuffer(letters, np.uint8)[first:last] == ord(letter)).any())
 
 
 def or_null(texts: pa.Array) -> pa.Array:

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from recon.rows import ROW_SCHEMA
 from recon.statements.amounts import ONE_OF_BOTH, row_amounts
 from recon.statements.balances import balances_of
-from recon.statements.columns import currencies_of, dates_of, mapped, or_null, without_placeholders
+from recon.statements.columns import currencies_of, dates_of, has_letter, mapped, or_null, without_placeholders
 from recon.statements.currencies import UNKNOWN
 from recon.statements.dates import DateError, DateOrder, Moment, instant, parse_date, parse_time, zone_named
 from recon.statements.extras import extras_of
@@ -164,7 +164,7 @@ def _text(table: Table, mapping: Mapping, role: Role) -> pa.Array:
 
 def _on_one_line(texts: pa.Array) -> pa.Array:
     """Line ends inside cells as spaces."""
-    if not pc.any(pc.match_substring(texts, "\n")).as_py():
+    if not has_letter(texts, "\n"):
         return texts
     return pc.replace_substring_regex(texts, r"\s*\n\s*", " ")
 

@@ -136,9 +136,7 @@ def _some(table: Table, names: Iterable[str]) -> list[str]:
 
 def _matching(table: Table, names: Iterable[str], pattern: str) -> list[str]:
     """The different texts of whole columns that a pattern finds telling."""
-    columns = [table.texts(name) for name in names]
+    columns = [pc.unique(table.texts(name)) for name in names]
     return [
-        text
-        for column in columns
-        for text in pc.unique(column.filter(pc.match_substring_regex(column, pattern))).to_pylist()
+        text for column in columns for text in column.filter(pc.match_substring_regex(column, pattern)).to_pylist()
     ]

@@ -62,6 +62,12 @@ def test_the_column_version_agrees_with_the_single_one():
     assert text_keys(pa.array(TEXTS, pa.string())).to_pylist() == [text_key(text) for text in TEXTS]
 
 
+@pytest.mark.parametrize("text", [*TEXTS, "a b", "a  b", "a ", " a", "a\x00b", "a\x1fb", "a\x7fb"])
+def test_they_agree_on_a_text_among_tidy_ones_in_a_part_of_a_column(text):
+    column = pa.array(["x  y", "c d", text, "e", " z"], pa.string()).slice(1, 3)
+    assert text_keys(column).to_pylist() == ["c d", text_key(text), "e"]
+
+
 def test_an_empty_column_and_one_of_nothing_stay_so():
     assert text_keys(pa.array([], pa.string())).to_pylist() == []
     assert text_keys(pa.chunked_array([[None], [None]], pa.string())).to_pylist() == [None, None]

@@ -165,9 +165,12 @@ def _near_misses_too(
 def fresh_input(run: MatchingRun, lines: pa.Table, entries: pa.Table) -> RunInput:
     """What `read_input` would read in an account that has nothing but a statement and a ledger that were just stored,
     given as they were. Nothing of theirs can be claimed or split yet, and nobody's balances turn their signs."""
-    final = entries.filter(pc.is_in(entries["status"], pa.array(FINAL_STATUSES)))
+    is_final = pc.is_in(entries["status"], pa.array(FINAL_STATUSES))
     statement = as_read(Side.STATEMENT, lines, compared(run.strategy, Side.STATEMENT))
-    ledger = with_transaction_id(as_read(Side.LEDGER, final, compared(run.strategy, Side.LEDGER)))
+    final = as_read(Side.LEDGER, entries, compared(run.strategy, Side.LEDGER))
+    if not pc.all(is_final).as_py():
+        final = final.filter(is_final)
+    ledger = with_transaction_id(final)
     read = {"how": "the rows of both files, as they were stored", "lines": lines.num_rows, "entries": final.num_rows}
     return RunInput(statement, ledger, entries["id"][-1].as_py() + 1 if entries.num_rows else next_entry_id(), read)
 
