@@ -284,6 +284,13 @@ _REISSUES: Final = (
 
 _ITEMS: Final = (
     Check(
+        "a row part has one item",
+        f"""
+        SELECT {_ROW_PART}, 'has ' || COUNT(*) || ' items in account ' || r.account_id
+        FROM recon_openitem r GROUP BY r.account_id, r.side, r.row_id, r.part HAVING COUNT(*) > 1
+        """,  # what is in tables of their own no key keeps apart
+    ),
+    Check(
         "a claimed row part is no open item",
         f"""
         SELECT 'open item ' || i.id, 'is open, but ' || {_ROW_PART} || ' is claimed by match ' || r.match_id

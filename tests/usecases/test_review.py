@@ -27,6 +27,7 @@ from recon.models import (
 from recon.usecases.errors import Refused
 from recon.usecases.review import decisions as review
 from recon.usecases.review import open_items
+from recon.usecases.review.items_apart import in_sql
 from recon.usecases.review.manual import match_by_hand
 from recon.usecases.runs import undo
 from recon.usecases.runs.undo import reverse_run, unmatch
@@ -317,7 +318,7 @@ def test_a_bulk_decision_does_what_it_can_and_says_what_it_could_not(account, by
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="how PostgreSQL finds them")
 def test_each_row_of_a_run_is_looked_up_once_however_little_the_planner_knows(account):
     """Tables that have just grown are empty in its eyes."""
-    params = {"now": open_items.in_sql(timezone.now()), "account": account.pk, "run": 1}
+    params = {"now": in_sql(timezone.now()), "account": account.pk, "run": 1}
     with connection.cursor() as cursor:
         cursor.execute("EXPLAIN " + open_items.RESOLVE_MATCHED_BY_RUN["postgresql"], params)
         plan = "\n".join(step for (step,) in cursor.fetchall())

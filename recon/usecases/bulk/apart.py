@@ -18,9 +18,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from django.db import OperationalError, connection, models, transaction
 
-from recon.models import Claim, MatchingRun
+from recon.models import Claim, MatchingRun, OpenItem
 from recon.usecases.bulk.apart_indexes import NEEDLESS, complete
-from recon.usecases.bulk.apart_tables import LOCK_NOT_AVAILABLE, RANGE, Apart, tables_apart
+from recon.usecases.bulk.apart_tables import LOCK_NOT_AVAILABLE, ONLY_MOVED, RANGE, Apart, tables_apart
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ def load_apart(
 
     False, with nothing done, if they are too few, or there are too many such tables, or one of that range.
     """
-    if model not in RANGE or rows.num_rows < APART_FROM:
+    if model not in RANGE or model in ONLY_MOVED or rows.num_rows < APART_FROM:
         return False
     ranges = {column: pc.min_max(rows[column]).as_py() for column in RANGE[model]}
     first, last = ranges[RANGE[model][0]].values()
@@ -80,7 +80,7 @@ def load_pieces_apart(
         for piece in pieces:
             if not done:
                 name = f"{table}_{piece['id'][0]}_loading"
-                cursor.execute(f"CREATE TABLE {name} ({_like(table)})")
+                cursor.execute(f"CREATE TABLE {name} ({like(table)})")
             fill(name, piece)
             done += piece.num_rows
             for column in {*RANGE[model], *NEEDLESS.values()} & {*piece.column_names}:
@@ -89,7 +89,7 @@ def load_pieces_apart(
         first, last = ranges[RANGE[model][0]].values()
         same = _same_throughout(model, reaches)
         whole = f"{table}_{first}_{last}"
-        cursor.execute(f"ALTER TABLE {name} {', '.join(f'ADD {check}' for check in _checks(whole, ranges, same))}")
+        cursor.execute(f"ALTER TABLE {name} {', '.join(f'ADD {check}' for check in checks(whole, ranges, same))}")
         cursor.execute(f"ALTER TABLE {name} RENAME TO {whole}")
         complete(cursor, model, whole, done)
         join_apart(model, whole)
@@ -127,15 +127,15 @@ def _create(
 ) -> None:
     """A table like the model's, for rows whose columns lie in these ranges (``{column: {"min": …, "max": …}}``), and
     that have the same in some."""
-    parts = [_like(model._meta.db_table), *_checks(name, ranges, same or {})]
+    parts = [like(model._meta.db_table), *checks(name, ranges, same or {})]
     cursor.execute(f"CREATE TABLE {name} ({', '.join(parts)})")
 
 
-def _like(table: str) -> str:
+def like(table: str) -> str:
     return f"LIKE {table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING STORAGE"
 
 
-def _checks(name: str, ranges: dict[str, dict[str, Any]], same: dict[str, int | None]) -> list[str]:
+def checks(name: str, ranges: dict[str, dict[str, Any]], same: dict[str, int | None]) -> list[str]:
     """What holds for all rows of the table `name`, as constraints."""
     found = [
         f"CONSTRAINT {name}_{column} CHECK ({column} BETWEEN {reach['min']} AND {reach['max']})"
@@ -148,27 +148,41 @@ def _checks(name: str, ranges: dict[str, dict[str, Any]], same: dict[str, int | 
     return found
 
 
+def ranges_of(model: type[models.Model], found: Sequence[Any]) -> dict[str, dict[str, Any]]:
+    """Of the least and the greatest value of each column that tells tables apart, one after the other."""
+    return {column: {"min": found[2 * at], "max": found[2 * at + 1]} for at, column in enumerate(RANGE[model])}
+
+
+def columns_of(model: type[models.Model]) -> str:
+    return ", ".join(connection.ops.quote_name(str(field.column)) for field in model._meta.local_concrete_fields)
+
+
 def join_apart(model: type[models.Model], name: str) -> None:
-    """Make a complete table part of the model's. Raises IntegrityError if a claim in it is there already; so that
-    nobody adds one at the same time, this waits for those who do, and they for the end of this transaction."""
+    """Make a complete table part of the model's. Raises IntegrityError if a claim, or an open item, in it is there
+    already; so that nobody adds one at the same time, this waits for those who do, and they for the end of this
+    transaction."""
     with connection.cursor() as cursor:
         if model is Claim:
             cursor.execute("SELECT tieout_join_claims(%s)", [name])  # migration 0016
+        elif model is OpenItem:
+            cursor.execute("SELECT tieout_join_items(%s)", [name])  # migration 0019
         else:
             cursor.execute(f"ALTER TABLE {name} INHERIT {model._meta.db_table}")
 
 
 def make_room() -> int:
-    """Merge some children of every table that has as many as it may: those neighbours that are smallest together. Not
-    while a run is at work, and somebody who is using a table is left in peace until the next time. Returns 0: whether
-    there is more to do is seen then."""
+    """Drop children that have no rows any more, and merge some of every table that has as many as it may: those
+    neighbours that are smallest together. Not while a run is at work, and somebody who is using a table is left in
+    peace until the next time. Returns 0: whether there is more to do is seen then."""
     for model in RANGE:
-        present = tables_apart(model)
-        if len(present) < MOST_APART or MatchingRun.objects.active().exists():
+        if not tables_apart(model) or MatchingRun.objects.active().exists():
             continue
-        windows = [present[start : start + MERGED] for start in range(len(present) - MERGED + 1)]
         try:
-            merge_apart(model, min(windows, key=_size))
+            drop_empty(model)
+            present = tables_apart(model)
+            if len(present) >= MOST_APART:
+                windows = [present[start : start + MERGED] for start in range(len(present) - MERGED + 1)]
+                merge_apart(model, min(windows, key=_size))
         except OperationalError as error:
             if getattr(error.__cause__, "sqlstate", None) != LOCK_NOT_AVAILABLE:
                 raise
@@ -187,7 +201,7 @@ def merge_apart(model: type[models.Model], tables: Sequence[Apart]) -> None:
     """Make one table of neighbours, in the order of their ranges. Whoever changes their rows waits that long, and who
     reads them at the end, because a query that knows the old tables does not find the new one."""
     named = ", ".join(each.name for each in tables)
-    columns = ", ".join(connection.ops.quote_name(str(field.column)) for field in model._meta.local_concrete_fields)
+    columns = columns_of(model)
     name = f"{model._meta.db_table}_{tables[0].first}_{tables[-1].last}"
     with transaction.atomic(), connection.cursor() as cursor:
         # Less than it takes to detect a deadlock, so that whoever would be in one with this goes on.
@@ -196,8 +210,7 @@ def merge_apart(model: type[models.Model], tables: Sequence[Apart]) -> None:
         reaches = ", ".join(f"min({column}), max({column})" for column in RANGE[model])
         rows = " UNION ALL ".join(f"SELECT {', '.join(RANGE[model])} FROM {each.name}" for each in tables)  # noqa: S608
         cursor.execute(f"SELECT {reaches} FROM ({rows}) AS every_row")  # noqa: S608 - names of ours
-        found = cursor.fetchone()
-        ranges = {column: {"min": found[2 * at], "max": found[2 * at + 1]} for at, column in enumerate(RANGE[model])}
+        ranges = ranges_of(model, cursor.fetchone())
         _create(cursor, model, name, ranges)
         for each in tables:
             cursor.execute(f"INSERT INTO {name} ({columns}) SELECT {columns} FROM {each.name}")  # noqa: S608
@@ -230,3 +243,23 @@ def drop_apart(model: type[models.Model], first: int, last: int) -> None:
         if first <= each.first and each.last <= last:
             with connection.cursor() as cursor:
                 cursor.execute(f"DROP TABLE IF EXISTS {each.name}")  # somebody else may do the same
+
+
+def drop_empty(model: type[models.Model]) -> None:
+    """Drop the children that have no rows any more, unless somebody is using them."""
+    for each in tables_apart(model):
+        if _has_rows(each):
+            continue
+        with transaction.atomic(), connection.cursor() as cursor:
+            # Who has listed the children waits for the large table first, and lists them anew.
+            cursor.execute("SET LOCAL lock_timeout = '500ms'")
+            cursor.execute(f"LOCK TABLE ONLY {model._meta.db_table} IN ACCESS EXCLUSIVE MODE")
+            cursor.execute(f"LOCK TABLE {each.name} IN ACCESS EXCLUSIVE MODE")
+            if not _has_rows(each):
+                cursor.execute(f"DROP TABLE {each.name}")
+
+
+def _has_rows(table: Apart) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT EXISTS (SELECT FROM {table.name})")  # noqa: S608 - names of ours
+        return bool(cursor.fetchone()[0])

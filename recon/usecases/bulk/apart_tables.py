@@ -8,7 +8,7 @@ from typing import Final
 
 from django.db import connection, models
 
-from recon.models import Claim, LedgerEntry, Match, MatchRow, StatementLine, UnmatchedItem
+from recon.models import Claim, LedgerEntry, Match, MatchRow, OpenItem, StatementLine, UnmatchedItem
 
 RANGE: Final[dict[type[models.Model], tuple[str, ...]]] = {
     LedgerEntry: ("id",),
@@ -17,8 +17,12 @@ RANGE: Final[dict[type[models.Model], tuple[str, ...]]] = {
     MatchRow: ("match_id",),
     UnmatchedItem: ("run_number",),
     Claim: ("match_id", "account_id", "row_id"),
+    OpenItem: ("id", "account_id", "row_id"),
 }
 """The columns that tell the rows of one load from those of all others: first a block of ids or the run's number."""
+
+ONLY_MOVED: Final = {OpenItem}
+"""Whose rows get a table of their own only where a large change moves them (`recon.usecases.bulk.moved`)."""
 
 LOCK_NOT_AVAILABLE: Final = "55P03"
 

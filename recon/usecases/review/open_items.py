@@ -5,8 +5,9 @@ An item exists once per open row part; everything here may be repeated without h
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
@@ -26,7 +27,21 @@ from recon.models import (
     Statement,
     reserve_ids,
 )
+from recon.usecases.bulk import apart
+from recon.usecases.bulk.moved import may_move_apart
 from recon.usecases.bulk.rows import listed
+from recon.usecases.review.items_apart import (
+    KNOWN_ONE_BY_ONE,
+    ROW_TABLE,
+    UNCLAIMED,
+    UNKNOWN_ONE_BY_ONE,
+    are_apart,
+    in_sql,
+    is_much_open,
+    joined_whole,
+    open_apart,
+    resolve_apart,
+)
 
 UPSERT = """
     INSERT INTO recon_openitem
@@ -38,10 +53,7 @@ UPSERT = """
     JOIN {table} w ON w.id = o.row_id
     LEFT JOIN recon_rowpart p
       ON p.account_id = %(account)s AND p.side = %(side)s AND p.row_id = o.row_id AND p.part = o.part
-    WHERE NOT EXISTS (
-        SELECT 1 FROM recon_claim c
-        WHERE c.account_id = %(account)s AND c.side = %(side)s AND c.row_id = o.row_id AND c.part = o.part
-    )
+    WHERE {unclaimed} AND {unknown}
     ON CONFLICT (account_id, side, row_id, part) DO UPDATE SET
         reason = excluded.reason,
         run_number = COALESCE(excluded.run_number, recon_openitem.run_number),
@@ -62,6 +74,11 @@ FREED_BY_UNDOING = """
     SELECT r.row_id, r.part, 'reopened' AS reason FROM recon_match m JOIN recon_matchrow r ON r.match_id = m.id
     WHERE m.id >= %(from_id)s AND m.id <= %(to_id)s AND m.account_id = %(account)s AND m.state = 'undone'
       AND m.state_changed_at = %(undone_at)s AND r.side = %(side)s
+"""
+
+FREED_BY_UNDOING_ALL = """
+    SELECT row_id, part, 'reopened' AS reason FROM recon_claim
+    WHERE account_id = %(account)s AND match_id >= %(from_id)s AND match_id <= %(to_id)s AND side = %(side)s
 """
 
 PASSED_OVER = {
@@ -116,7 +133,14 @@ RESOLVE_MATCHED = """
 MANY = 100_000
 """Rows that are opened at once, from which reading their table whole takes less than finding each in it."""
 
-ROW_TABLE = {Side.STATEMENT: "recon_statementline", Side.LEDGER: "recon_ledgerentry"}
+
+@dataclass(frozen=True)
+class ItemIds:
+    """The first id for what is opened on each side, and those that new tables of items get their names from."""
+
+    first: Mapping[Side, int]
+    opening: int
+    resolving: int
 
 
 def sides_reported(account: Account) -> tuple[Side, ...]:
@@ -124,16 +148,27 @@ def sides_reported(account: Account) -> tuple[Side, ...]:
     return (Side.STATEMENT, Side.LEDGER) if account.scope else (Side.STATEMENT,)
 
 
-def open_what_a_run_left(account: Account, run_number: int, rows_at_most: int) -> None:
+def item_ids(rows_at_most: int, changed_at_most: int = 0) -> ItemIds | None:
+    """Ids for what a large change opens, so many rows at most, where items are moved to tables of their own; None if
+    it is not large. To be called before the transaction, because whoever wants ids waits until it is over."""
+    if max(rows_at_most, changed_at_most) < apart.APART_FROM:
+        return None
+    first = reserve_ids(OpenItem, len(Side) * rows_at_most + 2)
+    return ItemIds({side: first + 2 + int(side) * rows_at_most for side in Side}, opening=first, resolving=first + 1)
+
+
+def open_what_a_run_left(account: Account, run_number: int, rows_at_most: int, ids: ItemIds | None = None) -> None:
     """Open an item for every row part the run left unmatched or only suggested; known items get its reason."""
-    for side in sides_reported(account):
-        _upsert(account, side, LEFT_BY_RUN, rows_at_most, run=run_number)
+    _open(account, LEFT_BY_RUN, rows_at_most, ids, run=run_number)
 
 
-def resolve_claimed(account: Account) -> None:
-    """Resolve every open item of the account whose row part is claimed by now."""
+def resolve_claimed(account: Account, ids: ItemIds | None = None) -> None:
+    """Resolve every open item of the account whose row part is claimed by now; `ids` if that may be many."""
+    if ids and may_move_apart(OpenItem, apart.APART_FROM) and is_much_open(account):
+        return resolve_apart(account, ids.resolving)
     with connection.cursor() as cursor:
         cursor.execute(RESOLVE_CLAIMED, [in_sql(timezone.now()), account.pk])
+    return None
 
 
 def resolve_matched_by(account: Account, run_number: int) -> None:
@@ -149,12 +184,24 @@ def resolve_matched(match: Match) -> None:
         cursor.execute(RESOLVE_MATCHED, [in_sql(timezone.now()), match.account_id, match.pk])
 
 
-def reopen(account: Account, match_ids: tuple[int, int], undone_at: datetime, rows_at_most: int) -> None:
-    """Open the rows again of the matches from the first to the last of `match_ids` that were undone at `undone_at`."""
+def reopen(
+    account: Account,
+    match_ids: tuple[int, int],
+    undone_at: datetime,
+    rows_at_most: int,
+    *,
+    every: bool = False,
+    ids: ItemIds | None = None,
+) -> None:
+    """Open the rows again of the matches from the first to the last of `match_ids` that were undone at `undone_at`;
+    `every`: no others of these hold a claim.
+
+    To be called in the transaction that undoes them, before their claims are released: nobody else can claim the rows
+    until it is over.
+    """
     undone = {"from_id": match_ids[0], "to_id": match_ids[1], "undone_at": in_sql(undone_at)}
-    with joined_whole() if rows_at_most > MANY else nullcontext():
-        for side in sides_reported(account):
-            _upsert(account, side, FREED_BY_UNDOING, rows_at_most, **undone)
+    freed = FREED_BY_UNDOING_ALL if every else FREED_BY_UNDOING
+    _open(account, freed, rows_at_most, ids, were_claimed=True, **undone)
 
 
 def open_late_lines(account: Account, statement: Statement, line_ids: Sequence[int]) -> None:
@@ -188,27 +235,45 @@ def up_to(until: date, column: str) -> Q:
     return Q(**{f"{column}__lte": until}) | Q(**{f"{column}__isnull": True})
 
 
-def in_sql(instant: datetime) -> Any:
-    """An instant as this database's columns hold it, for SQL written by hand."""
-    return connection.ops.adapt_datetimefield_value(instant)
+def _open(
+    account: Account,
+    rows: str,
+    rows_at_most: int,
+    ids: ItemIds | None = None,
+    *,
+    were_claimed: bool = False,
+    **params: Any,
+) -> None:
+    """On every side that the account reports; `were_claimed` as for `open_apart`."""
+    sides = sides_reported(account)
+    if ids and may_move_apart(OpenItem, rows_at_most):
+        first = {side: ids.first[side] for side in sides}
+        return open_apart(account, first, rows, ids.opening, were_claimed=were_claimed, **params)
+    with joined_whole() if rows_at_most > MANY else nullcontext():
+        for side in sides:
+            first_id = ids.first[side] if ids else None
+            _upsert(account, side, rows, rows_at_most, first_id, were_claimed=were_claimed, **params)
+    return None
 
 
-@contextmanager
-def joined_whole() -> Iterator[None]:
-    """Within this PostgreSQL joins tables as a whole: what the transaction has just changed it takes for few rows."""
-    if connection.vendor != "postgresql":
-        yield
-        return
-    with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL enable_nestloop = off")
-        yield
-        cursor.execute("SET LOCAL enable_nestloop = on")
-
-
-def _upsert(account: Account, side: Side, rows: str, rows_at_most: int, **params: Any) -> None:
+def _upsert(
+    account: Account,
+    side: Side,
+    rows: str,
+    rows_at_most: int,
+    first_id: int | None = None,
+    *,
+    were_claimed: bool = False,
+    **params: Any,
+) -> None:
     if not rows_at_most:
         return
-    sql = UPSERT.format(rows=rows, table=ROW_TABLE[side], run="%(run)s" if "run" in params else "NULL")
-    params |= {"first": reserve_ids(OpenItem, rows_at_most), "account": account.pk, "side": int(side)}
+    words = {"rows": rows, "table": ROW_TABLE[side], "run": "%(run)s" if "run" in params else "NULL"}
+    words["unclaimed"] = "TRUE" if were_claimed else UNCLAIMED
+    params |= {"account": account.pk, "side": int(side), "now": in_sql(timezone.now())}
+    params["first"] = reserve_ids(OpenItem, rows_at_most) if first_id is None else first_id
     with connection.cursor() as cursor:
-        cursor.execute(sql, {**params, "now": in_sql(timezone.now())})
+        several = are_apart(account)
+        if several:
+            cursor.execute(KNOWN_ONE_BY_ONE.format(**words), params)
+        cursor.execute(UPSERT.format(**words, unknown=UNKNOWN_ONE_BY_ONE if several else "TRUE"), params)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 
 import pyarrow as pa
 from django.db import IntegrityError, OperationalError, connection, transaction
@@ -16,8 +17,9 @@ from django.utils import timezone
 from recon.models import Claim, Match
 from recon.usecases.bulk.apart import join_apart
 from recon.usecases.bulk.apart_tables import LOCK_NOT_AVAILABLE
+from recon.usecases.bulk.moved import empty_apart
 from recon.usecases.bulk.rows import Progress, load_rows, refresh_statistics
-from recon.usecases.review.open_items import in_sql
+from recon.usecases.review.items_apart import in_sql
 
 CLAIM_MATCH = """
     INSERT INTO recon_claim (account_id, side, row_id, part, match_id)
@@ -49,6 +51,13 @@ WITHDRAW_RIVALS = """
         WHERE mine.match_id = %s
     ) AND run_number IN (
         SELECT number FROM recon_matchingrun WHERE account_id = %s AND state = 'completed' AND NOT is_dry_run
+    )
+"""
+
+RELEASE = """
+    DELETE FROM recon_claim WHERE account_id = %s AND match_id >= %s AND match_id <= %s AND (side, row_id, part) IN (
+        SELECT r.side, r.row_id, r.part FROM recon_match m JOIN recon_matchrow r ON r.match_id = m.id
+        WHERE m.id >= %s AND m.id <= %s AND m.account_id = %s AND m.state = 'undone' AND m.state_changed_at = %s
     )
 """
 
@@ -116,6 +125,20 @@ def withdraw_suggestions(account_id: int) -> int:
     with connection.cursor() as cursor:
         cursor.execute(WITHDRAW_SUGGESTIONS, [in_sql(timezone.now()), account_id, account_id, account_id])
         return int(cursor.rowcount)
+
+
+def release_undone(account_id: int, match_ids: tuple[int, int], undone_at: datetime) -> None:
+    """Release the rows of the matches from the first to the last of `match_ids` that were undone at `undone_at`."""
+    params = [account_id, *match_ids, *match_ids, account_id, in_sql(undone_at)]
+    with connection.cursor() as cursor:
+        cursor.execute(RELEASE, params)
+
+
+def release_all(account_id: int, match_ids: tuple[int, int]) -> None:
+    """Release all that matches of the account from the first to the last of `match_ids` hold. To be called at the end
+    of the transaction: where these have a table of their own, whoever looks at claims waits until it is over."""
+    empty_apart(Claim, *match_ids)
+    Claim.objects.filter(account_id=account_id, match_id__range=match_ids).delete()
 
 
 @contextmanager

@@ -254,8 +254,8 @@ def settle(run: MatchingRun, results: Results, *, opened: bool = False) -> None:
         if results.claims.num_rows <= RESOLVED_ONE_BY_ONE:
             resolve_matched_by(run.account, run.number)
         else:
-            resolve_claimed(run.account)
-        open_what_a_run_left(run.account, run.number, results.left_open)
+            resolve_claimed(run.account, results.item_ids)
+        open_what_a_run_left(run.account, run.number, results.left_open, results.item_ids)
     if results.passes_over:
         note_passed_over(run, results.until)
 

@@ -6,7 +6,7 @@ which what a cut-off attempt has stored is found (`recon.usecases.runs.leftovers
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -34,7 +34,7 @@ from recon.models import (
 )
 from recon.usecases.bulk.alongside import alongside
 from recon.usecases.bulk.rows import load_rows
-from recon.usecases.review.open_items import sides_reported
+from recon.usecases.review.open_items import ItemIds, item_ids, sides_reported
 from recon.usecases.runs.first_items import first_items
 from recon.usecases.runs.input import RunInput
 from recon.usecases.runs.totals import places, totals
@@ -59,6 +59,7 @@ class Results:
     by_rule: list[tuple[int, int]]  # (matched, suggested) matches, in rule order
     passes_over: bool  # whether entries are open that were not read, see `recon.usecases.runs.passed_over`
     until: date  # the day up to which the ledger side is the run's business
+    item_ids: ItemIds | None  # for what a large run opens and resolves
     items: pa.Table | None = None  # open items that may be loaded at once, see `recon.usecases.runs.first_items`
 
     @property
@@ -73,8 +74,7 @@ class Results:
     @property
     def left_open(self) -> int:
         """Row parts that a real run makes open items of."""
-        counted = ("lines_unmatched", "lines_suggested", "entries_unmatched", "entries_suggested")
-        return sum(number for name, number in self.counts.items() if name in counted)
+        return left_open(self.counts)
 
 
 def prepare(
@@ -111,7 +111,14 @@ def prepare(
     passes_over = bool(rows.explanation.get("narrowed")) and Side.LEDGER in sides_reported(run.account)
     block = (first, first + outcome.matches.num_rows - 1)
     items = first_items(run, rows, placed, unmatched)
-    return Results(tables, block, claims, counts, came_to, by_rule, passes_over, until, items)
+    ids = None if run.is_dry_run else item_ids(left_open(counts), claims.num_rows)
+    return Results(tables, block, claims, counts, came_to, by_rule, passes_over, until, ids, items)
+
+
+def left_open(counts: Mapping[str, int]) -> int:
+    """Row parts that are unmatched or only suggested."""
+    counted = ("lines_unmatched", "lines_suggested", "entries_unmatched", "entries_suggested")
+    return sum(number for name, number in counts.items() if name in counted)
 
 
 def with_state(table: pa.Table, states: pa.Table) -> pa.Table:

@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
+
 from django.db import connection, transaction
-from django.db.models import Max, Min, Q, QuerySet
+from django.db.models import DateTimeField, F, Max, Min, Q, QuerySet, Value
 from django.utils import timezone
 
-from recon.models import Account, Event, Match, MatchingRun, MatchRow, MatchState, Origin, RunState
+from recon.models import Account, Event, Match, MatchingRun, MatchRow, MatchState, Origin, RunState, reserve_ids
 from recon.usecases.accounts.closing import refuse_closed_matches
 from recon.usecases.accounts.scope import hold_still
+from recon.usecases.bulk.moved import may_move_apart, moved_apart
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor, record
-from recon.usecases.review.open_items import in_sql, reopen
+from recon.usecases.review.open_items import ItemIds, item_ids, reopen
+from recon.usecases.runs.claims import release_all, release_undone
 from recon.usecases.runs.leftovers import refuse_unseen
-
-RELEASE = """
-    DELETE FROM recon_claim WHERE account_id = %s AND match_id >= %s AND match_id <= %s AND (side, row_id, part) IN (
-        SELECT r.side, r.row_id, r.part FROM recon_match m JOIN recon_matchrow r ON r.match_id = m.id
-        WHERE m.id >= %s AND m.id <= %s AND m.account_id = %s AND m.state = 'undone' AND m.state_changed_at = %s
-    )
-"""
-
-RELEASE_MANY = """
-    DELETE FROM recon_claim WHERE account_id = %s AND match_id >= %s AND match_id <= %s AND match_id IN (
-        SELECT id FROM recon_match
-        WHERE id >= %s AND id <= %s AND account_id = %s AND state = 'undone' AND state_changed_at = %s
-    )
-"""
-"""The same by looking at every claim of the account, which pays for many."""
 
 MANY = 10_000
 """Matches undone at once."""
@@ -73,6 +63,7 @@ def reverse_run(by: Actor, run: MatchingRun, include_manual: bool = False, why: 
 
     Its open suggestions are withdrawn. Raises `Refused`.
     """
+    reserved = _reserved(run)
     with transaction.atomic():
         hold_still(run.account_id)
         run = MatchingRun.objects.select_for_update().get(pk=run.pk)
@@ -81,7 +72,7 @@ def reverse_run(by: Actor, run: MatchingRun, include_manual: bool = False, why: 
         by_people = confirmed.filter(BY_PEOPLE).count()
         to_undo = confirmed if include_manual else confirmed.exclude(BY_PEOPLE)
         refuse_closed_matches(run.account, to_undo)
-        undone = _undo(run.account, to_undo)
+        undone = _undo(run.account, to_undo, reserved)
         withdrawn = Match.objects.filter(run_number=run.number, state=MatchState.SUGGESTED).update(
             state=MatchState.WITHDRAWN, state_changed_at=timezone.now()
         )
@@ -124,18 +115,51 @@ def confirmed_by_people(run: MatchingRun) -> QuerySet[Match]:
     return Match.objects.filter(BY_PEOPLE, run_number=run.number, state=MatchState.CONFIRMED)
 
 
-def _undo(account: Account, matches: QuerySet[Match]) -> int:
+@dataclass(frozen=True)
+class Reserved:
+    """Ids for what a large reversal moves to tables of its own."""
+
+    match_table: int
+    items: ItemIds
+
+
+def _reserved(run: MatchingRun) -> Reserved | None:
+    """To be called before the transaction: whoever wants ids would wait until it is over."""
+    rows = run.lines_matched + run.lines_suggested + run.entries_matched + run.entries_suggested
+    items = item_ids(rows)
+    return Reserved(reserve_ids(Match, 1), items) if items else None
+
+
+def _undo(account: Account, matches: QuerySet[Match], reserved: Reserved | None = None) -> int:
     """Undo confirmed matches, release their rows and open them again; returns how many matches."""
     block = matches.aggregate(first=Min("id"), last=Max("id"))
     if block["first"] is None:
         return 0
     ids, now = (block["first"], block["last"]), timezone.now()
-    undone = matches.update(state=MatchState.UNDONE, state_changed_at=now)
+    undone = _mark_undone(matches, now, reserved)
+    every = undone > MANY and not Match.objects.filter(id__range=ids, state=MatchState.CONFIRMED).exists()
     rows = MatchRow.objects.filter(match_id__range=ids)
-    if undone <= MANY:
+    if not every:
         rows = rows.filter(match_id__in=Match.objects.filter(id__range=ids, state_changed_at=now).values("id"))
-    with connection.cursor() as cursor:
-        release = RELEASE_MANY if undone > MANY else RELEASE
-        cursor.execute(release, [account.pk, *ids, *ids, account.pk, in_sql(now)])
-    reopen(account, ids, now, rows.count())
+    reopen(account, ids, now, rows.count(), every=every, ids=reserved.items if reserved else None)
+    if every:
+        release_all(account.pk, ids)
+    else:
+        release_undone(account.pk, ids, now)
     return undone
+
+
+def _mark_undone(matches: QuerySet[Match], now: datetime, reserved: Reserved | None) -> int:
+    """Returns how many they are. Many get a table of their own: their indexes need not find them one by one."""
+    many = matches.count()
+    if reserved is None or not may_move_apart(Match, many):
+        return matches.update(state=MatchState.UNDONE, state_changed_at=now)
+    names = [str(field.column) for field in Match._meta.local_concrete_fields]
+    changed = {"state": Value(MatchState.UNDONE.value), "state_changed_at": Value(now, DateTimeField())}
+    rows = matches.order_by().values_list(*(changed.get(name, F(name)) for name in names))
+    sql, params = rows.query.sql_with_params()
+    with moved_apart(Match, reserved.match_table) as table, connection.cursor() as cursor:
+        cursor.execute(f"INSERT INTO {table} ({', '.join(names)}) {sql}", params)
+        if cursor.rowcount != matches.delete()[0]:
+            raise RuntimeError("Matches changed while they were undone.")
+    return many

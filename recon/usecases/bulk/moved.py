@@ -1,0 +1,68 @@
+"""A large change of rows that PostgreSQL holds: they move to a table of their own (`recon.usecases.bulk.apart`).
+
+To change a row that indexes know takes several times as long as to delete it and to write it anew where no index is
+yet. So rows whose state changes by the hundred thousand are deleted where they are, keep their ids, and are written as
+they become into a new table, which is indexed when it is full and joins the model's at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db import OperationalError, connection, models, transaction
+
+from recon.usecases.bulk import apart
+from recon.usecases.bulk.apart import checks, columns_of, join_apart, like, ranges_of
+from recon.usecases.bulk.apart_indexes import complete
+from recon.usecases.bulk.apart_tables import LOCK_NOT_AVAILABLE, RANGE, tables_apart
+
+
+def may_move_apart(model: type[models.Model], rows: int) -> bool:
+    """Whether so many rows pay for a table of their own, and there is room for one more."""
+    room = apart.MOST_APART
+    return connection.vendor == "postgresql" and rows >= apart.APART_FROM and len(tables_apart(model)) < room
+
+
+@contextmanager
+def moved_apart(model: type[models.Model], own_id: int) -> Iterator[str]:
+    """A new table that the block fills with rows, moved from other tables of the model's or new; then it becomes one
+    of them. If they turn out to be few they go into the model's own table. `own_id` was reserved, before the
+    transaction, for a name by which tables are told apart.
+
+    Within a transaction; the caller has seen that there is room (`may_move_apart`).
+    """
+    table = model._meta.db_table
+    name = f"{table}_{own_id}_{own_id}"
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL work_mem = '128MB'")
+        cursor.execute(f"CREATE TABLE {name} ({like(table)})")
+        yield name
+        reaches = ", ".join(f"min({column}), max({column})" for column in RANGE[model])
+        cursor.execute(f"SELECT count(*), {reaches} FROM {name}")  # noqa: S608 - names of ours
+        rows, *found = cursor.fetchone()
+        if rows < apart.APART_FROM:
+            columns = columns_of(model)
+            cursor.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM {name}")  # noqa: S608
+            cursor.execute(f"DROP TABLE {name}")
+        else:
+            ranges = ranges_of(model, found)
+            cursor.execute(f"ALTER TABLE {name} {', '.join(f'ADD {check}' for check in checks(name, ranges, {}))}")
+            complete(cursor, model, name)
+            join_apart(model, name)
+        cursor.execute("SET LOCAL work_mem = DEFAULT")
+
+
+def empty_apart(model: type[models.Model], first: int, last: int) -> None:
+    """Empty the children whose whole range lies from `first` to `last`, at once: those that nobody is using just now.
+    Until the transaction is over, whoever wants to use one waits. They are dropped later (`make_room`)."""
+    for each in tables_apart(model):
+        if first <= each.first and each.last <= last:
+            try:
+                with transaction.atomic(), connection.cursor() as cursor:
+                    cursor.execute("SET LOCAL lock_timeout = '200ms'")
+                    cursor.execute(f"TRUNCATE {each.name}")
+                    cursor.execute("SET LOCAL lock_timeout = DEFAULT")
+            except OperationalError as error:
+                if getattr(error.__cause__, "sqlstate", None) != LOCK_NOT_AVAILABLE:
+                    raise

@@ -1,0 +1,173 @@
+"""Open items that a large change opens or resolves, in tables of their own (`recon.usecases.bulk.apart`).
+
+To change the state of a million items where they are takes every index of theirs as long as a new item would; so those
+that are resolved, or open again, are deleted and written anew, as they were otherwise, into a new table. Those whose
+state stays stay where they are. That a row part has one item, whatever table it is in, is in migration 0019.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+from django.utils import timezone
+
+from recon.models import Account, OpenItem, Side
+from recon.usecases.bulk import apart
+from recon.usecases.bulk.moved import moved_apart
+
+_LOCK = (
+    "SELECT tieout_lock_items(%s, %s), EXISTS (SELECT FROM pg_inherits WHERE inhparent = 'recon_openitem'::regclass)"
+)
+
+# What the planner believes of tables that have just grown is nothing: each row is looked up by itself (OFFSET 0).
+KNOWN_ONE_BY_ONE = """
+    UPDATE recon_openitem SET reason = known.reason, run_number = COALESCE({run}, run_number), resolved_at = NULL,
+        state = CASE WHEN state = 'resolved' THEN 'open' ELSE state END
+    FROM (
+        SELECT i.id, o.reason FROM (SELECT * FROM ({rows}) every_row OFFSET 0) o CROSS JOIN LATERAL (
+            SELECT id FROM recon_openitem
+            WHERE account_id = %(account)s AND side = %(side)s AND row_id = o.row_id AND part = o.part OFFSET 0
+        ) i WHERE {unclaimed} OFFSET 0
+    ) known WHERE recon_openitem.id = known.id
+"""
+UNKNOWN_ONE_BY_ONE = """
+    NOT EXISTS (
+        SELECT 1 FROM recon_openitem
+        WHERE account_id = %(account)s AND side = %(side)s AND row_id = o.row_id AND part = o.part OFFSET 0
+    )
+"""
+
+UNCLAIMED = """
+    NOT EXISTS (
+        SELECT 1 FROM recon_claim c
+        WHERE c.account_id = %(account)s AND c.side = %(side)s AND c.row_id = o.row_id AND c.part = o.part
+    )
+"""
+
+_STILL_OPEN = """
+    UPDATE recon_openitem i SET reason = o.reason, run_number = COALESCE({run}, run_number) FROM ({rows}) o
+    WHERE i.account_id = %(account)s AND i.side = %(side)s AND i.row_id = o.row_id AND i.part = o.part
+      AND i.state <> 'resolved' AND {unclaimed}
+"""
+
+_COLUMNS = """
+    id, account_id, side, row_id, part, units, scale, currency, row_date, opened_at, over_sla_at, owner_id,
+    state, hold_until, reason, run_number, resolved_at
+"""
+
+_OPEN = """
+    WITH left_open AS MATERIALIZED ({rows}),
+    known AS (
+        DELETE FROM recon_openitem i USING left_open o
+        WHERE i.account_id = %(account)s AND i.side = %(side)s AND i.row_id = o.row_id AND i.part = o.part
+          AND i.state = 'resolved' AND {unclaimed}
+        RETURNING i.*, o.reason AS latest
+    )
+    INSERT INTO {apart} ({columns})
+    SELECT id, account_id, side, row_id, part, units, scale, currency, row_date, opened_at, over_sla_at, owner_id,
+           'open', hold_until, latest, COALESCE({run}, run_number), NULL::timestamptz
+    FROM known
+    UNION ALL
+    SELECT %(first)s + ROW_NUMBER() OVER (ORDER BY o.row_id, o.part) - 1,
+           %(account)s, %(side)s, o.row_id, o.part, COALESCE(p.units, w.units), w.scale, w.currency, w.booking_date,
+           %(now)s, NULL, NULL, 'open', NULL, o.reason, {run}, NULL
+    FROM left_open o
+    JOIN {table} w ON w.id = o.row_id
+    LEFT JOIN recon_rowpart p
+      ON p.account_id = %(account)s AND p.side = %(side)s AND p.row_id = o.row_id AND p.part = o.part
+    WHERE {unclaimed} AND NOT EXISTS (
+        SELECT 1 FROM recon_openitem i
+        WHERE i.account_id = %(account)s AND i.side = %(side)s AND i.row_id = o.row_id AND i.part = o.part
+    )
+"""
+
+_RESOLVE = """
+    WITH claimed AS (
+        DELETE FROM recon_openitem i
+        WHERE i.account_id = %(account)s AND i.state <> 'resolved' AND EXISTS (
+            SELECT 1 FROM recon_claim c
+            WHERE c.account_id = %(account)s AND c.side = i.side AND c.row_id = i.row_id AND c.part = i.part
+        )
+        RETURNING i.*
+    )
+    INSERT INTO {apart} ({columns})
+    SELECT id, account_id, side, row_id, part, units, scale, currency, row_date, opened_at, over_sla_at, owner_id,
+           'resolved', NULL, reason, run_number, %(now)s
+    FROM claimed
+"""
+
+ROW_TABLE = {Side.STATEMENT: "recon_statementline", Side.LEDGER: "recon_ledgerentry"}
+
+
+def are_apart(account: Account) -> bool:
+    """Whether items have several tables. Until this transaction is over nobody else gives items of the account one;
+    waits for who does."""
+    return _locked(account, alone=False)
+
+
+def is_much_open(account: Account) -> bool:
+    """Whether the account has as many open items as pay for a table of their own."""
+    some = OpenItem.objects.unresolved().filter(account_id=account.pk).order_by()
+    return some[: apart.APART_FROM].count() >= apart.APART_FROM
+
+
+def open_apart(
+    account: Account, sides: Mapping[Side, int], rows: str, own_id: int, *, were_claimed: bool = False, **params: Any
+) -> None:
+    """Open an item for each of the `rows` (a query for ``row_id, part, reason`` of one side) that is not claimed, with
+    the reason; known ones are open again. `sides` with the first id for new ones. `own_id` as for `moved_apart`.
+    `were_claimed`: so far all of them were, so that none is open.
+
+    Until the transaction is over nobody else opens items of the account.
+    """
+    _locked(account, alone=True)
+    unclaimed = "TRUE" if were_claimed else UNCLAIMED
+    words = {"rows": rows, "run": "%(run)s" if "run" in params else "NULL", "unclaimed": unclaimed}
+    params |= {"account": account.pk, "now": in_sql(timezone.now())}
+    with (
+        joined_whole(),
+        moved_apart(OpenItem, own_id) as name,
+        connection.cursor() as cursor,
+    ):
+        for side, first in sides.items():
+            own = {**params, "side": int(side), "first": first}
+            if not were_claimed:
+                cursor.execute(_STILL_OPEN.format(**words), own)
+            cursor.execute(_OPEN.format(**words, apart=name, columns=_COLUMNS, table=ROW_TABLE[side]), own)
+
+
+def resolve_apart(account: Account, own_id: int) -> None:
+    """Resolve every open item of the account whose row part is claimed by now."""
+    _locked(account, alone=True)
+    with joined_whole(), moved_apart(OpenItem, own_id) as name, connection.cursor() as cursor:
+        params = {"account": account.pk, "now": in_sql(timezone.now())}
+        cursor.execute(_RESOLVE.format(apart=name, columns=_COLUMNS), params)
+
+
+def in_sql(instant: datetime) -> Any:
+    """An instant as this database's columns hold it, for SQL written by hand."""
+    return connection.ops.adapt_datetimefield_value(instant)
+
+
+@contextmanager
+def joined_whole() -> Iterator[None]:
+    """Within this PostgreSQL joins tables as a whole: what the transaction has just changed it takes for few rows."""
+    if connection.vendor != "postgresql":
+        yield
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_nestloop = off")
+        yield
+        cursor.execute("SET LOCAL enable_nestloop = on")
+
+
+def _locked(account: Account, *, alone: bool) -> bool:
+    if connection.vendor != "postgresql":
+        return False
+    with connection.cursor() as cursor:
+        cursor.execute(_LOCK, [account.pk, alone])
+        return bool(cursor.fetchone()[1])
