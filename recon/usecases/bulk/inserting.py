@@ -45,4 +45,5 @@ def _into(model: type[Model]) -> tuple[tuple[Field[Any, Any], ...], str, str]:
     made_here = [field for field in model._meta.local_concrete_fields if field is not model._meta.auto_field]
     quoted = ", ".join(connection.ops.quote_name(field.column or field.name) for field in made_here)
     row = f"({', '.join(['%s'] * len(made_here))})"
-    return tuple(made_here), f"INSERT INTO {connection.ops.quote_name(model._meta.db_table)} ({quoted}) VALUES ", row
+    table = connection.ops.quote_name(model._meta.db_table)
+    return tuple(made_here), f"INSERT INTO {table} ({quoted}) VALUES ", row  # noqa: S608 - names of our own
