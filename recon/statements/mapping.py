@@ -6,7 +6,7 @@ be shown, changed, saved as an account's import profile and used again for the n
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final, Literal, get_args
 
 Role = Literal[
@@ -53,7 +53,7 @@ class Mapping:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON, without what is not set."""
-        plain = {key: value for key, value in asdict(self).items() if value not in (None, (), {})}
+        plain = {key: value for key, value in vars(self).items() if value not in (None, (), {})}
         plain["columns"] = {role: names[0] if len(names) == 1 else list(names) for role, names in self.columns.items()}
         for key in ("plus_words", "minus_words", "neutral_words"):
             if key in plain:

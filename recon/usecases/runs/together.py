@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
@@ -15,6 +16,9 @@ logger = logging.getLogger(__name__)
 
 PATIENCE: Final = 0.02
 """Seconds. A program is back with its next job sooner, and a run alone takes longer."""
+
+LONGEST: Final = 0.1
+"""Seconds. Twenty programs take this long to ask for their next runs, each of a hundred rows, on one core."""
 
 Job = TypeVar("Job")
 Done = TypeVar("Done")
@@ -37,7 +41,8 @@ class Together(Generic[Job, Done]):
 
     One thread works at a time, that of the job that has waited longest. `work` must do all of its jobs or none. Who
     comes alone is done at once. Where several came together, and go on coming as programs do that start the next job
-    when one is over, the next waits for them, for at most `patience` seconds.
+    when one is over, the next waits for them, for at most `patience` seconds; or for half as long as the last work
+    took, if that is more, but no longer than LONGEST: the more are expected, the longer it takes them to be back.
     """
 
     def __init__(
@@ -48,6 +53,7 @@ class Together(Generic[Job, Done]):
         self._came, self._over = threading.Condition(lock), threading.Condition(lock)
         self._waiting: list[_Place[Job, Done]] = []
         self._at_work = False
+        self._took = 0.0  # seconds, the last work
         self._expected = 0  # who waited when the last work was over, and those it was done for
 
     def __call__(self, job: Job, kind: Hashable, size: int) -> Done | None:
@@ -59,15 +65,17 @@ class Together(Generic[Job, Done]):
             if mine.over:
                 return mine.result
             self._at_work = True
-            self._came.wait_for(lambda: len(self._waiting) >= self._expected, self._patience)
+            patience = max(self._patience, min(self._took / 2, LONGEST))
+            self._came.wait_for(lambda: len(self._waiting) >= self._expected, patience)
             taken = self._take(mine)
+        began = time.monotonic()
         try:
             self._do(taken)
         finally:
             with self._over:
                 for each in taken:
                     each.over = True
-                self._at_work = False
+                self._at_work, self._took = False, time.monotonic() - began
                 self._expected = len(taken) + len(self._waiting)
                 self._over.notify_all()
         return mine.result
