@@ -24,7 +24,7 @@ def check_strategy(rules: Sequence[Rule], options: Options) -> None:
     if options.strategy not in STRATEGIES:
         raise EngineError(f"expected a strategy out of {', '.join(STRATEGIES)}, found {options.strategy!r}")
     if options.strategy == "many_to_many" and not options.grouping:
-        raise EngineError("many_to_many needs at least one grouping criterion")
+        raise EngineError("Many to many needs at least one field to group by.")
     own: tuple[Side, ...] = ("statement",) if options.strategy == "within_statement" else ("ledger",)
     for side in own if one_sided(options.strategy) else grouped_sides(options.strategy):
         for name in options.grouping:
@@ -33,7 +33,9 @@ def check_strategy(rules: Sequence[Rule], options: Options) -> None:
                 raise EngineError(f"expected {side} rows to be grouped by some of {known}, found {name!r}")
     for rule in rules:
         if rule.cross_currency and not options.rates:
-            raise EngineError(f"Rule “{rule.name}” matches across currencies: give this run an exchange rate.")
+            raise EngineError(
+                f"Rule “{rule.name}” matches across currencies: it needs an exchange rate, such as USD/EUR = 0.92."
+            )
         if rule.cross_currency and options.searches_sums:
             raise EngineError(
                 f"Rule “{rule.name}” matches across currencies, and sums are sought in one only: name a grouping, or"

@@ -20,7 +20,8 @@ from recon.usecases.errors import Refused
 from recon.usecases.imports.files import Source, drop_staged, stage_file
 from recon.usecases.imports.importing import import_pasted, import_statement
 from recon.usecases.rules.choice import default_rules, moved, rule_choices, versions_to_run
-from recon.usecases.runs.reconciling import refuse_what_cannot_run, run_account
+from recon.usecases.runs.engine_options import rates_typed
+from recon.usecases.runs.reconciling import Method, refuse_what_cannot_run, run_account
 from recon.views.import_preview import (
     chosen_mapping,
     chosen_repeats,
@@ -50,6 +51,7 @@ class Order:
     rules: list[str]
     strategy: str
     grouping: str
+    rates: str
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -95,6 +97,7 @@ def order_of(request: HttpRequest, *, with_file: bool = True) -> Order:
         rules=data.getlist("rules") if method_posted else default_rules(account),
         strategy=data.get("strategy") or (account.strategy if account else Strategy.ONE_TO_ONE),
         grouping=data.get("grouping", "") if method_posted else (account.grouping if account else ""),
+        rates=data.get("rates", ""),
     )
 
 
@@ -142,15 +145,17 @@ def started(request: HttpRequest, order: Order, *, is_dry_run: bool) -> Matching
     if order.account is None:
         raise Refused("Make an account first: it says which part of the ledger belongs to it.")
     versions = versions_to_run(order.rules)
-    refuse_what_cannot_run(order.account, versions, is_dry_run=is_dry_run)
+    method = Method(order.strategy, order.grouping, rates_typed(order.rates))
+    refuse_what_cannot_run(order.account, versions, method, is_dry_run=is_dry_run)
     return run_account(
         on_screen(request),
         order.account,
         statement_of(request, order, order.account),
         versions,
         is_dry_run=is_dry_run,
-        strategy=order.strategy,
-        grouping=order.grouping,
+        strategy=method.strategy,
+        grouping=method.grouping,
+        rates=method.rates,
         with_open_lines=bool(request.POST.get("with_open_lines")),
     )
 

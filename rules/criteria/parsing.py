@@ -55,7 +55,7 @@ def _arguments(
     _refuse_unused(field, operator, inputs, given, number, problems)
     arguments: dict[str, Any] = {"ledger_field": field}
     if inputs.required and not is_given(given, "value"):
-        problems.append(Problem(number, "value", f"{operator.name} needs a value; {operator.help}"))
+        problems.append(Problem(number, "value", f"{operator.name} needs a value. {operator.help}"))
     else:
         try:
             arguments |= operator.read(field, given["operator"], given)

@@ -172,3 +172,19 @@ def test_files_of_a_run_name_entries_as_the_routes_do(api):
     assert [row for row in match_rows(run_of_it) if entry in row and "a" in row]
     [left] = unmatched_rows(run_of_it)
     assert left[1] == "b"
+
+
+def test_a_rule_that_needs_a_rate_is_refused_before_anything_is_stored(api):
+    body = {"name": "Abroad", "cross_currency": True, "criteria": [{"field": "amount", "operator": "eq"}]}
+    rule_id = api.post("/reconciliation/matching-rules", body).data["rule_id"]
+    rows = [{"id": "a", "amount": Decimal("10.00"), "reference": "R", "currency": "USD"}]
+    for strategy in ("one_to_one", "many_to_one"):
+        answer = api.post(
+            "/reconciliation/start-instant",
+            {"external_transactions": rows, "strategy": strategy, "grouping_criteria": "reference",
+             "matching_rule_ids": [rule_id]},
+        )  # fmt: skip
+        assert answer.status_code == 400
+        assert "exchange rate" in answer.data["error"]
+    assert not MatchingRun.objects.exists()
+    assert not Statement.objects.exists()

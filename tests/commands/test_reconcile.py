@@ -128,7 +128,7 @@ def test_rows_without_ids_are_named_by_their_place(db, files):
     ("name", "content", "message"),
     [
         ("percent.json", "{", "rules are refused"),
-        ("percent.json", "[]", "no rule"),
+        ("percent.json", "[]", "at least one rule"),
         ("percent.json", practice.EXACT.replace("equals", "resembles"), "resembles"),
         ("percent.json", practice.EXACT.replace('"equals"}', '"eq", "pattern": "("}'), "pattern"),
         ("statement.csv", "", "empty"),
@@ -150,7 +150,7 @@ def test_refused_input_says_why_and_stores_nothing(db, files, name, content, mes
     ("options", "message"),
     [
         (("--account", "Nobody"), "no account named"),
-        (("--rate", "0.92"), "USD/EUR=0.92"),
+        (("--rate", "0.92"), "USD/EUR = 0.92"),
         (("--currency", "euro"), "three capital letters"),
         (("--strategy", "one_to_none"), "one_to_none"),
     ],

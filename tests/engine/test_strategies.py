@@ -123,7 +123,7 @@ def test_lines_can_be_grouped_by_every_field_that_is_named(name):
 
 
 def test_many_to_many_needs_a_grouping():
-    with pytest.raises(EngineError, match="at least one grouping"):
+    with pytest.raises(EngineError, match="at least one field to group by"):
         run(rule(AMOUNT), [row()], [row()], strategy="many_to_many")
 
 

@@ -232,7 +232,7 @@ def test_a_suggestion_whose_row_a_later_run_confirms_is_withdrawn(by, account, e
 
 def test_what_tells_rows_apart_is_read_from_the_database():
     read = {*compared("one_to_one", Side.LEDGER), "units", "scale"}
-    computed = {"amt", "direction", "day", "instant"}  # from units and scale, from booking_date and booked_at
+    computed = {"amt", "direction", "day", "instant", "lot"}  # from units and scale, from booking_date and booked_at
     assert set(BUSINESS) - computed <= read
     assert {"units", "scale", "booking_date", "booked_at"} <= read
 

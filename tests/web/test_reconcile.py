@@ -129,3 +129,17 @@ def test_a_real_run_of_an_account_without_scope_is_refused_before_anything_is_st
 def test_rules_are_reordered_without_javascript(client, order, rules):
     page = client.post("/reconcile/", {**order, "source": "paste", "move": f"up {rules[1]}"}).content.decode()
     assert re.findall(r'name="rule_order" value="([^"]+)"', page) == rules[::-1]
+
+
+def test_rules_across_currencies_ask_for_a_rate_before_anything_is_stored(client, order, alice):
+    body = EXACT.replace('"Exact"', '"Abroad", "cross_currency": true')
+    order |= {"rules": [create_rule(OnScreen(alice), body).pk], "source": "paste", "action": "reconcile"}
+    dollars = LINES.decode().replace("152.75,EUR", "305.50,USD")
+    without = client.post("/reconcile/", {**order, "pasted": dollars})
+    assert (without.status_code, Statement.objects.count()) == (422, 0)
+    assert "needs an exchange rate" in without.content.decode()
+    unread = client.post("/reconcile/", {**order, "pasted": dollars, "rates": "USD 0.5"})
+    assert "is not a rate; expected one such as USD/EUR = 0.92" in unread.content.decode()
+    assert 'value="USD 0.5"' in unread.content.decode()
+    client.post("/reconcile/", {**order, "pasted": dollars, "rates": "usd/eur = 0.5; GBP/EUR=1.15"})
+    assert MatchingRun.objects.get().lines_matched == 1

@@ -128,6 +128,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
         is_dry_run=FLAG,
         started_at=INSTANT,
         completed_at={"type": ["string", "null"], "format": "date-time"},
+        failure={"type": "string", "description": "why it failed; only if it did"},
     ),
     "TransactionGiven": TRANSACTION_GIVEN,
     "Transaction": an_object(

@@ -23,6 +23,7 @@ from recon.usecases.errors import Refused
 from recon.usecases.imports.fetching import HostRefused, UrlInvalid, fetched_file
 from recon.usecases.imports.importing import import_statement
 from recon.usecases.runs.at_once import may_run_at_once, run_at_once
+from recon.usecases.runs.engine_options import check_method, rules_in
 from recon.usecases.runs.starting import start_run
 from rules.authoring import current_versions, listed_version
 from rules.kept_queries import KeptQuery
@@ -108,6 +109,7 @@ class StartInstant(BlnkView):
         strategy, account = check_strategy(body), builtin_account()
         if may_run_at_once(account, len(rows), strategy) and not done_earlier(request, "statement"):
             return ran_at_once(request, body, account, rows, versions)
+        refuse_bad_method(body, versions)
         statement = instant_statement(request, rows)
         return started(request, body, statement, versions, RunKind.INSTANT)
 
@@ -188,6 +190,14 @@ def check_strategy(body: Mapping[str, Any]) -> str:
     return strategy
 
 
+def refuse_bad_method(body: Mapping[str, Any], versions: Sequence[RuleVersion]) -> None:
+    """What can be said of a run before its rows are stored."""
+    try:
+        check_method(rules_in(versions), check_strategy(body), text_of(body, "grouping_criteria"), {})
+    except Refused as refused:
+        raise BlnkError("GEN_VALIDATION_ERROR", refused.message) from refused
+
+
 def started(
     request: Request, body: Mapping[str, Any], statement: Statement, versions: Sequence[RuleVersion], kind: RunKind
 ) -> Response:
@@ -210,6 +220,7 @@ def started(
 def shown(run: MatchingRun) -> dict[str, Any]:
     """A run in Blnk's words; suggestions confirm nothing, so their lines count as unmatched."""
     total = run.lines_total or (run.statement.record_count if run.statement else 0)
+    failure = {"failure": run.error} if run.error else {}
     return {
         "reconciliation_id": run.run_id,
         "upload_id": run.statement_id or "",
@@ -220,6 +231,7 @@ def shown(run: MatchingRun) -> dict[str, Any]:
         "is_dry_run": run.is_dry_run,
         "started_at": run.started_at or run.created_at,
         "completed_at": run.completed_at,
+        **failure,
     }
 
 

@@ -16,6 +16,7 @@ from recon.management.commands.serve import migrate_if_needed
 from recon.models import Account, RunState, Strategy
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor
+from recon.usecases.runs.engine_options import rates_typed
 from recon.usecases.runs.reconcile_files import Finished, Job, reconcile_files
 from recon.usecases.runs.report import report
 
@@ -92,7 +93,7 @@ def job_of(options: dict[str, Any]) -> Job:
         time_zone=options["time_zone"],
         statement_mapping=mapping_of(options["statement_mapping"]),
         ledger_mapping=mapping_of(options["ledger_mapping"]),
-        options={"rates": dict(rate(text) for text in options["rate"])} if options["rate"] else {},
+        options={"rates": rates_typed(";".join(options["rate"]))} if options["rate"] else {},
     )
 
 
@@ -128,13 +129,6 @@ def currency_code(text: str) -> str:
     if text and not re.fullmatch("[A-Z]{3}", text):
         raise Refused(f"{text!r} is not a currency; expected three capital letters such as EUR.")
     return text
-
-
-def rate(text: str) -> tuple[str, str]:
-    pair, sign, value = text.partition("=")
-    if not sign:
-        raise Refused(f"{text!r} is not a rate; expected one such as USD/EUR=0.92.")
-    return pair, value
 
 
 def refusal(refused: Refused) -> str:

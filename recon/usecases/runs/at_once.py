@@ -54,12 +54,12 @@ from recon.usecases.outside.webhook_outbox import announce_run
 from recon.usecases.review.open_items import sides_reported
 from recon.usecases.runs import results as run_results
 from recon.usecases.runs.claims import ClaimedError, claim_rows
-from recon.usecases.runs.engine_options import explained, rules_in, unwatched_options
+from recon.usecases.runs.engine_options import check_method, explained, rules_in, unwatched_options
 from recon.usecases.runs.execution import MATCHINGS, Laps, itself, settle
 from recon.usecases.runs.input import RunInput, compared, how_read, narrowed_for_each, next_entry_id
 from recon.usecases.runs.pushdown import AT_ONCE, Choice, WithLines
 from recon.usecases.runs.results import Results
-from recon.usecases.runs.starting import as_started, check_account, check_method, instant_places
+from recon.usecases.runs.starting import as_started, check_account, instant_places
 from recon.usecases.runs.together import Together
 from rules.criteria import Rule
 from rules.models import RuleVersion
@@ -123,7 +123,7 @@ def asked_for(
     """The rows, read and checked. Raises Refused."""
     prepared = prepare(account, Side.STATEMENT, source, name, repeats="import", accepting=AS_THEY_STAND)
     check_account(account, None, kind=RunKind.INSTANT, is_dry_run=is_dry_run)
-    check_method(versions, Strategy.ONE_TO_ONE, "", {})
+    check_method(rules_in(versions), Strategy.ONE_TO_ONE, "", {})
     return Asked(by, account, prepared, versions, is_dry_run)
 
 

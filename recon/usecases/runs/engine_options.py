@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal, InvalidOperation
@@ -13,8 +14,9 @@ from typing import Any, cast
 from django.conf import settings
 
 from recon.engine import LEDGER_GROUPING, STATEMENT_GROUPING, Options, Progress, RuleOutcome
-from recon.engine.options import Sign
+from recon.engine.options import EngineError, Sign
 from recon.engine.options import Strategy as EngineStrategy
+from recon.engine.strategies import check_strategy
 from recon.models import MatchingRun, RunStage, Strategy
 from recon.usecases.errors import Refused
 from recon.usecases.review.open_items import sides_reported
@@ -92,6 +94,30 @@ def check_grouping(strategy: str, grouping: str) -> None:
     allowed = GROUPING.get(strategy, LEDGER_GROUPING)
     if unknown := [name for name in grouping_fields(grouping) if name not in allowed]:
         raise Refused(f"This strategy cannot group by {', '.join(unknown)}; expected {', '.join(allowed)}.")
+
+
+def rates_typed(text: str) -> dict[str, str]:
+    """``"USD/EUR = 0.92, GBP/EUR = 1.15"`` as what `exchange_rates` takes. Raises `Refused`."""
+    typed = [each.strip() for each in re.split(r"[;\n]|,(?=\s*[A-Za-z])", text) if each.strip()]
+    rates = {}
+    for each in typed:
+        pair, sign, rate = (part.strip() for part in each.partition("="))
+        if not sign:
+            raise Refused(f"{each!r} is not a rate; expected one such as USD/EUR = 0.92.")
+        rates[pair.upper()] = rate
+    return rates
+
+
+def check_method(rules: Sequence[Rule], strategy: str, grouping: str, rates: Mapping[str, Any]) -> None:
+    """Raise Refused for a way to match that there is none of, or that these rules cannot go."""
+    if not rules:
+        raise Refused("Choose at least one rule.")
+    check_grouping(strategy, grouping)
+    method = Options(cast("EngineStrategy", strategy), grouping_fields(grouping), rates=exchange_rates(rates))
+    try:
+        check_strategy(rules, method)
+    except EngineError as error:
+        raise Refused(str(error)) from error
 
 
 def exchange_rates(given: Mapping[str, Any]) -> dict[tuple[str, str], Decimal]:

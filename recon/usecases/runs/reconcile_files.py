@@ -32,7 +32,7 @@ from recon.usecases.imports.importing import (
     store_statement,
 )
 from recon.usecases.runs.at_hand import Ahead, AtHand, matching_ahead
-from recon.usecases.runs.engine_options import rule_in
+from recon.usecases.runs.engine_options import check_method, rule_in
 from recon.usecases.runs.execution import execute_run
 from recon.usecases.runs.input import RunInput, fresh_input
 from recon.usecases.runs.starting import start_run
@@ -81,7 +81,7 @@ def reconcile_files(by: Actor, job: Job) -> Finished:
     """Read, store, match. Raises Refused if a file or a rule is refused: nothing is stored then, or taken back; if the
     run itself fails, its reason is in the run and the files stay."""
     started = time.monotonic()
-    _refuse_bad_rules(job.rules)
+    _refuse_bad_rules(job)
     job, (statement_file, ledger_file), assumed = _prepared(job)
     parsed = time.monotonic()
     account = job.account or create_account(by, name=_own_name(job), scope={"owned": True}, **_settings(job))
@@ -169,15 +169,12 @@ def _like(job: Job, account: Account) -> MatchingRun:
     )
 
 
-def _refuse_bad_rules(text: str) -> None:
+def _refuse_bad_rules(job: Job) -> None:
     try:
-        bodies = _bodies(text)
-        if not bodies:
-            raise Refused("There is no rule to match by.")
-        for body in bodies:
-            parse_rule(body)
+        rules = [parse_rule(body) for body in _bodies(job.rules)]
     except RuleError as error:
         raise Refused(f"The rules are refused: {error}") from error
+    check_method(rules, job.strategy, job.grouping, job.options.get("rates", {}))
 
 
 def _bodies(text: str) -> list[Any]:

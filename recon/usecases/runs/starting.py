@@ -33,7 +33,7 @@ from recon.usecases.events import Actor, record
 from recon.usecases.outside.webhook_outbox import announce_run
 from recon.usecases.runs.application import read_application
 from recon.usecases.runs.cancelling import asked_aloud
-from recon.usecases.runs.engine_options import check_grouping, exchange_rates
+from recon.usecases.runs.engine_options import check_method, rules_in
 from recon.usecases.runs.execution import execute_run, execute_taken
 from recon.usecases.runs.lease import RULES, lease_end, taken_now
 from recon.usecases.runs.undo import check_reversible, reverse_run
@@ -65,7 +65,7 @@ def start_run(
     """
     options = dict(options or {})
     check_account(account, statement, kind=kind, is_dry_run=is_dry_run)
-    check_method(versions, strategy, grouping, options)
+    check_method(rules_in(versions), strategy, grouping, options.get("rates", {}))
     number = reserve_ids(MatchingRun, 1)
     with transaction.atomic():
         _hold(account, statement)
@@ -249,14 +249,6 @@ def check_account(account: Account, statement: Statement | None, *, kind: RunKin
         raise Refused(f"Choose the ledger scope of {account} before a real run; a dry run works without.")
     if kind == RunKind.INSTANT and statement is not None and statement.record_count > settings.INSTANT_LIMIT:
         raise Refused(f"An instant run takes at most {settings.INSTANT_LIMIT:,} rows; start a batch run instead.")
-
-
-def check_method(versions: Sequence[RuleVersion], strategy: str, grouping: str, options: Mapping[str, Any]) -> None:
-    """Raise Refused for a way to match that there is none of."""
-    if not versions:
-        raise Refused("Choose at least one matching rule.")
-    check_grouping(strategy, grouping)
-    exchange_rates(options.get("rates", {}))
 
 
 def as_started(run: MatchingRun, versions: Sequence[RuleVersion]) -> dict[str, Any]:
