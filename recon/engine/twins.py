@@ -16,7 +16,6 @@ from recon.engine.units import Units
 from rules.criteria.scope import ALIAS, Side
 
 BUSINESS = (
-    "lot",
     "amt",
     "direction",
     "currency",
@@ -130,9 +129,9 @@ def _repeated(rows: Rows, hashes: np.ndarray) -> Rows:
 
 
 def _business(session: Session, sides: Sides, side: Side) -> pa.Table:
-    """The business fields of the rows, as far as any row has them."""
+    """The business fields of the rows, as far as any row has them; of several books also which one a row is of."""
     rows = sides.rows[side]
     if session.options.sign == "unsigned":  # amounts are compared without their direction, twins are not
         rows = rows.append_column("direction", pc.sign(rows["units"]))
-    given = [column for column in BUSINESS if column in rows.column_names and rows[column].null_count < len(rows)]
+    given = [column for column in ("lot", *BUSINESS) if column in rows.column_names and rows[column].null_count < len(rows)]
     return rows.select(given)
