@@ -133,5 +133,7 @@ def _business(session: Session, sides: Sides, side: Side) -> pa.Table:
     rows = sides.rows[side]
     if session.options.sign == "unsigned":  # amounts are compared without their direction, twins are not
         rows = rows.append_column("direction", pc.sign(rows["units"]))
-    given = [column for column in ("lot", *BUSINESS) if column in rows.column_names and rows[column].null_count < len(rows)]
+    given = [
+        column for column in ("lot", *BUSINESS) if column in rows.column_names and rows[column].null_count < len(rows)
+    ]
     return rows.select(given)

@@ -212,12 +212,14 @@ def open_late_lines(account: Account, statement: Statement, line_ids: Sequence[i
     real = MatchingRun.objects.filter(statement=statement, is_dry_run=False, state=RunState.COMPLETED)
     if real.exists():
         first, last = min(line_ids), max(line_ids)
-        _upsert(account, Side.STATEMENT, ARRIVED_LATE, last - first + 1, from_id=first, to_id=last)
+        several = are_apart(account)
+        _upsert(account, Side.STATEMENT, ARRIVED_LATE, last - first + 1, several=several, from_id=first, to_id=last)
 
 
 def open_entries_passed_over(account: Account, entry_ids: Sequence[int]) -> None:
     """Open whole ledger entries that no run has read, because no line of theirs implied them."""
-    _upsert(account, Side.LEDGER, PASSED_OVER[connection.vendor], len(entry_ids), ids=listed(entry_ids))
+    found = PASSED_OVER[connection.vendor]
+    _upsert(account, Side.LEDGER, found, len(entry_ids), several=are_apart(account), ids=listed(entry_ids))
 
 
 def untouched(account: Account, side: Side, rows: QuerySet[Any]) -> QuerySet[Any]:
@@ -249,10 +251,11 @@ def _open(
     if ids and may_move_apart(OpenItem, rows_at_most):
         first = {side: ids.first[side] for side in sides}
         return open_apart(account, first, rows, ids.opening, were_claimed=were_claimed, **params)
+    several = rows_at_most > 0 and are_apart(account)
     with joined_whole() if rows_at_most > MANY else nullcontext():
         for side in sides:
             first_id = ids.first[side] if ids else None
-            _upsert(account, side, rows, rows_at_most, first_id, were_claimed=were_claimed, **params)
+            _upsert(account, side, rows, rows_at_most, first_id, several=several, were_claimed=were_claimed, **params)
     return None
 
 
@@ -263,9 +266,11 @@ def _upsert(
     rows_at_most: int,
     first_id: int | None = None,
     *,
+    several: bool,
     were_claimed: bool = False,
     **params: Any,
 ) -> None:
+    """`several`: `are_apart`, which also keeps others from making it otherwise."""
     if not rows_at_most:
         return
     words = {"rows": rows, "table": ROW_TABLE[side], "run": "%(run)s" if "run" in params else "NULL"}
@@ -273,7 +278,6 @@ def _upsert(
     params |= {"account": account.pk, "side": int(side), "now": in_sql(timezone.now())}
     params["first"] = reserve_ids(OpenItem, rows_at_most) if first_id is None else first_id
     with connection.cursor() as cursor:
-        several = are_apart(account)
         if several:
             cursor.execute(KNOWN_ONE_BY_ONE.format(**words), params)
         cursor.execute(UPSERT.format(**words, unknown=UNKNOWN_ONE_BY_ONE if several else "TRUE"), params)
