@@ -366,9 +366,10 @@ def read_rows(
     return _fetch_arrow(sql, params, schema, progress or _unheard, among)
 
 
-def listed(ids: Sequence[int]) -> Any:
-    """Ids as one parameter of a query: an array on PostgreSQL (``unnest``), JSON on SQLite (``json_each``)."""
-    return json.dumps(list(ids)) if connection.vendor == "sqlite" else list(ids)
+def listed(ids: Sequence[int]) -> str:
+    """Ids as one parameter of a query: an array's text on PostgreSQL (``unnest(%s::bigint[])``), as which the driver
+    would write them one by one; JSON on SQLite (``json_each``)."""
+    return json.dumps(list(ids)) if connection.vendor == "sqlite" else f"{{{','.join(map(str, ids))}}}"
 
 
 def read_queryset(rows: models.QuerySet[Any, Any], columns: Sequence[str], *, few: bool = False) -> pa.Table:

@@ -51,7 +51,7 @@ Progress = Callable[[type[Model], int], None]
 class Results:
     """What is to be stored: one Arrow table per bulk table, the kept counts, and what each rule did."""
 
-    tables: dict[type[Model], pa.Table]
+    tables: dict[type[Model], pa.Table]  # but for matches and their rows, only those that have rows
     match_ids: tuple[int, int]  # the block they have: first and last
     claims: pa.Table  # what the run's confirmed matches claim once it completes, in the order of the claims' key
     counts: dict[str, int]
@@ -98,14 +98,15 @@ def prepare(
     tables: dict[type[Model], pa.Table] = {
         Match: match_table(run, outcome.matches, match_ids, version_ids),
         MatchRow: of_matches(placed, match_ids, ("side", "row_id", "part", "units")),
-        MatchDifference: with_comment(
-            of_matches(outcome.differences, match_ids, ("units", "scale", "currency", "type"))
-        ),
-        MatchRunnerUp: of_matches(
-            with_gap_as_text(outcome.runners_up), match_ids, ("rank", "side", "row_id", "part", "gap")
-        ),
-        UnmatchedItem: unmatched_table(run, unmatched, version_ids),
     }
+    if outcome.differences.num_rows:
+        columns = of_matches(outcome.differences, match_ids, ("units", "scale", "currency", "type"))
+        tables[MatchDifference] = with_comment(columns)
+    if outcome.runners_up.num_rows:
+        with_gap = with_gap_as_text(outcome.runners_up)
+        tables[MatchRunnerUp] = of_matches(with_gap, match_ids, ("rank", "side", "row_id", "part", "gap"))
+    if unmatched.num_rows:
+        tables[UnmatchedItem] = unmatched_table(run, unmatched, version_ids)
     by_rule = [matches_of_rule(outcome.matches, index) for index in range(len(version_ids))]
     claims = claim_table(run, placed, match_ids)
     passes_over = bool(rows.explanation.get("narrowed")) and Side.LEDGER in sides_reported(run.account)
@@ -124,6 +125,8 @@ def left_open(counts: Mapping[str, int]) -> int:
 def with_state(table: pa.Table, states: pa.Table) -> pa.Table:
     """The rows of a table that belong to one of the matches, with that match's state. A join of Arrow's would take
     milliseconds of several threads for the few rows of a small run."""
+    if not table.num_rows:
+        return table.append_column("state", pa.chunked_array([], states["state"].type))
     at = places(table["match_no"], states["match_no"])
     found = pc.is_valid(at)
     return table.filter(found).append_column("state", states["state"].take(at.filter(found)))
@@ -135,7 +138,10 @@ def load(results: Sequence[Results], progress: Progress, hold: Callable[[], None
 
     The rows of the matches, which are most of it, go in beside everything else.
     """
-    rest = {model: pa.concat_tables([each.tables[model] for each in results]) for model in results[0].tables}
+    models = dict.fromkeys(model for each in results for model in each.tables)
+    rest = {
+        model: pa.concat_tables([each.tables[model] for each in results if model in each.tables]) for model in models
+    }
     rows: dict[type[Model], pa.Table] = {MatchRow: in_stored_order(rest.pop(MatchRow))}
 
     def into_tables(tables: dict[type[Model], pa.Table]) -> None:
@@ -206,8 +212,9 @@ def claim_table(
     run: MatchingRun, placed: pa.Table, match_ids: Callable[[pa.ChunkedArray], pa.ChunkedArray]
 ) -> pa.Table:
     """What the confirmed matches of a real run claim, in the order of `placed`."""
-    confirmed = pc.equal(placed["state"], "" if run.is_dry_run else MatchState.CONFIRMED.value)
-    rows = of_matches(placed, match_ids, ("side", "row_id", "part")).filter(confirmed)
+    claiming = placed.slice(0, 0) if run.is_dry_run else placed
+    confirmed = pc.equal(claiming["state"], MatchState.CONFIRMED.value)
+    rows = of_matches(claiming, match_ids, ("side", "row_id", "part")).filter(confirmed)
     return rows.append_column("account_id", constant(run.account_id, rows.num_rows))
 
 
@@ -284,11 +291,15 @@ def closing_date(run: MatchingRun, lines: pa.Table) -> date:
 def count(lines_total: int, states: pa.Table, placed: pa.Table, unmatched: pa.Table) -> dict[str, int]:
     """The run's kept counts, in row parts. Refuses an outcome that does not account for every line."""
     counts = {"lines_total": lines_total, "entries_total": 0}
+    sides, left = placed["side"].to_numpy(), unmatched["side"].to_numpy()
+    placed_as = {
+        outcome: pc.equal(placed["state"], state.value).to_numpy()
+        for state, outcome in ((MatchState.CONFIRMED, "matched"), (MatchState.SUGGESTED, "suggested"))
+    }
     for side, name in ((Side.STATEMENT, "lines"), (Side.LEDGER, "entries")):
-        of_side = pc.equal(placed["side"], int(side))
-        for state, outcome in ((MatchState.CONFIRMED, "matched"), (MatchState.SUGGESTED, "suggested")):
-            counts[f"{name}_{outcome}"] = how_many(pc.and_(of_side, pc.equal(placed["state"], state.value)))
-        counts[f"{name}_unmatched"] = how_many(pc.equal(unmatched["side"], int(side)))
+        for outcome, flags in placed_as.items():
+            counts[f"{name}_{outcome}"] = int(np.count_nonzero(flags & (sides == int(side))))
+        counts[f"{name}_unmatched"] = int(np.count_nonzero(left == int(side)))
     counts["entries_total"] = sum(counts[f"entries_{what}"] for what in ("matched", "suggested", "unmatched"))
     accounted = sum(counts[f"lines_{what}"] for what in ("matched", "suggested", "unmatched"))
     if accounted != lines_total:

@@ -67,12 +67,10 @@ def _summed_one_by_one(table: pa.Table, keys: tuple[str, ...]) -> Sums:
 
 
 def _money(side: Side, rows: pa.Table, placed: pa.Table, unmatched: pa.Table) -> list[dict[str, Any]]:
-    outcomes = pa.concat_tables(
-        [
-            placed.filter(pc.equal(placed["side"], int(side))).select(["id", "part", "state"]),
-            _as_state(unmatched.filter(pc.equal(unmatched["side"], int(side))), "unmatched"),
-        ]
-    )
+    outcomes = placed.filter(pc.equal(placed["side"], int(side))).select(["id", "part", "state"])
+    if unmatched.num_rows:
+        left = _as_state(unmatched.filter(pc.equal(unmatched["side"], int(side))), "unmatched")
+        outcomes = pa.concat_tables([outcomes, left])
     found = summed(_with_amounts(outcomes, rows), ("state", "currency"))
     listed = _listed(found, ("outcome", "currency"))
     return [{"side": side.label, **entry} for entry in listed]
