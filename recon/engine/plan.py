@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from recon.engine.options import Options
-from recon.engine.sides import Sides, grouped_sides, one_sided
+from recon.engine.sides import Sides, grouped_sides, keeps_group_values, one_sided
 from rules.criteria import Criterion, Rule
 from rules.criteria.scope import Scope
 from rules.criteria.values import Window
@@ -60,8 +60,9 @@ def make_plan(rule: Rule, sides: Sides, options: Options, without: Collection[Pa
     one_currency = sides.one_currency and not rule.cross_currency  # a rate may lead out of the only one there is
     if CURRENCY not in without and not one_currency and ("s.ccy", "l.ccy") not in equal:
         equal.append(("s.ccy", "l.ccy"))
+    if keeps_group_values(options.strategy):
+        equal += [(f"s.group_{number}", f"l.group_{number}") for number in _shared(rule, options)]
     if one_sided(options.strategy):
-        equal += [(f"s.group_{number}", f"l.group_{number}") for number in range(len(options.grouping))]
         equal += [("s.amt", "l.amt")] if ("s.amt", "l.amt") not in equal else []
     if SIGN not in without and options.sign != "unsigned" and ("s.amt", "l.amt") not in equal:
         conditions.append("NOT (s.amt < 0 AND l.amt > 0) AND NOT (s.amt > 0 AND l.amt < 0)")
@@ -84,6 +85,16 @@ def make_plan(rule: Rule, sides: Sides, options: Options, without: Collection[Pa
         exact_amount=exact,
         order=_order(criteria, sides, _gap(rule, sides, exact=exact), grouped=bool(grouped_sides(options.strategy))),
     )
+
+
+def _shared(rule: Rule, options: Options) -> list[int]:
+    """The places of the grouping fields that both units of a pair must have equal values of. Of groups these are the
+    fields that no criterion compares: who asks that dates be two days apart does not ask that they be equal."""
+    compared = {
+        field.name for each in rule.criteria if not each.is_constant for field in (each.field, each.ledger_field)
+    }
+    free = compared if grouped_sides(options.strategy) else set[str]()
+    return [number for number, name in enumerate(options.grouping) if name not in free]
 
 
 def may_be_far(rule: Rule, sides: Sides) -> bool:

@@ -202,7 +202,7 @@ def _create(
     if "grp" in table.column_names:
         source = source.append_column("grp", table["grp"])
         texts.append("grp")
-    for number, name in enumerate(options.grouping if one_sided(options.strategy) else ()):
+    for number, name in enumerate(options.grouping if keeps_group_values(options.strategy) else ()):
         source = source.append_column(f"group_{number}", grouping_column(table, name))
         texts.append(f"group_{number}")
     in_place = in_place and all(column.form in ("key", "tokens") for column in columns)
@@ -258,6 +258,11 @@ def grouped_sides(strategy: str) -> tuple[Side, ...]:
 def one_sided(strategy: str) -> bool:
     """Whether the strategy pairs rows of one side with each other: its money in against its money out."""
     return strategy in ("within_statement", "within_ledger")
+
+
+def keeps_group_values(strategy: str) -> bool:
+    """Whether units of both sides have grouping values, as columns ``group_0``, ``group_1`` and so on."""
+    return one_sided(strategy) or len(grouped_sides(strategy)) == 2
 
 
 def _with_amounts(table: pa.Table, side: Side, scale: int, wide: bool, options: Options) -> pa.Table:

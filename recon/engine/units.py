@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from recon.engine.grouping import grouping_column
 from recon.engine.pairs import Flags, Rows
 from recon.engine.session import Session
-from recon.engine.sides import Sides, grouped_sides
+from recon.engine.sides import Sides, grouped_sides, keeps_group_values
 from rules.criteria import Criterion, Rule
 from rules.criteria.scope import ALIAS, Side
 
@@ -123,6 +123,7 @@ def _group(session: Session, sides: Sides, side: Side, name: str, texts: Sequenc
         f"{instant} AS instant",
         "min(ord) AS ord",
         "count(*) AS size",
+        *(f"max({name}) AS {name}" for name in _group_values(session)),
         *(f"max({text}) AS {text}, max({text}) <> min({text}) AS several_{text}" for text in texts),
     ]
     one_currency = "" if sides.one_currency else " HAVING min(ccy) = max(ccy)"
@@ -160,8 +161,16 @@ def _group_in_arrays(session: Session, sides: Sides, side: Side, *, latest: bool
             "ccy": rows["currency"].take(at), "day": day, "instant": pa.nulls(len(size), pa.int64()), "ord": order,
             "size": size, **{text: _texts_at(rows, by[text], at) for text in texts},
             **{f"several_{text}": pa.repeat(False, len(size)) for text in texts},
+            **{name: grouping_column(rows, by).take(at) for name, by in _group_values(session).items()},
         }
     )  # fmt: skip
+
+
+def _group_values(session: Session) -> dict[str, str]:
+    """The columns of grouping values that units have, and what each is of."""
+    options = session.options
+    kept = options.grouping if keeps_group_values(options.strategy) else ()
+    return {f"group_{number}": name for number, name in enumerate(kept)}
 
 
 def _texts_at(rows: pa.Table, field: str, at: pa.Array) -> pa.Array | pa.ChunkedArray:

@@ -25,8 +25,7 @@ def holds(rule: Mapping[str, Any], s: Unit, amount: Decimal, e: Unit) -> bool:
 
 
 def _holds(c: Criterion, s: Unit, amount: Decimal, e: Unit) -> bool:
-    constant = "value" in c and c["operator"] not in ("within_range", "similar")
-    if constant:
+    if is_constant(c):
         sides = {"statement": [s], "ledger": [e], "both": [s, e]}[c.get("applies_to", "statement")]
         return all(_constant_holds(c, unit, unit is s) for unit in sides)
     if c["field"] == "amount":
@@ -40,12 +39,17 @@ def _holds(c: Criterion, s: Unit, amount: Decimal, e: Unit) -> bool:
             not a or not b or a.startswith(b) or b.startswith(a)
             for line in s.members
             for entry in e.members
-            for a, b in [(_compared(c, line[c["field"]], True), _compared(c, entry[_other_field(c)], False))]
+            for a, b in [(_compared(c, line[c["field"]], True), _compared(c, entry[other_field(c)], False))]
         )
     return any(_texts_hold(c, a, b) for a, b in _texts(c, s, e))
 
 
-def _other_field(c: Criterion) -> str:
+def is_constant(c: Criterion) -> bool:
+    """Whether a field is compared with a value of the rule, not with the other side."""
+    return "value" in c and c["operator"] not in ("within_range", "similar")
+
+
+def other_field(c: Criterion) -> str:
     return str(c.get("ledger_field", c["field"]))
 
 
@@ -172,7 +176,7 @@ def _texts(c: Criterion, s: Unit, e: Unit) -> Iterator[tuple[str, str]]:
     for line in s.members:
         for entry in e.members:
             a = _compared(c, line[c["field"]], True)
-            b = _compared(c, entry[_other_field(c)], False)
+            b = _compared(c, entry[other_field(c)], False)
             if a and b:
                 yield a, b
 

@@ -10,7 +10,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from tests.engine.reference_criteria import contained, folded
+from tests.engine.reference_criteria import contained, folded, is_constant, other_field
 
 Row = Mapping[str, Any]
 Key = tuple[int, int]
@@ -124,12 +124,23 @@ def comparable(rule: Mapping[str, Any], s: Unit, e: Unit, books: Books) -> Decim
     amount = s.amount
     if books.strategy == "one_to_one" and (s.group != e.group or None in s.group or "" in s.group):
         return None  # only rows of one side have groupings in common without being grouped
+    if books.strategy == "many_to_many" and any(
+        one != other
+        for name, one, other in zip(books.grouping, s.group, e.group, strict=True)
+        if name not in _compared(rule)
+    ):
+        return None
     if s.currency != e.currency:
         rate = books.rates.get((s.currency, e.currency)) if rule.get("cross_currency") else None
         if rate is None:
             return None
         amount = (amount * rate).quantize(Decimal("0.01"), ROUND_HALF_EVEN)
     return None if amount * e.amount < 0 else amount
+
+
+def _compared(rule: Mapping[str, Any]) -> set[str]:
+    """The fields of either side that some criterion compares."""
+    return {name for c in rule["criteria"] if not is_constant(c) for name in (c["field"], other_field(c))}
 
 
 def order(rule: Mapping[str, Any], s: Unit, at: Decimal, e: Unit) -> tuple[Any, ...]:

@@ -73,7 +73,7 @@ def test_however_it_is_searched_the_same_rows_match(monkeypatch, criteria, on_am
 
 @pytest.mark.parametrize("sign", ["", "-"])
 def test_a_share_of_a_sum_may_be_more_than_of_any_row(monkeypatch, sign):
-    lines, entries = [row(f"{sign}9.85", reference="l")] * 100, [row(f"{sign}10.00", reference="e")] * 100
+    lines, entries = [row(f"{sign}9.85", reference="r")] * 100, [row(f"{sign}10.00", reference="r")] * 100
     drift = rule({"field": "amount", "operator": "equals", "allowable_drift": "0.02"})
     search(monkeypatch, "narrowly")
     found = run(drift, lines, entries, strategy="many_to_many", grouping=("reference",))

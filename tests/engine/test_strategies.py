@@ -47,7 +47,7 @@ def test_a_claimed_member_counts_on_the_side_that_is_grouped():
     entry = [row("100.00", reference="p")]
     grouped = run(rule(AMOUNT), SPLIT, entry, strategy="many_to_one", **options)
     assert (pairs(grouped), reasons(grouped)[1], reasons(grouped)[4]) == ([], "group_partly_claimed", "no_candidate")
-    lines = [row("60.00", reference="z"), row("40.00", reference="z")]
+    lines = [row("60.00", reference="p"), row("40.00", reference="p")]
     both = run(rule(AMOUNT), lines, SPLIT, strategy="many_to_many", **options)
     assert (pairs(both), reasons(both, side=1)[3]) == ([], "group_partly_claimed")
 
@@ -56,6 +56,21 @@ def test_groups_settle_groups():
     lines = [row("60.00", reference="p"), row("40.00", reference="p")]
     outcome = run(rule(AMOUNT, REFERENCE), lines, SPLIT, strategy="many_to_many", grouping=("reference",))
     assert pairs(outcome, "confirmed") == [([1, 2], [1, 2, 3])]
+
+
+BY_DAY = ("date", "within_range", "2d")
+
+
+def test_groups_have_the_grouping_values_in_common_that_no_criterion_compares():
+    lines = [row("60.00", "2026-01-01", "p"), row("40.00", "2026-01-01", "P ")]
+    entries = [*(row(amount, "2026-01-02", "q") for amount in ("70.00", "30.00")), row("100.00", "2026-01-02", "p")]
+    options = {"strategy": "many_to_many", "grouping": ("reference", "date")}
+    assert pairs(run(rule(AMOUNT, BY_DAY), lines, entries, **options), "confirmed") == [([1, 2], [3])]
+    strangers = run(rule(AMOUNT, BY_DAY), lines, entries[:2], **options)
+    assert (pairs(strangers), set(reasons(strangers).values())) == ([], {"no_candidate"})
+    assert pairs(run(rule(AMOUNT), lines, entries, **options)) == []
+    alike = rule(AMOUNT, BY_DAY, ("reference", "agrees"))
+    assert pairs(run(alike, lines, entries[:2], **options)) == []
 
 
 def test_a_group_of_mixed_currencies_never_matches():

@@ -45,8 +45,8 @@ def test_parts_find_what_comparing_everything_finds(criterion):
 @pytest.mark.parametrize("criterion", [{"operator": "contains"}, {"operator": "contains", "substring": True}], ids=str)
 def test_any_of_a_groups_texts_is_found_by_its_parts(criterion):
     named = ["inv-0001 acme corporation ltd", "po-0002 other"]
-    lines = [row("1.00", reference="L", description=text) for text in named]
-    entries = [row("1.00", reference="E", description=text) for text in ("po-0003", "inv-0001")]
+    lines = [row("1.00", reference="R", description=text) for text in named]
+    entries = [row("1.00", reference="R", description=text) for text in ("po-0003", "inv-0001")]
     body = rule({"field": "description"} | criterion)
     with searching("narrowly, in rounds"):
         found = run(body, lines, entries, strategy="many_to_many", grouping=("reference",))
