@@ -1,6 +1,6 @@
 """Where candidate pairs stand in the contract's order, as one number each.
 
-The columns that order pairs are packed into 63 bits, the first in the highest, and are read from there again. Where
+The columns that order pairs are packed into 62 bits, the first in the highest, and are read from there again. Where
 they need more, the database sorts those that share a row, and the rank of a pair is its place.
 """
 
@@ -17,7 +17,8 @@ import pyarrow.compute as pc
 from recon.engine.pairs import Ints, Pairs, Ranked, Rows, listed
 from recon.engine.session import Session
 
-_BITS = 63
+_BITS = 62
+"""One less than there are, so that no pair's rank is LAST."""
 
 
 def ranked(session: Session, found: pa.Table, order: Sequence[str]) -> Ranked:

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from recon.rows import ROW_SCHEMA
-from tests.engine.tables import pairs, row, rule, run
+from tests.engine.tables import pairs, reasons, row, rule, run
 
 AMOUNT = ("amount", "eq")
 REFERENCE = ("reference", "eq")
@@ -211,3 +211,11 @@ def test_a_time_within_the_drift_of_a_fixed_time(drift, day, met):
     fixed = {"field": "date", "operator": "eq", "value": "2026-01-01T10:00:00Z", "allowable_drift": size}
     fixed |= {"drift_unit": unit} if unit else {}
     assert bool(pairs(run(rule(AMOUNT, fixed), [row(day=day), row("9.00", "2026-01-01T08:00")], [row()]))) is met
+
+
+def test_a_line_without_a_date_contests_an_entry_that_another_line_is_a_day_from():
+    """The last of these pairs would have had the very rank that stands for no pair."""
+    lines = [row("10.00", "2026-01-02"), row("10.00")]
+    found = run(rule(("amount", "eq")), lines, [row("10.00", "2026-01-01")])
+    assert (pairs(found, "confirmed"), pairs(found, "suggested")) == ([], [([1], [1])])
+    assert reasons(found) == {2: "claimed_by_another"}
