@@ -17,11 +17,17 @@ from recon.usecases.runs.starting import take_up_stale_runs
 
 
 class RunWorker(Worker):
-    """A queue worker that gives its run back when it is told to stop, instead of finishing or losing it."""
+    """A queue worker that gives its run back when it is told to stop, instead of finishing or losing it.
+
+    Where it is idle it stops at its next look at the queue: leaving from within the signal, as the library does, may
+    cut off a query, whose transaction then fails to end.
+    """
 
     def shutdown(self, signum: int, frame: FrameType | None) -> None:
         shutting_down.set()
-        super().shutdown(signum, frame)
+        if not self.running:  # told twice
+            super().shutdown(signum, frame)
+        self.running = False
 
 
 class Command(BaseCommand):
