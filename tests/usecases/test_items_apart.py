@@ -21,6 +21,7 @@ from recon.usecases.integrity import violations
 from recon.usecases.review import open_items
 from recon.usecases.review.decisions import accept, hold
 from recon.usecases.review.decisions import assign as give_to
+from recon.usecases.review.items_apart import are_apart
 from recon.usecases.review.manual import match_by_hand
 from recon.usecases.review.splitting import split_item
 from recon.usecases.runs import execution, undo
@@ -270,6 +271,35 @@ def test_claims_are_released_one_by_one_where_somebody_reads_them(transactional_
             reader.ends()
         are_right(account)
         real_run(by, account, statement, rule)
+        are_right(account)
+    finally:
+        with connection.cursor() as cursor:
+            for model in RANGE:
+                for each in tables_apart(model):
+                    cursor.execute(f"DROP TABLE {each.name}")
+
+
+@only_postgres
+def test_a_reversal_keeps_nobody_from_storing_matches_while_it_waits_for_who_opens_items(
+    transactional_db, by, monkeypatch
+):
+    """A run opens items in one transaction and stores its matches in another, for whose end the first one waits."""
+    everything_is_large(monkeypatch)
+    account, rule = make_account(), make_rule("Reference", SAME_REFERENCE)
+    make_entries(account, rows(3, "BOOKS"))
+    statement = make_statement(account, rows(3, "BANK"))
+    try:
+        run = real_run(by, account, statement, rule)
+        with two() as (opener, reversing):
+            opener.pool.submit(are_apart, account).result(60)
+            reversal = reversing.pool.submit(reverse_run, by, run)
+            until_somebody_waits()
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute("SET LOCAL lock_timeout = '2s'")
+                cursor.execute("LOCK TABLE ONLY recon_match IN SHARE UPDATE EXCLUSIVE MODE")  # as who adds a table
+            opener.ends()
+            reversal.result(60)
+            reversing.ends()
         are_right(account)
     finally:
         with connection.cursor() as cursor:

@@ -109,6 +109,12 @@ def are_apart(account: Account) -> bool:
     return _locked(account, alone=False)
 
 
+def hold_items(account: Account) -> None:
+    """Until this transaction is over nobody else opens items of the account; waits for who does. For whoever is about
+    to hold what a run waits for that has opened some already."""
+    _locked(account, alone=True)
+
+
 def is_much_open(account: Account) -> bool:
     """Whether the account has as many open items as pay for a table of their own."""
     some = OpenItem.objects.unresolved().filter(account_id=account.pk).order_by()

@@ -15,6 +15,7 @@ from recon.usecases.accounts.scope import hold_still
 from recon.usecases.bulk.moved import may_move_apart, moved_apart
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor, record
+from recon.usecases.review.items_apart import hold_items
 from recon.usecases.review.open_items import ItemIds, item_ids, reopen
 from recon.usecases.runs.claims import release_all, release_undone
 from recon.usecases.runs.leftovers import refuse_unseen
@@ -136,6 +137,8 @@ def _undo(account: Account, matches: QuerySet[Match], reserved: Reserved | None 
     if block["first"] is None:
         return 0
     ids, now = (block["first"], block["last"]), timezone.now()
+    if reserved is not None:  # before a table of matches joins: a run stores its own beside what opens its items
+        hold_items(account)
     undone = _mark_undone(matches, now, reserved)
     every = undone > MANY and not Match.objects.filter(id__range=ids, state=MatchState.CONFIRMED).exists()
     rows = MatchRow.objects.filter(match_id__range=ids)
