@@ -32,6 +32,7 @@ def reports(request: HttpRequest) -> HttpResponse:
     account, day = form.chosen()
     if account is None:
         return render(request, "reports/reports.html", {"form": form})
+    sums = figures.day_sums(account, day)
     context = {
         "form": form,
         "account": account,
@@ -40,11 +41,11 @@ def reports(request: HttpRequest) -> HttpResponse:
         "usual_days": usual_days(account),
         "closed_until": closed_until(account),
         "discrepancy_count": discrepancies(account).count(),
-        "ties": figures.tie_out(account, day),
+        "ties": figures.tie_out(account, day, sums),
         "words": STEP_WORDS,
         "ages": AGES,
-        "age_rows": figures.by_age(figures.ageing(account, day)),
-        "months": figures.months(account, day),
+        "age_rows": figures.by_age(figures.ageing(account, day, sums)),
+        "months": figures.months(account, day, sums),
     }
     return render(request, "reports/reports.html", context)
 

@@ -7,16 +7,18 @@ as booked before every day. Amounts are exact and from the account owner's view.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from heapq import merge
 from typing import Any, Final, Literal
 
-from django.db.models import BigIntegerField, Case, Exists, F, OuterRef, Q, QuerySet, Subquery, Sum, When
+from django.db.models import BigIntegerField, Exists, F, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Cast
 
-from recon.models import Account, Claim, Match, RowPart, Side, Sign
+from recon.models import Account, Claim, Match, RowPart, Side, Sign, Statement, StatementLine
 from recon.rows import amount
 from recon.usecases.accounts.scope import entries_in_scope, lines_in_scope, signed_units
 from recon.usecases.reports.overview import AGES, age_bounds_on
@@ -26,6 +28,7 @@ Place = tuple[date | None, int]  # booking date and id of a row: what a page sta
 
 UNDATED: Final = "none"
 PIECE: Final = 1000
+FEW_STATEMENTS: Final = 1000
 
 
 @dataclass(frozen=True)
@@ -58,76 +61,77 @@ class ShownRow:
 
 def row_page(wanted: RowsAsAt, after: Place | None, limit: int) -> tuple[list[ShownRow], Place | None]:
     """One page, the oldest first and those without a date last; and the place the next one starts behind."""
-    rows = rows_as_at(wanted)
-    if after is not None:
-        rows = rows.filter(_behind(*after))
-    found = list(rows.order_by(F("booking_date").asc(nulls_last=True), "pk")[: limit + 1])
-    units = "open_units" if wanted.standing == "open" else "signed"
-    sign = factor(wanted.account, wanted.side)
-    shown = [
-        ShownRow(wanted.side, row, sign * amount(getattr(row, units), row.scale), _age(row, wanted.day))
-        for row in found[:limit]
-    ]
+    found = sorted(_first_of_each(rows_as_at(wanted), after, limit + 1), key=_order)
     last = found[limit - 1] if len(found) > limit else None
-    return shown, (last.booking_date, last.pk) if last else None
+    return _shown(wanted, found[:limit]), _place(last) if last else None
 
 
 def every_row(wanted: RowsAsAt) -> Iterator[ShownRow]:
-    """All of them, read a piece at a time."""
-    rows, after = row_page(wanted, None, PIECE)
-    yield from rows
-    while after is not None:
-        rows, after = row_page(wanted, after, PIECE)
-        yield from rows
+    """All of them, in the order of their pages. Which ones is asked once, and the rows are read a piece at a time."""
+    queries = rows_as_at(wanted)
+    places = (_ordered(rows).values_list("booking_date", "pk").iterator(chunk_size=PIECE) for rows in queries)
+    keys = array("q", (pk for _, pk in merge(*places, key=_in_order)))
+    for start in range(0, len(keys), PIECE):
+        piece = keys[start : start + PIECE].tolist()
+        found = [row for rows in queries for row in rows.filter(pk__in=piece)]
+        yield from _shown(wanted, sorted(found, key=_order))
 
 
-def rows_as_at(wanted: RowsAsAt) -> QuerySet[Any]:
-    """The rows, each with its `signed` units and, if what is open was asked for, `open_units`."""
+def rows_as_at(wanted: RowsAsAt) -> list[QuerySet[Any]]:
+    """The rows, each with its `signed` units and, if what is open was asked for, `open_units`; no row is in two of
+    the queries."""
     account, side, day = wanted.account, wanted.side, wanted.day
     if wanted.standing == "later":
-        rows = booked_later(account, day)
+        found = [booked_later(account, day)]
     elif wanted.standing == "open":
-        rows = open_as_at(account, side, day)
+        found = open_as_at(account, side, day)
+    elif wanted.standing == "matched":
+        found = matched_as_at(account, side, day)
     else:
-        rows = booked_by(account, side, day)
-        rows = rows.filter(~is_open(account, side, day)) if wanted.standing == "matched" else rows
-    if wanted.currency:
-        rows = rows.filter(currency=wanted.currency)
-    if wanted.since:
-        rows = rows.filter(booking_date__gte=wanted.since)
-    if wanted.until:
-        rows = rows.filter(booking_date__lte=wanted.until)
-    return _aged(rows, wanted.age, day)
+        found = [booked_by(account, side, day)]
+    return [_narrowed(rows, wanted) for rows in found]
 
 
-def open_as_at(account: Account, side: Side, day: date) -> QuerySet[Any]:
-    """The rows of one side that are open as at a day, each with its `open_units` at its own scale."""
-    parts = RowPart.objects.filter(account_id=account.pk, side=side, row_id=OuterRef("pk"))
-    part_units = _open_parts(account, side, day).order_by().values("row_id").annotate(total=Sum("units"))
+def open_as_at(account: Account, side: Side, day: date) -> list[QuerySet[Any]]:
+    """The rows of one side that are open as at a day, each with its `open_units` at its own scale: those that were
+    not split, and those that were.
+
+    Two queries, as no planner joins by a condition that has OR in it: it asks for each of a million rows.
+    """
+    parts = _open_parts(account, side, day)
+    of_row = parts.filter(row_id=OuterRef("pk")).order_by().values("row_id").annotate(total=Sum("units"))
     # PostgreSQL sums to numeric, which divides otherwise than the integers it is made of.
-    of_parts = Cast(Subquery(part_units.values("total")), BigIntegerField())
-    open_units = Case(When(~Exists(parts), then=F("signed")), default=of_parts, output_field=BigIntegerField())
-    rows: QuerySet[Any] = booked_by(account, side, day).annotate(open_units=open_units)
-    return rows.filter(is_open(account, side, day))
+    of_parts = Cast(Subquery(of_row.values("total")), BigIntegerField())
+    rows = booked_by(account, side, day)
+    whole = rows.filter(~_is_split(account, side), ~_is_cleared(account, side, day))
+    return [
+        whole.annotate(open_units=F("signed")),
+        rows.filter(pk__in=parts.order_by().values("row_id")).annotate(open_units=of_parts),
+    ]
 
 
-def is_open(account: Account, side: Side, day: date) -> Q:
-    """Whether a row was open at the end of a day, wholly or in part."""
-    of_row = {"account_id": account.pk, "side": side, "row_id": OuterRef("pk")}
-    whole = Q(~Exists(RowPart.objects.filter(**of_row)), ~Exists(_cleared(day).filter(**of_row, part=0)))
-    return whole | Q(Exists(_open_parts(account, side, day)))
+def matched_as_at(account: Account, side: Side, day: date) -> list[QuerySet[Any]]:
+    """The rows of one side that were booked by a day and are not open as at it; not split ones, and split ones."""
+    rows = booked_by(account, side, day)
+    open_parts = _open_parts(account, side, day).filter(row_id=OuterRef("pk"))
+    split = RowPart.objects.filter(account_id=account.pk, side=side).order_by()
+    return [
+        rows.filter(~_is_split(account, side), _is_cleared(account, side, day)),
+        rows.filter(~Exists(open_parts), pk__in=split.values("row_id")),
+    ]
 
 
 def booked_by(account: Account, side: Side, day: date) -> QuerySet[Any]:
     """The rows of one side that were booked by a day, each with its `signed` units."""
-    rows: QuerySet[Any] = lines_in_scope(account) if side == Side.STATEMENT else entries_in_scope(account)
+    rows: QuerySet[Any] = _known_lines(account) if side == Side.STATEMENT else entries_in_scope(account)
     booked: QuerySet[Any] = rows.annotate(signed=signed_units(account, side))
     return booked.filter(Q(booking_date__lte=day) | Q(booking_date__isnull=True))
 
 
 def booked_later(account: Account, day: date) -> QuerySet[Any]:
     """Entries booked after a day whose match had cleared by then: the bank was first."""
-    claims = _cleared(day).filter(account_id=account.pk, side=Side.LEDGER, row_id=OuterRef("pk"))
+    cleared = Exists(cleared_by(day).filter(pk=OuterRef("match_id")))
+    claims = Claim.objects.filter(cleared, account_id=account.pk, side=Side.LEDGER, row_id=OuterRef("pk"))
     rows: QuerySet[Any] = entries_in_scope(account).annotate(signed=signed_units(account, Side.LEDGER))
     return rows.filter(Exists(claims), booking_date__gt=day)
 
@@ -142,15 +146,46 @@ def factor(account: Account, side: Side) -> int:
     return -1 if side == Side.LEDGER and account.sign == Sign.INVERTED else 1
 
 
+def _known_lines(account: Account) -> QuerySet[StatementLine]:
+    """The lines in scope. Named, a few statements tell the planner how many lines they have."""
+    ready = Statement.objects.ready().filter(account=account).values_list("number", flat=True)
+    numbers = list(ready[: FEW_STATEMENTS + 1])
+    if len(numbers) > FEW_STATEMENTS:
+        return lines_in_scope(account)
+    return StatementLine.objects.filter(account_id=account.pk, superseded=False, statement_number__in=numbers)
+
+
+def _is_split(account: Account, side: Side) -> Exists:
+    return Exists(RowPart.objects.filter(account_id=account.pk, side=side, row_id=OuterRef("pk")))
+
+
+def _is_cleared(account: Account, side: Side, day: date) -> Exists:
+    """Whether a row that was not split had been cleared by a day."""
+    return Exists(_cleared(day).filter(account_id=account.pk, side=side, row_id=OuterRef("pk"), part=0))
+
+
 def _cleared(day: date) -> QuerySet[Claim]:
-    return Claim.objects.filter(Exists(cleared_by(day).filter(pk=OuterRef("match_id"))))
+    """Claims of matches that had cleared by a day. Asked the other way round: nearly all have, as a rule, and few are
+    quick to tell from the rest."""
+    later = Q(cleared_on__gt=day) | Q(cleared_on__isnull=True, created_at__date__gt=day)
+    return Claim.objects.filter(~Exists(Match.objects.filter(later, pk=OuterRef("match_id"))))
 
 
 def _open_parts(account: Account, side: Side, day: date) -> QuerySet[RowPart]:
-    """The parts of a split row that nothing had cleared by a day."""
+    """The parts of split rows that nothing had cleared by a day."""
     of_side = {"account_id": account.pk, "side": side}
     cleared = _cleared(day).filter(**of_side, row_id=OuterRef("row_id"), part=OuterRef("part"))
-    return RowPart.objects.filter(**of_side, row_id=OuterRef("pk")).filter(~Exists(cleared))
+    return RowPart.objects.filter(**of_side).filter(~Exists(cleared))
+
+
+def _narrowed(rows: QuerySet[Any], wanted: RowsAsAt) -> QuerySet[Any]:
+    if wanted.currency:
+        rows = rows.filter(currency=wanted.currency)
+    if wanted.since:
+        rows = rows.filter(booking_date__gte=wanted.since)
+    if wanted.until:
+        rows = rows.filter(booking_date__lte=wanted.until)
+    return _aged(rows, wanted.age, wanted.day)
 
 
 def _aged(rows: QuerySet[Any], age: str, day: date) -> QuerySet[Any]:
@@ -158,6 +193,42 @@ def _aged(rows: QuerySet[Any], age: str, day: date) -> QuerySet[Any]:
         return rows.filter(booking_date__isnull=True)
     bounds = {key: (least, most) for key, _, least, most in AGES}.get(age)
     return rows if bounds is None else rows.filter(age_bounds_on("booking_date", *bounds, day))
+
+
+def _first_of_each(queries: list[QuerySet[Any]], after: Place | None, limit: int) -> list[Any]:
+    """The first rows of each query behind a place."""
+    found: list[Any] = []
+    for rows in queries:
+        behind = rows if after is None else rows.filter(_behind(*after))
+        found += _ordered(behind)[:limit]
+    return found
+
+
+def _ordered(rows: QuerySet[Any]) -> QuerySet[Any]:
+    return rows.order_by(F("booking_date").asc(nulls_last=True), "pk")
+
+
+def _shown(wanted: RowsAsAt, rows: Sequence[Any]) -> list[ShownRow]:
+    units = "open_units" if wanted.standing == "open" else "signed"
+    sign = factor(wanted.account, wanted.side)
+    return [
+        ShownRow(wanted.side, row, sign * amount(getattr(row, units), row.scale), _age(row, wanted.day))
+        for row in rows
+    ]
+
+
+def _place(row: Any) -> Place:
+    return row.booking_date, row.pk
+
+
+def _order(row: Any) -> tuple[bool, date, int]:
+    return _in_order(_place(row))
+
+
+def _in_order(place: Place) -> tuple[bool, date, int]:
+    """Sorts the oldest first and what has no date last."""
+    day, pk = place
+    return day is None, day or date.min, pk
 
 
 def _age(row: Any, day: date) -> int | None:

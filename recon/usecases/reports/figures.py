@@ -12,8 +12,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from django.db.models import Case, CharField, Count, Exists, F, Max, OuterRef, Q, QuerySet, Subquery, Sum, Value, When
-from django.db.models.functions import TruncMonth
+from django.db.models import Case, Count, Exists, F, Max, OuterRef, Q, QuerySet, Subquery, Sum, Value, When
 
 from recon.models import (
     Account,
@@ -28,8 +27,8 @@ from recon.models import (
     StatementBalance,
 )
 from recon.rows import amount
-from recon.usecases.reports.as_at import booked_by, booked_later, cleared_by, factor, is_open, open_as_at
-from recon.usecases.reports.overview import AGES, age_bounds_on, rate
+from recon.usecases.reports.as_at import booked_by, booked_later, cleared_by, factor, open_as_at
+from recon.usecases.reports.overview import AGES, rate
 
 HALF: Final = 10**9
 
@@ -37,6 +36,26 @@ MONTHS: Final = 12
 """Months that are told apart; what is older is one sum."""
 
 Sums = dict[str, tuple[int, Decimal]]  # by currency: how many, how much
+Span = tuple[date | None, date | None]
+
+
+@dataclass(frozen=True)
+class DaySum:
+    """Rows of one side, currency, scale and booking date that go one way, in or out."""
+
+    side: Side
+    currency: str
+    booking_date: date | None
+    count: int
+    total: Decimal
+
+
+@dataclass(frozen=True)
+class DaySums:
+    """An account's rows that were booked by a day, and those of them that are open; of split rows, what is open."""
+
+    booked: list[DaySum]
+    open: list[DaySum]
 
 
 @dataclass(frozen=True)
@@ -192,24 +211,47 @@ class AdjustmentSum:
     amount: Decimal
 
 
-def ageing(account: Account, day: date) -> list[Bucket]:
-    """What is open as at a day by side, currency and age."""
+def day_sums(account: Account, day: date) -> DaySums:
+    """What was booked by a day and what of it is open, by booking date: whatever a report tells follows from it."""
+    booked = [row for side in Side for row in _sums_of(account, side, booked_by(account, side, day), "signed")]
+    return DaySums(booked, _open_sums(account, day))
+
+
+def _open_sums(account: Account, day: date) -> list[DaySum]:
+    return [
+        row
+        for side in Side
+        for rows in open_as_at(account, side, day)
+        for row in _sums_of(account, side, rows, "open_units")
+    ]
+
+
+def _sums_of(account: Account, side: Side, rows: QuerySet[Any], column: str) -> Iterator[DaySum]:
+    is_in = Case(When(**{f"{column}__gte": 0}, then=Value(1)), default=Value(0))
+    sign = factor(account, side)
+    for row in summed(rows.annotate(is_in=is_in), column, "booking_date", "is_in"):
+        yield DaySum(side, row["currency"], row["booking_date"], row["count"], sign * row["total"])
+
+
+def ageing(account: Account, day: date, sums: DaySums | None = None) -> list[Bucket]:
+    """What is open as at a day by side, currency and age. `sums`: what `day_sums` gave, if that is known."""
     buckets: dict[tuple[Side, str, str], list[Any]] = defaultdict(lambda: [0, Decimal(0), Decimal(0)])
-    whens = [When(age_bounds_on("booking_date", least, most, day), then=Value(key)) for key, _, least, most in AGES]
-    for side in Side:
-        rows = open_as_at(account, side, day).annotate(
-            age=Case(*whens, default=Value(""), output_field=CharField()),
-            is_in=Case(When(open_units__gte=0, then=Value(1)), default=Value(0)),
-        )
-        for row in summed(rows, "open_units", "age", "is_in"):
-            found = buckets[side, row["currency"], row["age"]]
-            value = factor(account, side) * row["total"]
-            found[0] += row["count"]
-            found[1] += value
-            found[2] += abs(value)
+    for row in sums.open if sums else _open_sums(account, day):
+        found = buckets[row.side, row.currency, _age_key(row.booking_date, day)]
+        found[0] += row.count
+        found[1] += row.total
+        found[2] += abs(row.total)
     order = {key: place for place, (key, *_) in enumerate(AGES)}
     keys = sorted(buckets, key=lambda key: (key[0], key[1], order.get(key[2], len(AGES))))
     return [Bucket(*key, *buckets[key]) for key in keys]
+
+
+def _age_key(booked: date | None, day: date) -> str:
+    """The key of `AGES` for rows booked on a date; "" for those without one."""
+    if booked is None:
+        return ""
+    age = (day - booked).days
+    return next(key for key, _, least, most in AGES if age >= (least or 0) and (most is None or age <= most))
 
 
 def by_age(buckets: Iterable[Bucket]) -> list[AgeRow]:
@@ -221,30 +263,32 @@ def by_age(buckets: Iterable[Bucket]) -> list[AgeRow]:
     return [AgeRow(*key, [found.get(age) for age in keys]) for key, found in rows.items()]
 
 
-def months(account: Account, day: date) -> list[Month]:
-    """What was booked in each of the last twelve months and is matched by the day; then what is older or undated."""
-    first = _months_before(day.replace(day=1), MONTHS - 1)
-    counts: dict[tuple[date | None, date | None], dict[Side, list[int]]] = {}
-    for side in Side:
-        rows = booked_by(account, side, day).annotate(
-            month=TruncMonth("booking_date"), still=Case(When(is_open(account, side, day), then=1), default=0)
-        )
-        for row in rows.order_by().values("month", "still").annotate(n=Count("pk")):
-            month = row["month"]
-            if month is None:
-                key: tuple[date | None, date | None] = (None, None)
-            elif month < first:
-                key = (None, first - timedelta(days=1))
-            else:
-                key = (month, min(day, _months_before(month, -1) - timedelta(days=1)))
-            of_side = counts.setdefault(key, {each: [0, 0] for each in Side})[side]
-            of_side[0] += row["n"]
-            of_side[1] += row["n"] * row["still"]
+def months(account: Account, day: date, sums: DaySums | None = None) -> list[Month]:
+    """What was booked in each of the last twelve months and is matched by the day; then what is older or undated.
+
+    `sums`: what `day_sums` gave, if that is known."""
+    sums = sums or day_sums(account, day)
+    counts: dict[Span, dict[Side, list[int]]] = {}
+    for place, rows in enumerate((sums.booked, sums.open)):
+        for row in rows:
+            of_month = counts.setdefault(_month_of(row.booking_date, day), {each: [0, 0] for each in Side})
+            of_month[row.side][place] += row.count
     keys = sorted(counts, key=lambda key: (key[0] or date.min, key[1] or date.min), reverse=True)
     return [
         Month(*key, *(Booked(all_rows, still) for all_rows, still in (counts[key][side] for side in Side)))
         for key in keys
     ]
+
+
+def _month_of(booked: date | None, day: date) -> Span:
+    """From when until when the month goes that a date is counted in."""
+    if booked is None:
+        return None, None
+    first = _months_before(day.replace(day=1), MONTHS - 1)
+    if booked < first:
+        return None, first - timedelta(days=1)
+    month = booked.replace(day=1)
+    return month, min(day, _months_before(month, -1) - timedelta(days=1))
 
 
 def _months_before(first: date, count: int) -> date:
@@ -253,8 +297,10 @@ def _months_before(first: date, count: int) -> date:
     return date(month // 12, month % 12 + 1, 1)
 
 
-def tie_out(account: Account, day: date) -> list[TieOut]:
-    """The statements' balance against the books', per currency, as at a day."""
+def tie_out(account: Account, day: date, sums: DaySums | None = None) -> list[TieOut]:
+    """The statements' balance against the books', per currency, as at a day. `sums`: what `day_sums` gave, if that is
+    known."""
+    sums = sums or day_sums(account, day)
     found: dict[str, TieOut] = {}
 
     def add(name: str, sums: Sums) -> None:
@@ -263,12 +309,11 @@ def tie_out(account: Account, day: date) -> list[TieOut]:
             setattr(row, name, value)
             row.counts[name] = count
 
-    sign = factor(account, Side.LEDGER)
     for side, whole, still_open in ((Side.STATEMENT, "lines", "open_lines"), (Side.LEDGER, "books", "open_entries")):
-        add(whole, totals(booked_by(account, side, day), "signed", factor(account, side)))
-        add(still_open, totals(open_as_at(account, side, day), "open_units", factor(account, side)))
+        add(whole, _by_currency(sums.booked, side))
+        add(still_open, _by_currency(sums.open, side))
     add("differences", totals(differences_by(account, day), "units"))
-    add("later", totals(booked_later(account, day), "signed", sign))
+    add("later", totals(booked_later(account, day), "signed", factor(account, Side.LEDGER)))
     for balance in balances_of(account, day):
         take_balance(found.setdefault(balance.currency, TieOut(balance.currency)), balance)
     return [found[currency] for currency in sorted(found)]
@@ -342,7 +387,8 @@ def differences_by(account: Account, day: date) -> QuerySet[MatchDifference]:
         pk=OuterRef("match_id"), account_id=account.pk, state=MatchState.CONFIRMED,
     )  # fmt: skip
     cleared_on = Match.objects.filter(pk=OuterRef("match_id")).values("cleared_on")
-    rows = MatchDifference.objects.filter(Exists(stands))
+    # A value, as EXISTS would be joined: every match of the account, to find the few that left a difference.
+    rows = MatchDifference.objects.alias(standing=Subquery(stands.values("pk"))).filter(standing__isnull=False)
     return rows.annotate(cleared_on=Subquery(cleared_on))
 
 
@@ -367,6 +413,15 @@ def take_balance(row: TieOut, balance: StatementBalance) -> None:
         row.opening = balance.amount
     if balance.kind == "closing" and (row.stated_on is None or on is None or on >= row.stated_on):
         row.stated, row.stated_on = balance.amount, on
+
+
+def _by_currency(rows: Iterable[DaySum], side: Side) -> Sums:
+    sums: Sums = {}
+    for row in rows:
+        if row.side == side:
+            count, total = sums.get(row.currency, (0, Decimal(0)))
+            sums[row.currency] = count + row.count, total + row.total
+    return sums
 
 
 def totals(rows: QuerySet[Any], column: str, sign: int = 1) -> Sums:

@@ -11,7 +11,7 @@ import xlsxwriter
 
 from recon.models import Account, Side
 from recon.usecases.reports.as_at import RowsAsAt, every_row
-from recon.usecases.reports.figures import TieOut, ageing, differences_by, months, tie_out
+from recon.usecases.reports.figures import Bucket, Month, TieOut, ageing, day_sums, differences_by, months, tie_out
 from recon.usecases.reports.overview import AGES
 from recon.usecases.runs.export_files import csv_lines, write_sheets
 from recon.usecases.runs.exporting import Cell
@@ -51,9 +51,11 @@ def report_workbook(account: Account, day: date) -> IO[bytes]:
 
 def sheets(account: Account, day: date) -> Iterator[tuple[str, Sequence[str], Iterator[Sequence[Cell]]]]:
     """Name, header and rows of each sheet."""
-    yield "Reconciliation", ("currency", "", "items", "balance", "rows"), statement_cells(tie_out(account, day), day)
-    yield "Ageing", ("side", "currency", "age", "items", "net", "value"), ageing_cells(account, day)
-    yield "By month", MONTH_HEADER, month_cells(account, day)
+    sums = day_sums(account, day)
+    ties = tie_out(account, day, sums)
+    yield "Reconciliation", ("currency", "", "items", "balance", "rows"), statement_cells(ties, day)
+    yield "Ageing", ("side", "currency", "age", "items", "net", "value"), ageing_cells(ageing(account, day, sums))
+    yield "By month", MONTH_HEADER, month_cells(months(account, day, sums))
     yield "Open on statements", ROW_HEADER, row_cells(RowsAsAt(account, Side.STATEMENT, day))
     yield "Open in ledger", ROW_HEADER, row_cells(RowsAsAt(account, Side.LEDGER, day))
     yield "Differences", DIFFERENCE_HEADER, difference_cells(account, day)
@@ -69,14 +71,14 @@ def statement_cells(ties: Sequence[TieOut], day: date) -> Iterator[Sequence[Cell
         yield tie.currency, "Ties out" if tie.ties else "Does not tie out", None, None, None
 
 
-def ageing_cells(account: Account, day: date) -> Iterator[Sequence[Cell]]:
+def ageing_cells(buckets: Sequence[Bucket]) -> Iterator[Sequence[Cell]]:
     names = {key: name for key, name, _, _ in AGES}
-    for each in ageing(account, day):
+    for each in buckets:
         yield each.side.label, each.currency, names.get(each.age, "no date"), each.count, each.net, each.value
 
 
-def month_cells(account: Account, day: date) -> Iterator[Sequence[Cell]]:
-    for month in months(account, day):
+def month_cells(rows: Sequence[Month]) -> Iterator[Sequence[Cell]]:
+    for month in rows:
         yield (
             in_iso(month.since), in_iso(month.until),
             month.lines.count, month.lines.matched, month.lines.open,

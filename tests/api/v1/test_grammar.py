@@ -165,9 +165,9 @@ LISTS = {
     "audit/events": 2,
     "people": 2,
     "adjustments": 2,
-    "reports/open-rows?account={account}&side=ledger": 4,
-    "reports/ageing?account={account}": 5,
-    "reports/balance?account={account}": 12,
+    "reports/open-rows?account={account}&side=ledger": 5,
+    "reports/ageing?account={account}": 8,
+    "reports/balance?account={account}": 16,
 }
 
 
