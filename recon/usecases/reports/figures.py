@@ -12,7 +12,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from django.db.models import Case, Count, Exists, F, Max, OuterRef, Q, QuerySet, Subquery, Sum, Value, When
+from django.db.models import Case, Count, F, Max, OuterRef, Q, QuerySet, Subquery, Sum, Value, When
 
 from recon.models import (
     Account,
@@ -350,7 +350,7 @@ def adjustments(
 ) -> QuerySet[MatchDifference]:
     """Typed differences of matches, each with its match's `account_id`, `state`, `cleared_on` and `run_number`."""
     match = Match.objects.filter(pk=OuterRef("match_id"))
-    rows = MatchDifference.objects.filter(Exists(Match.objects.visible().filter(pk=OuterRef("match_id")))).annotate(
+    rows = _left_by(Match.objects.visible()).annotate(
         account_id=Subquery(match.values("account_id")),
         state=Subquery(match.values("state")),
         cleared_on=Subquery(match.values("cleared_on")),
@@ -366,8 +366,7 @@ def adjustment_sums(account: Account | None, since: date, until: date) -> list[A
     if account is not None:
         matches = matches.filter(account_id=account.pk)
     found: dict[tuple[str, str], list[Any]] = defaultdict(lambda: [0, Decimal(0)])
-    rows = MatchDifference.objects.filter(match_id__in=matches.order_by().values("pk"))
-    for row in summed(rows, "units", "type"):
+    for row in summed(_left_by(matches), "units", "type"):
         found[row["type"], row["currency"]][0] += row["count"]
         found[row["type"], row["currency"]][1] += row["total"]
     return [AdjustmentSum(*key, *found[key]) for key in sorted(found)]
@@ -384,12 +383,17 @@ def differences_by(account: Account, day: date) -> QuerySet[MatchDifference]:
     )
     stands = cleared_by(day).filter(
         Q(run_number__isnull=True) | Q(run_number__in=finished.order_by().values("number")),
-        pk=OuterRef("match_id"), account_id=account.pk, state=MatchState.CONFIRMED,
+        account_id=account.pk, state=MatchState.CONFIRMED,
     )  # fmt: skip
     cleared_on = Match.objects.filter(pk=OuterRef("match_id")).values("cleared_on")
-    # A value, as EXISTS would be joined: every match of the account, to find the few that left a difference.
-    rows = MatchDifference.objects.alias(standing=Subquery(stands.values("pk"))).filter(standing__isnull=False)
-    return rows.annotate(cleared_on=Subquery(cleared_on))
+    return _left_by(stands).annotate(cleared_on=Subquery(cleared_on))
+
+
+def _left_by(matches: QuerySet[Match]) -> QuerySet[MatchDifference]:
+    """The differences that some matches left. Each looks its match up: EXISTS would be joined, from every one of the
+    matches to find the few that left a difference."""
+    its_match = matches.filter(pk=OuterRef("match_id")).order_by().values("pk")
+    return MatchDifference.objects.alias(its_match=Subquery(its_match)).filter(its_match__isnull=False)
 
 
 def latest_closing_day(account: Account) -> date | None:
