@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from itertools import count, product
 
@@ -306,6 +307,35 @@ def test_a_reversal_keeps_nobody_from_storing_matches_while_it_waits_for_who_ope
             for model in RANGE:
                 for each in tables_apart(model):
                     cursor.execute(f"DROP TABLE {each.name}")
+
+
+@only_postgres
+def test_a_run_that_gives_way_to_who_would_wait_for_it_for_ever_matches_again(transactional_db, by):
+    account, rule = make_account(), make_rule("Reference", SAME_REFERENCE)
+    make_entries(account, rows(3, "BOOKS"))
+    statement = make_statement(account, rows(3, "BANK"))
+    run = start_run(by, account, statement, [rule], kind=RunKind.BATCH, is_dry_run=False)
+
+    def asked(*statements: str) -> None:
+        with connection.cursor() as cursor:
+            for each in statements:
+                cursor.execute(each)
+
+    def execute() -> None:
+        execution.execute_run(run.run_id)
+        connection.close()
+
+    with two() as (other, _), ThreadPoolExecutor(1) as pool:
+        patient = "SET LOCAL deadlock_timeout = '1min'"  # so that the run is who gives way
+        other.pool.submit(asked, patient, f"SELECT tieout_lock_items({account.pk}, true)").result(60)
+        executed = pool.submit(execute)
+        until_somebody_waits()
+        other.pool.submit(asked, f"SELECT tieout_lock_claims({account.pk}, true)").result(60)
+        other.ends()
+        executed.result(60)
+    run.refresh_from_db()
+    assert (run.state, run.error, run.matches_confirmed) == (RunState.COMPLETED, "", 3)
+    are_right(account)
 
 
 @only_postgres

@@ -144,9 +144,17 @@ def release_all(account_id: int, match_ids: tuple[int, int]) -> None:
 @contextmanager
 def _conflicts() -> Iterator[None]:
     try:
-        yield
+        with giving_way():
+            yield
     except IntegrityError as error:
         raise ClaimedError from error
+
+
+@contextmanager
+def giving_way() -> Iterator[None]:
+    """Of two who would wait for each other for ever the database picks one: it came second. Raises `ClaimedError`."""
+    try:
+        yield
     except OperationalError as error:
         if getattr(error.__cause__, "sqlstate", None) in DEADLOCK_OR_SERIALIZATION:
             raise ClaimedError from error

@@ -41,7 +41,7 @@ from recon.usecases.runs import results as run_results
 from recon.usecases.runs.application import competing, read_application
 from recon.usecases.runs.at_hand import AtHand
 from recon.usecases.runs.cancelling import forget
-from recon.usecases.runs.claims import ClaimedError, join_claims, load_claims, withdraw_suggestions
+from recon.usecases.runs.claims import ClaimedError, giving_way, join_claims, load_claims, withdraw_suggestions
 from recon.usecases.runs.engine_options import engine_options, explained, rules_of
 from recon.usecases.runs.first_items import are_still_first, load_first_items
 from recon.usecases.runs.input import RunInput, read_input
@@ -208,7 +208,7 @@ def complete(run: MatchingRun, heartbeat: Heartbeat, results: Results, laps: Lap
         join_claims(waiting, heartbeat.check)
         _refuse_vanished_statement(run)
         if not run.is_dry_run:
-            with nullcontext() if results.are_few else given_up_by(heartbeat.check):
+            with giving_way(), nullcontext() if results.are_few else given_up_by(heartbeat.check):
                 settle(run, results, opened=opened)
         for position, (matched, suggested) in enumerate(results.by_rule, start=1):
             RunRule.objects.filter(run=run, position=position).update(matched=matched, suggested=suggested)
