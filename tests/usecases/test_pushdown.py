@@ -125,6 +125,19 @@ def test_a_small_ledger_is_read_as_a_whole_and_the_run_says_so(alice, db):
     }  # fmt: skip
 
 
+def test_of_a_window_that_no_column_holds_the_rest_is_looked_up(eager, db):
+    """Nine hundred million with nine decimal places can be stored; with a fifth more it cannot."""
+    account = make_account()
+    near, *_ = make_entries(account, [row(1, "900000000.000000000"), *some_rows(1, 60)])
+    statement = make_statement(account, [row(1, "900000000.00"), row(2, "-900000000.00")])
+    fifth = {"field": "amount", "operator": "within_range", "value": "-180000000..180000000"}
+    run = queued_run(account, statement, make_rule("A fifth", fifth))
+    lines, scope = open_rows(account, Side.STATEMENT, lines_of_run(run)), entries_in_scope(account)
+    choice, entries = narrowed_entries(run, rules_of(run), lines, scope, lambda done: None, Options())
+    assert choice.narrowed
+    assert near.pk in entries["id"].to_pylist()
+
+
 @pytest.mark.parametrize("units", [0, 1, -1, 120, -120, 1_000_000, 10**18 - 1, -(10**18) + 1, 123_000])
 @pytest.mark.parametrize("own", [0, 2, 4])
 def test_equal_amounts_are_looked_up_where_all_their_digits_fit(units, own):

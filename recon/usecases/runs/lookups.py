@@ -92,8 +92,9 @@ def amount_windows(account: Account, criterion: Criterion, lines: pa.Table, scal
     columns = (lines[name].to_pylist() for name in ("units", "scale", "currency"))
     for given, own, currency in set(zip(*columns, strict=True)):
         units = abs(given) if account.sign == Sign.UNSIGNED else given
-        for scale, lowest, highest in admitted(criterion, units, own, scales):
-            if -MAX_UNITS <= lowest <= highest <= MAX_UNITS:
+        for scale, least, most in admitted(criterion, units, own, scales):
+            lowest, highest = max(least, -MAX_UNITS), min(most, MAX_UNITS)  # what can be stored of a wide window
+            if lowest <= highest:
                 for sign in signs:
                     yield (scale, currency, lowest, highest) if sign > 0 else (scale, currency, -highest, -lowest)
 
