@@ -1,9 +1,10 @@
-"""Rows that the database holds already, matched once more: from the start of a run to its results stored.
+"""Rows that the database holds already, matched once more: from the start of a run until others can see its results.
 
     DATABASE_URL=… ./run bench --suite rematch --rows 1000000
 
 Two files are stored with a dry run. Then the same statement runs dry again; for real; and, reversed, for real once more,
-which also closes the open items that reversing has made of all its rows. Reversing is timed too.
+which also closes the open items that reversing has made of all its rows. Reversing is timed too. Another connection says
+when results can be seen; what is done after that, indexes for the most part, is told beside it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -50,21 +52,24 @@ def _twice(folder: Path) -> None:
         statement=folder / "statement.csv", ledger=folder / "ledger.csv", rules=(folder / "rules.json").read_text(),
         is_dry_run=True,
     )  # fmt: skip
-    started = time.monotonic()
     done = reconcile_files(by, job)
-    print(f"files to results of a dry run: {time.monotonic() - started:.2f} s ({_stages(done.seconds)})", flush=True)
+    print(f"files to results of a dry run: {sum(done.seconds.values()):.2f} s ({_stages(done.seconds)})", flush=True)
     first, statement = done.run, done.statement
     versions = [used.version for used in first.run_rules.select_related("version").order_by("position")]
 
     def run(what: str, *, is_dry_run: bool) -> MatchingRun:
         started = time.monotonic()
         made = start_run(by, first.account, statement, versions, kind=RunKind.BATCH, is_dry_run=is_dry_run)
+        seen: list[float] = []
+        watching = threading.Thread(target=_watch, args=(made.pk, seen))
+        watching.start()
         execute_run(made.run_id)
-        seconds = time.monotonic() - started
+        watching.join()
+        seconds, whole = seen[0] - started, time.monotonic() - started
         again = MatchingRun.objects.get(pk=made.pk)
         if again.state != RunState.COMPLETED or again.lines_matched != first.lines_matched:
             raise RuntimeError(f"{again.state} {again.error}: {again.lines_matched} of {first.lines_matched} matched")
-        print(f"{what}: {seconds:.2f} s ({_stages(again.timings)})", flush=True)
+        print(f"{what}: {seconds:.2f} s ({_stages(again.timings)}), {whole:.2f} s with what follows", flush=True)
         return again
 
     run("resident rows, dry", is_dry_run=True)
@@ -74,6 +79,18 @@ def _twice(folder: Path) -> None:
     print(f"reversed: {time.monotonic() - started:.2f} s", flush=True)
     run("resident rows, for real after a reversal", is_dry_run=False)
     print(f"peak {peak_memory() / 2**20:.0f} MiB")
+
+
+def _watch(pk: int, seen: list[float]) -> None:
+    """Note when another connection sees that a run is over."""
+    from django.db import connection
+
+    from recon.models import MatchingRun, RunState
+
+    while MatchingRun.objects.filter(pk=pk, state__in=RunState.active()).exists():
+        time.sleep(0.02)
+    seen.append(time.monotonic())
+    connection.close()
 
 
 def _stages(seconds: dict[str, float]) -> str:
