@@ -20,6 +20,7 @@ from recon.usecases.finding import PAGE_ROWS, page_of
 from recon.usecases.imports.discrepancies import discrepancies
 from recon.usecases.reports import figures
 from recon.usecases.reports.as_at import Place, row_page
+from recon.usecases.reports.differences import differences_by
 from recon.usecases.reports.files import STEP_WORDS, report_workbook, rows_csv
 from recon.usecases.reports.overview import AGES
 from recon.views.exports import csv_response
@@ -80,7 +81,7 @@ def report_differences(request: HttpRequest) -> HttpResponse:
     account, day = form.chosen()
     if account is None:
         raise Http404
-    rows = figures.differences_by(account, day)
+    rows = differences_by(account, day)
     narrowed = {name: form.cleaned_data.get(name) for name in ("type", "currency")}
     after = after_key(request.GET.get("after"))
     page = page_of(rows.filter(**{name: value for name, value in narrowed.items() if value}), after)

@@ -26,7 +26,7 @@ from recon.models import (
 )
 from recon.usecases.errors import Refused
 from recon.usecases.integrity import violations
-from recon.usecases.reports.figures import adjustment_sums, adjustments
+from recon.usecases.reports.differences import adjustment_sums, adjustments
 from recon.usecases.review.differences import retype_difference
 from recon.usecases.review.lists import suggestions
 from recon.usecases.review.row_history import settlements

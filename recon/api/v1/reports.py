@@ -18,7 +18,9 @@ from recon.models import Account, DifferenceType, MatchDifference, MatchingRun, 
 from recon.usecases.finding import Page, page_of
 from recon.usecases.reports import figures as reports
 from recon.usecases.reports.as_at import RowsAsAt, row_page
+from recon.usecases.reports.differences import adjustment_sums, adjustments
 from recon.usecases.reports.overview import days_of, overview_of
+from recon.usecases.reports.rule_sums import real_runs, rule_sums
 from recon.usecases.review.differences import retype_difference
 
 TAG = "Reports"
@@ -320,7 +322,7 @@ def report_match_rate(call: Call) -> Paged:
 
     At most a year, all in one page."""
     since, until = period(call.query)
-    return Paged(days_of(reports.real_runs(call.query.get("account"), since, until), since, until))
+    return Paged(days_of(real_runs(call.query.get("account"), since, until), since, until))
 
 
 @operation(TAG, query=PeriodQuery, gives=RuleSumShape, paged=True)
@@ -328,7 +330,7 @@ def report_rules(call: Call) -> Paged:
     """Report what each rule did in real runs of a period.
 
     The most successful first, all in one page."""
-    return Paged(reports.rule_sums(call.query.get("account"), *period(call.query)))
+    return Paged(rule_sums(call.query.get("account"), *period(call.query)))
 
 
 @operation(TAG, query=AdjustmentQuery, gives=AdjustmentShape, paged=True)
@@ -337,9 +339,7 @@ def list_adjustments(call: Call) -> Paged:
 
     The newest first. They are made with their match, and go with it."""
     query = call.query
-    rows = reports.adjustments(
-        query.get("account"), query.get("type", ""), query.get("state", ""), query.get("currency", "")
-    )
+    rows = adjustments(query.get("account"), query.get("type", ""), query.get("state", ""), query.get("currency", ""))
     page: Page[Any] = page_of(rows, number(query), size=query["limit"])
     numbers = {row.run_number for row in page.rows if row.run_number}
     runs = dict(MatchingRun.objects.filter(number__in=numbers).values_list("number", "run_id"))
@@ -353,7 +353,7 @@ def retype_adjustment(call: Call, adjustment_id: int) -> dict[str, Any]:
     Its amount never changes; what its run came to stays as it was told."""
     known = found(MatchDifference.objects.all(), "adjustment", adjustment_id)
     retype_difference(call.by, known, call.given["type"], call.given["comment"])
-    row: Any = reports.adjustments().get(pk=adjustment_id)
+    row: Any = adjustments().get(pk=adjustment_id)
     run = MatchingRun.objects.filter(number=row.run_number or 0).first()
     return {"row": row, "run_id": run and run.run_id}
 
@@ -363,7 +363,7 @@ def report_adjustments(call: Call) -> Paged:
     """Report what confirmed matches that cleared in a period left as difference, by type and currency.
 
     All in one page."""
-    return Paged(reports.adjustment_sums(call.query.get("account"), *period(call.query)))
+    return Paged(adjustment_sums(call.query.get("account"), *period(call.query)))
 
 
 def as_at(query: dict[str, Any]) -> dt.date:

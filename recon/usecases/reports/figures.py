@@ -12,30 +12,17 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from django.db.models import Case, Count, F, Max, OuterRef, Q, QuerySet, Subquery, Sum, Value, When
+from django.db.models import Case, Max, Q, QuerySet, Value, When
 
-from recon.models import (
-    Account,
-    Match,
-    MatchDifference,
-    MatchingRun,
-    MatchState,
-    RunRule,
-    RunState,
-    Side,
-    Statement,
-    StatementBalance,
-)
-from recon.rows import amount
-from recon.usecases.reports.as_at import booked_by, booked_later, cleared_by, factor, open_as_at
+from recon.models import Account, Side, Statement, StatementBalance
+from recon.usecases.reports.as_at import booked_by, booked_later, factor, open_as_at
+from recon.usecases.reports.differences import differences_by
 from recon.usecases.reports.overview import AGES, rate
-
-HALF: Final = 10**9
+from recon.usecases.reports.sums import Sums, summed, totals
 
 MONTHS: Final = 12
 """Months that are told apart; what is older is one sum."""
 
-Sums = dict[str, tuple[int, Decimal]]  # by currency: how many, how much
 Span = tuple[date | None, date | None]
 
 
@@ -190,27 +177,6 @@ class Step:
     rows: Decimal
 
 
-@dataclass
-class RuleSum:
-    """What a rule did in the real runs of a period."""
-
-    rule_id: str
-    name: str
-    runs: int = 0
-    matched: int = 0
-    suggested: int = 0
-
-
-@dataclass(frozen=True)
-class AdjustmentSum:
-    """What matches left as difference, by type and currency."""
-
-    type: str
-    currency: str
-    count: int
-    amount: Decimal
-
-
 def day_sums(account: Account, day: date) -> DaySums:
     """What was booked by a day and what of it is open, by booking date: whatever a report tells follows from it."""
     booked = [row for side in Side for row in _sums_of(account, side, booked_by(account, side, day), "signed")]
@@ -319,81 +285,7 @@ def tie_out(account: Account, day: date, sums: DaySums | None = None) -> list[Ti
     return [found[currency] for currency in sorted(found)]
 
 
-def rule_sums(account: Account | None, since: date, until: date) -> list[RuleSum]:
-    """What each rule did in real runs that completed on these days, the most successful first."""
-    places = RunRule.objects.filter(run__in=real_runs(account, since, until).order_by()).order_by()
-    sums = places.values("version__rule_id", "version__rule__name").annotate(
-        runs=Count("run", distinct=True), all_matched=Sum("matched"), all_suggested=Sum("suggested")
-    )
-    return [
-        RuleSum(
-            row["version__rule_id"],
-            row["version__rule__name"],
-            row["runs"],
-            row["all_matched"],
-            row["all_suggested"],
-        )
-        for row in sums.order_by("-all_matched", "version__rule__name", "version__rule_id")
-    ]
-
-
-def real_runs(account: Account | None, since: date, until: date) -> QuerySet[MatchingRun]:
-    """Completed real runs of a period."""
-    runs = MatchingRun.objects.filter(
-        state=RunState.COMPLETED, is_dry_run=False, completed_at__date__gte=since, completed_at__date__lte=until
-    )
-    return runs if account is None else runs.filter(account=account)
-
-
-def adjustments(
-    account: Account | None = None, kind: str = "", state: str = "", currency: str = ""
-) -> QuerySet[MatchDifference]:
-    """Typed differences of matches, each with its match's `account_id`, `state`, `cleared_on` and `run_number`."""
-    match = Match.objects.filter(pk=OuterRef("match_id"))
-    rows = _left_by(Match.objects.visible()).annotate(
-        account_id=Subquery(match.values("account_id")),
-        state=Subquery(match.values("state")),
-        cleared_on=Subquery(match.values("cleared_on")),
-        run_number=Subquery(match.values("run_number")),
-    )
-    wanted = {"account_id": account.pk if account else None, "type": kind, "state": state, "currency": currency}
-    return rows.filter(**{name: value for name, value in wanted.items() if value})
-
-
-def adjustment_sums(account: Account | None, since: date, until: date) -> list[AdjustmentSum]:
-    """What confirmed matches that cleared on these days left, by type and currency."""
-    matches = Match.objects.visible().filter(state=MatchState.CONFIRMED, cleared_on__gte=since, cleared_on__lte=until)
-    if account is not None:
-        matches = matches.filter(account_id=account.pk)
-    found: dict[tuple[str, str], list[Any]] = defaultdict(lambda: [0, Decimal(0)])
-    for row in summed(_left_by(matches), "units", "type"):
-        found[row["type"], row["currency"]][0] += row["count"]
-        found[row["type"], row["currency"]][1] += row["total"]
-    return [AdjustmentSum(*key, *found[key]) for key in sorted(found)]
-
-
 # --- parts of the above --------------------------------------------------------------------------------------------
-
-
-def differences_by(account: Account, day: date) -> QuerySet[MatchDifference]:
-    """What the matches that had cleared by a day and stand left as difference; each with its match's `cleared_on`."""
-    # Not asked of the claims: they have no index by match. A run that is at work has stored matches without any.
-    finished = MatchingRun.objects.filter(
-        account=account, is_dry_run=False, state__in=(RunState.COMPLETED, RunState.REVERSED)
-    )
-    stands = cleared_by(day).filter(
-        Q(run_number__isnull=True) | Q(run_number__in=finished.order_by().values("number")),
-        account_id=account.pk, state=MatchState.CONFIRMED,
-    )  # fmt: skip
-    cleared_on = Match.objects.filter(pk=OuterRef("match_id")).values("cleared_on")
-    return _left_by(stands).annotate(cleared_on=Subquery(cleared_on))
-
-
-def _left_by(matches: QuerySet[Match]) -> QuerySet[MatchDifference]:
-    """The differences that some matches left. Each looks its match up: EXISTS would be joined, from every one of the
-    matches to find the few that left a difference."""
-    its_match = matches.filter(pk=OuterRef("match_id")).order_by().values("pk")
-    return MatchDifference.objects.alias(its_match=Subquery(its_match)).filter(its_match__isnull=False)
 
 
 def latest_closing_day(account: Account) -> date | None:
@@ -426,24 +318,3 @@ def _by_currency(rows: Iterable[DaySum], side: Side) -> Sums:
             count, total = sums.get(row.currency, (0, Decimal(0)))
             sums[row.currency] = count + row.count, total + row.total
     return sums
-
-
-def totals(rows: QuerySet[Any], column: str, sign: int = 1) -> Sums:
-    sums: Sums = {}
-    for row in summed(rows, column):
-        count, total = sums.get(row["currency"], (0, Decimal(0)))
-        sums[row["currency"]] = count + row["count"], total + sign * row["total"]
-    return sums
-
-
-def summed(rows: QuerySet[Any], column: str, *by: str) -> Iterator[dict[str, Any]]:
-    """Counts and exact sums by currency, scale and more.
-
-    Ten amounts of 18 digits do not fit the databases' integers; their upper and lower digits do."""
-    groups: Iterable[dict[str, Any]] = (
-        rows.order_by()
-        .values("currency", "scale", *by)
-        .annotate(count=Count("pk"), upper=Sum(F(column) / Value(HALF)), lower=Sum(F(column) % Value(HALF)))
-    )
-    for row in groups:
-        yield {**row, "total": amount(int(row["upper"] or 0) * HALF + int(row["lower"] or 0), row["scale"])}

@@ -11,7 +11,8 @@ import xlsxwriter
 
 from recon.models import Account, Side
 from recon.usecases.reports.as_at import RowsAsAt, every_row
-from recon.usecases.reports.figures import Bucket, Month, TieOut, ageing, day_sums, differences_by, months, tie_out
+from recon.usecases.reports.differences import differences_by
+from recon.usecases.reports.figures import Bucket, Month, TieOut, ageing, day_sums, months, tie_out
 from recon.usecases.reports.overview import AGES
 from recon.usecases.runs.export_files import csv_lines, write_sheets
 from recon.usecases.runs.exporting import Cell
