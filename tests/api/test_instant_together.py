@@ -17,6 +17,7 @@ from recon.usecases.accounts.scope import builtin_account
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor
 from recon.usecases.runs import at_once
+from recon.usecases.runs.at_once_records import Asked
 from recon.usecases.runs.pushdown import AT_ONCE
 from recon.usecases.runs.starting import instant_places
 from rules.authoring import current_versions
@@ -50,9 +51,7 @@ def rule_ids(api) -> list[str]:
     return [api.post("/reconciliation/matching-rules", each).data["rule_id"] for each in (both, amount)]
 
 
-def asked(
-    rule_ids: list[str], number: int, day: str | None = None, *, is_dry_run: bool | None = None
-) -> at_once.Asked:
+def asked(rule_ids: list[str], number: int, day: str | None = None, *, is_dry_run: bool | None = None) -> Asked:
     lines, is_dry = RUNS[number]
     is_dry_run = is_dry if is_dry_run is None else is_dry_run
     rows: list[dict[str, Any]] = [
@@ -112,13 +111,13 @@ def named(row: dict, names: dict, called: dict) -> dict:
     return {**kept, "run": called[kept["run"]]}
 
 
-def run(asked: at_once.Asked) -> MatchingRun:
+def run(asked: Asked) -> MatchingRun:
     source, name = asked.prepared.source, asked.prepared.name
     assert isinstance(source, bytes)
     return at_once.run_at_once(asked.by, asked.account, source, name, asked.versions, is_dry_run=asked.is_dry_run)
 
 
-def one_after_the_other(wanted: list[at_once.Asked]) -> dict[str, Any]:
+def one_after_the_other(wanted: list[Asked]) -> dict[str, Any]:
     for each in wanted:
         run(each)
     return left_behind()

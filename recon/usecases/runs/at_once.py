@@ -16,50 +16,40 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from django.db import connection, transaction
 from django.db.models import Model
-from django.utils import timezone
 
 from recon.engine import EngineError, Options, Outcome, match, match_each
 from recon.models import (
     Account,
-    Event,
-    LoadState,
-    Match,
     MatchingRun,
     RunKind,
-    RunRule,
-    RunStage,
-    RunState,
     Side,
-    Statement,
     StatementLine,
     Strategy,
-    reserve_blocks,
 )
 from recon.usecases.accounts.closing import refuse_closed_rows
 from recon.usecases.accounts.scope import as_read, entries_in_scope
-from recon.usecases.bulk.inserting import insert_new
 from recon.usecases.bulk.rows import load_rows
 from recon.usecases.errors import Refused
-from recon.usecases.events import Actor, event_of
-from recon.usecases.imports.importing import first_date, new_statement, said_of_import
-from recon.usecases.imports.preparing import AS_THEY_STAND, Prepared, prepare
-from recon.usecases.imports.rows import line_rows
+from recon.usecases.events import Actor
+from recon.usecases.imports.importing import first_date
+from recon.usecases.imports.preparing import AS_THEY_STAND, prepare
 from recon.usecases.outside.webhook_outbox import announce_run
 from recon.usecases.review.open_items import sides_reported
 from recon.usecases.runs import results as run_results
+from recon.usecases.runs.at_once_records import Asked, Begun, begin, insert_records, records_of
 from recon.usecases.runs.claims import ClaimedError, claim_rows
 from recon.usecases.runs.engine_options import check_method, explained, rules_in, unwatched_options
-from recon.usecases.runs.execution import MATCHINGS, Laps, itself, settle
+from recon.usecases.runs.execution import MATCHINGS, Laps, settle
 from recon.usecases.runs.input import RunInput, compared, how_read, narrowed_for_each, next_entry_id
 from recon.usecases.runs.pushdown import AT_ONCE, Choice, WithLines
 from recon.usecases.runs.results import Results
-from recon.usecases.runs.starting import as_started, check_account, instant_places
+from recon.usecases.runs.starting import check_account, instant_places
 from recon.usecases.runs.together import Together
 from rules.criteria import Rule
 from rules.models import RuleVersion
@@ -71,28 +61,6 @@ MOST_ROWS: Final = 1_000
 
 MOST_TOGETHER: Final = 2_000
 """Rows of runs that go together: a fraction of a second's work."""
-
-
-@dataclass(frozen=True)
-class Asked:
-    """Who wants what matched by which rules. The rows may be stored: nothing speaks against them."""
-
-    by: Actor
-    account: Account
-    prepared: Prepared
-    versions: Sequence[RuleVersion]
-    is_dry_run: bool
-
-
-@dataclass(frozen=True)
-class _Begun:
-    """What is known of a run before anything is matched."""
-
-    asked: Asked
-    statement: Statement
-    lines: pa.Table  # as `StatementLine` has them
-    run: MatchingRun
-    first_match: int  # of as many ids as there are lines: one to one, there are not more matches
 
 
 def may_run_at_once(account: Account, rows: int, strategy: str) -> bool:
@@ -140,7 +108,7 @@ def _with_others(asked: Asked) -> MatchingRun | None:
 def run_together(asked: Sequence[Asked]) -> Sequence[MatchingRun]:
     """The runs of several at once, in the order in which they came: all of them, or none and an error."""
     with instant_places:
-        begun = _begin(asked)
+        begun = begin(asked)
         try:
             return _done(begun)
         except Exception:
@@ -155,7 +123,7 @@ _waiting = Together(run_together, most=MOST_TOGETHER)
 
 def _alone(asked: Asked) -> MatchingRun:
     with instant_places:
-        begun = _begin([asked])
+        begun = begin([asked])
         for _ in range(MATCHINGS):
             try:
                 return _done(begun)[0]
@@ -165,44 +133,7 @@ def _alone(asked: Asked) -> MatchingRun:
         return _store(begun, [None], Laps())[0]
 
 
-def _begin(asked: Sequence[Asked]) -> list[_Begun]:
-    """The records of the runs, with their ids, of which nothing is stored yet."""
-    counts = [each.prepared.row_count for each in asked]
-    models: tuple[type[Model], ...] = (Statement, StatementLine, MatchingRun, Match)
-    first = reserve_blocks(dict(zip(models, (len(asked), max(sum(counts), 1), len(asked), sum(counts)), strict=True)))
-    begun = []
-    for place, (each, rows) in enumerate(zip(asked, counts, strict=True)):
-        before = sum(counts[:place])
-        ids = {model: first[model] + (before if model in (StatementLine, Match) else place) for model in models}
-        begun.append(_begun(each, rows, ids))
-    return begun
-
-
-def _begun(asked: Asked, rows: int, first: Mapping[type[Model], int]) -> _Begun:
-    prepared, account = asked.prepared, asked.account
-    statement = new_statement(asked.by, account, prepared, "", first[Statement])
-    statement.state = LoadState.READY
-    lines = line_rows(
-        prepared.rows, statement_number=statement.number, account_id=account.pk, first_id=first[StatementLine]
-    )
-    now = timezone.now()
-    run = MatchingRun(
-        number=first[MatchingRun],
-        account=account,
-        statement=statement,
-        kind=RunKind.INSTANT,
-        is_dry_run=asked.is_dry_run,
-        sign=account.sign,
-        attempts=1,
-        created_by=asked.by.user,
-        started_at=now,
-        heartbeat_at=now,
-        lines_total=rows,
-    )
-    return _Begun(asked, statement, lines, run, first[Match])
-
-
-def _done(begun: Sequence[_Begun]) -> Sequence[MatchingRun]:
+def _done(begun: Sequence[Begun]) -> Sequence[MatchingRun]:
     """The runs, matched and stored. Raises `ClaimedError` if somebody else was first, and whatever else is in the way
     of storing them."""
     laps, results = Laps(), list[Results | None]()
@@ -231,7 +162,7 @@ class _Read:
     next_entry: int
 
 
-def _read(begun: Sequence[_Begun], laps: Laps) -> Sequence[_Read | None]:
+def _read(begun: Sequence[Begun], laps: Laps) -> Sequence[_Read | None]:
     """What each run matches; None, with the run's error, for a run alone that has nothing to match."""
     if len(begun) > 1:
         return _read_each(begun, laps)
@@ -240,7 +171,7 @@ def _read(begun: Sequence[_Begun], laps: Laps) -> Sequence[_Read | None]:
     return [None]
 
 
-def _read_each(begun: Sequence[_Begun], laps: Laps) -> Sequence[_Read]:
+def _read_each(begun: Sequence[Begun], laps: Laps) -> Sequence[_Read]:
     next_entry = next_entry_id()
     asked: list[WithLines] = []
     for each in begun:
@@ -255,10 +186,10 @@ def _read_each(begun: Sequence[_Begun], laps: Laps) -> Sequence[_Read]:
     ]
 
 
-_Some = list[tuple[_Begun, _Read | None]]
+_Some = list[tuple[Begun, _Read | None]]
 
 
-def _apart(begun: Iterable[tuple[_Begun, _Read | None]]) -> Iterator[_Some]:
+def _apart(begun: Iterable[tuple[Begun, _Read | None]]) -> Iterator[_Some]:
     """The runs in order, those together that cannot take anything from each other: nobody reads an entry that a real
     run before it in the same list may claim."""
     some, may_claim = _Some(), set[int]()
@@ -295,7 +226,7 @@ def _go_together(one: _Read, other: _Read) -> bool:
     return one.rules == other.rules and one.options == replace(other.options, temp_dir=one.options.temp_dir)
 
 
-def _matched(begun: _Begun, read: _Read, outcomes: Mapping[int, Outcome], laps: Laps) -> Results | None:
+def _matched(begun: Begun, read: _Read, outcomes: Mapping[int, Outcome], laps: Laps) -> Results | None:
     """The results; None, with the run's error, if there are none."""
     run, entries = begun.run, read.entries
     with _as_outcome(run):
@@ -342,7 +273,7 @@ def _as_outcome(run: MatchingRun) -> Iterator[None]:
         run.error = f"An unexpected error stopped this run ({type(error).__name__}: {error})."
 
 
-def _store(begun: Sequence[_Begun], results: Sequence[Results | None], laps: Laps) -> Sequence[MatchingRun]:
+def _store(begun: Sequence[Begun], results: Sequence[Results | None], laps: Laps) -> Sequence[MatchingRun]:
     """All of it in one transaction. Raises `ClaimedError` if another run was first."""
     matched = [each for each in results if each is not None]
     with transaction.atomic():
@@ -357,61 +288,12 @@ def _store(begun: Sequence[_Begun], results: Sequence[Results | None], laps: Lap
         records = list[Model]()
         for each, found in zip(begun, results, strict=True):
             if found is not None and not each.run.is_dry_run:
-                _insert(records)
+                insert_records(records)
                 settle(each.run, found)  # before its record is there: its own suggestions are to be listed first
-            records += _records(each, found, laps)
-        _insert(records)
+            records += records_of(each, found, laps.seconds["storing"])
+        insert_records(records)
         announce_run(*(each.run.run_id for each in begun))
     return [each.run for each in begun]
-
-
-def _records(begun: _Begun, results: Results | None, laps: Laps) -> list[Model]:
-    """What says what has become of a run."""
-    _end(begun.run, results, laps)
-    return [begun.statement, begun.run, *_rules(begun, results), *_events(begun, results)]
-
-
-def _insert(records: list[Model]) -> None:
-    """Insert the records, each kind at once, in the order in which they came; the list is empty then."""
-    kinds = (Statement, MatchingRun, RunRule, Event)
-    insert_new(sorted(records, key=lambda record: kinds.index(type(record))))
-    records.clear()
-
-
-def _end(run: MatchingRun, results: Results | None, laps: Laps) -> None:
-    """Give the run's record its end."""
-    run.completed_at = timezone.now()
-    if results is None:
-        run.state, run.lines_total, run.timings, run.explanation = RunState.FAILED, 0, {}, {}
-        return
-    run.state, run.stage = RunState.COMPLETED, RunStage.DONE
-    run.timings, run.totals = {**run.timings, "storing": laps.seconds["storing"]}, results.totals
-    for name, count in results.counts.items():
-        setattr(run, name, count)
-
-
-def _rules(begun: _Begun, results: Results | None) -> list[RunRule]:
-    versions = begun.asked.versions
-    by_rule = results.by_rule if results else [(0, 0)] * len(versions)
-    places = enumerate(zip(versions, by_rule, strict=True), start=1)
-    return [
-        RunRule(run=begun.run, version=version, position=place, matched=matched, suggested=suggested)
-        for place, (version, (matched, suggested)) in places
-    ]
-
-
-def _events(begun: _Begun, results: Results | None) -> list[Event]:
-    asked, run, statement, account_id = begun.asked, begun.run, begun.statement, begun.asked.account.pk
-    imported = said_of_import("statement", statement, asked.prepared)
-    started = as_started(run, asked.versions)
-    end: dict[str, Any] = dict(results.counts) if results else {"error": run.error}
-    return [
-        event_of(
-            asked.by, "statement imported", "statement", statement.upload_id, account_id=account_id, after=imported
-        ),
-        event_of(asked.by, "run started", "run", run.run_id, account_id=account_id, after=started),
-        event_of(itself(run), f"run {run.state}", "run", run.run_id, account_id=account_id, after=end),
-    ]
 
 
 def _unheard(*_: object) -> None:
