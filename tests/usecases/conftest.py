@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from django.db import connection
 
 from recon.demo import practice
 from recon.models import RunKind
+from recon.usecases.bulk.apart_tables import RANGE, tables_apart
 from recon.usecases.imports.importing import import_ledger, import_statement
 from recon.usecases.runs.starting import start_run
 from rules.authoring import create_rule
@@ -35,3 +37,13 @@ def practised(alice, settings, tmp_path):
         return start_run(by, account, statement, versions, kind=RunKind.INSTANT, is_dry_run=False)
 
     return practise
+
+
+@pytest.fixture
+def no_tables_left(transactional_db):
+    """What rolling back would do to the tables that large loads have of their own."""
+    yield
+    with connection.cursor() as cursor:
+        for model in RANGE:
+            for each in tables_apart(model):
+                cursor.execute(f"DROP TABLE {each.name}")

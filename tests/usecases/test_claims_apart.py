@@ -33,15 +33,6 @@ def three_are_many(monkeypatch):
     monkeypatch.setattr(apart, "APART_FROM", MANY)
 
 
-@pytest.fixture
-def no_tables_left(transactional_db):
-    """What rolling back would do."""
-    yield
-    with connection.cursor() as cursor:
-        for each in tables_apart(Claim):
-            cursor.execute(f"DROP TABLE {each.name}")
-
-
 def claims(rows: int, *, account: int = 1, first: int = 1, side: int = 0) -> pa.Table:
     """Of the rows from `first` on, in one match that nobody else has made."""
     return pa.table(

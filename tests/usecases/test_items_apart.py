@@ -52,6 +52,13 @@ def rows(pairs: int, alone: str):
     return [*(row(n, f"{n}.00", reference=f"INV-{n}") for n in range(1, pairs + 1)), row(99, "9.90", reference=alone)]
 
 
+def books_of_their_own():
+    """An account, its statement with three rows that the ledger has too, and a rule that finds them."""
+    account = make_account()
+    make_entries(account, rows(3, "BOOKS"))
+    return account, make_statement(account, rows(3, "BANK")), make_rule("Reference", SAME_REFERENCE)
+
+
 def real_run(by, account, statement, rule):
     run = start_run(by, account, statement, [rule], kind=RunKind.INSTANT, is_dry_run=False)
     run.refresh_from_db()
@@ -203,27 +210,22 @@ WAYS = (open_one, open_with_a_table)
 
 
 @only_postgres
-def test_of_two_who_open_a_row_part_at_once_exactly_one_has(transactional_db, monkeypatch):
+def test_of_two_who_open_a_row_part_at_once_exactly_one_has(no_tables_left, monkeypatch):
     monkeypatch.setattr(apart, "APART_FROM", 1)
-    try:
-        for account_id, (ours, theirs, kept) in enumerate(product(WAYS, WAYS, (True, False)), start=1):
-            with two() as (first, second):
-                first.pool.submit(ours, 7, account_id).result(60)
-                second.pool.submit(open_one, 7, account_id + 100).result(60)
-                waiting = second.pool.submit(theirs, 7, account_id)
-                until_somebody_waits()
-                first.ends(well=kept)
-                if kept:
-                    with pytest.raises(IntegrityError):
-                        waiting.result(60)
-                else:
+    for account_id, (ours, theirs, kept) in enumerate(product(WAYS, WAYS, (True, False)), start=1):
+        with two() as (first, second):
+            first.pool.submit(ours, 7, account_id).result(60)
+            second.pool.submit(open_one, 7, account_id + 100).result(60)
+            waiting = second.pool.submit(theirs, 7, account_id)
+            until_somebody_waits()
+            first.ends(well=kept)
+            if kept:
+                with pytest.raises(IntegrityError):
                     waiting.result(60)
-                second.ends(well=not kept)
-            assert OpenItem.objects.filter(account_id=account_id).count() == 1
-    finally:
-        with connection.cursor() as cursor:
-            for each in tables_apart(OpenItem):
-                cursor.execute(f"DROP TABLE {each.name}")
+            else:
+                waiting.result(60)
+            second.ends(well=not kept)
+        assert OpenItem.objects.filter(account_id=account_id).count() == 1
 
 
 @only_postgres
@@ -258,62 +260,44 @@ def test_what_is_split_stays_one_item_a_part(by, account, by_reference, monkeypa
 
 
 @only_postgres
-def test_claims_are_released_one_by_one_where_somebody_reads_them(transactional_db, by, monkeypatch):
+def test_claims_are_released_one_by_one_where_somebody_reads_them(no_tables_left, by, monkeypatch):
     everything_is_large(monkeypatch)
-    account, rule = make_account(), make_rule("Reference", SAME_REFERENCE)
-    make_entries(account, rows(3, "BOOKS"))
-    statement = make_statement(account, rows(3, "BANK"))
-    try:
-        run = real_run(by, account, statement, rule)
-        with two() as (reader, _):
-            assert reader.pool.submit(lambda: Claim.objects.count()).result(60) == 6
-            reverse_run(by, run)
-            assert Claim.objects.count() == 0
-            reader.ends()
-        are_right(account)
-        real_run(by, account, statement, rule)
-        are_right(account)
-    finally:
-        with connection.cursor() as cursor:
-            for model in RANGE:
-                for each in tables_apart(model):
-                    cursor.execute(f"DROP TABLE {each.name}")
+    account, statement, rule = books_of_their_own()
+    run = real_run(by, account, statement, rule)
+    with two() as (reader, _):
+        assert reader.pool.submit(lambda: Claim.objects.count()).result(60) == 6
+        reverse_run(by, run)
+        assert Claim.objects.count() == 0
+        reader.ends()
+    are_right(account)
+    real_run(by, account, statement, rule)
+    are_right(account)
 
 
 @only_postgres
 def test_a_reversal_keeps_nobody_from_storing_matches_while_it_waits_for_who_opens_items(
-    transactional_db, by, monkeypatch
+    no_tables_left, by, monkeypatch
 ):
     """A run opens items in one transaction and stores its matches in another, for whose end the first one waits."""
     everything_is_large(monkeypatch)
-    account, rule = make_account(), make_rule("Reference", SAME_REFERENCE)
-    make_entries(account, rows(3, "BOOKS"))
-    statement = make_statement(account, rows(3, "BANK"))
-    try:
-        run = real_run(by, account, statement, rule)
-        with two() as (opener, reversing):
-            opener.pool.submit(are_apart, account).result(60)
-            reversal = reversing.pool.submit(reverse_run, by, run)
-            until_somebody_waits()
-            with transaction.atomic(), connection.cursor() as cursor:
-                cursor.execute("SET LOCAL lock_timeout = '2s'")
-                cursor.execute("LOCK TABLE ONLY recon_match IN SHARE UPDATE EXCLUSIVE MODE")  # as who adds a table
-            opener.ends()
-            reversal.result(60)
-            reversing.ends()
-        are_right(account)
-    finally:
-        with connection.cursor() as cursor:
-            for model in RANGE:
-                for each in tables_apart(model):
-                    cursor.execute(f"DROP TABLE {each.name}")
+    account, statement, rule = books_of_their_own()
+    run = real_run(by, account, statement, rule)
+    with two() as (opener, reversing):
+        opener.pool.submit(are_apart, account).result(60)
+        reversal = reversing.pool.submit(reverse_run, by, run)
+        until_somebody_waits()
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SET LOCAL lock_timeout = '2s'")
+            cursor.execute("LOCK TABLE ONLY recon_match IN SHARE UPDATE EXCLUSIVE MODE")  # as who adds a table
+        opener.ends()
+        reversal.result(60)
+        reversing.ends()
+    are_right(account)
 
 
 @only_postgres
 def test_a_run_that_gives_way_to_who_would_wait_for_it_for_ever_matches_again(transactional_db, by):
-    account, rule = make_account(), make_rule("Reference", SAME_REFERENCE)
-    make_entries(account, rows(3, "BOOKS"))
-    statement = make_statement(account, rows(3, "BANK"))
+    account, statement, rule = books_of_their_own()
     run = start_run(by, account, statement, [rule], kind=RunKind.BATCH, is_dry_run=False)
 
     def asked(*statements: str) -> None:
