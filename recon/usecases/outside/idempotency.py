@@ -41,13 +41,14 @@ class Answer:
     body: bytes
 
 
-def begin(user: User, key: str, fingerprint: str, *, wait: float = WAIT_SECONDS) -> ApiRequest | Answer:
+def begin(user: User, key: str, fingerprint: str, *, wait: float | None = None) -> ApiRequest | Answer:
     """Take up a request, or give the answer it got before.
 
-    While another process or thread is at work on it, waits for that one's answer up to `wait` seconds. A request
-    whose process died is taken over, with what it did already on record. Raises KeyReused and StillInWork.
+    While another process or thread is at work on it, waits for that one's answer up to `wait` seconds, WAIT_SECONDS if
+    not given. A request whose process died is taken over, with what it did already on record. Raises KeyReused and
+    StillInWork.
     """
-    deadline, pause = time.monotonic() + wait, 0.02
+    deadline, pause = time.monotonic() + (WAIT_SECONDS if wait is None else wait), 0.02
     while True:
         request = _claimed(user, key, fingerprint)
         if not isinstance(request, str):
