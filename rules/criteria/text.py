@@ -1,6 +1,7 @@
 """How texts are made comparable.
 
-A *key* is a text case-folded, in Unicode NFKC, with white space folded to single spaces. A *loose* key keeps
+A *key* is a text case-folded, in Unicode NFKC, with white space folded to single spaces and without characters that
+nobody sees (zero-width spaces, soft hyphens, marks of direction: Unicode's category Cf). A *loose* key keeps
 letters and digits only, with the leading zeros of every run of digits dropped ("INV-0012" -> "inv12"). *Tokens* are
 the runs of letters and digits of a key, joined by single spaces. Texts with nothing left are None.
 
@@ -31,6 +32,8 @@ def text_key(text: str | None) -> str | None:
     """The comparable form of one text, or None if nothing is left of it."""
     if text is None:
         return None
+    if not text.isascii():
+        text = "".join(letter for letter in text if unicodedata.category(letter) != "Cf")
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     return " ".join(folded.split()) or None
 

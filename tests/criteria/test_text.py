@@ -16,6 +16,7 @@ TEXTS = [
     "İstanbul",
     "e\u0301 and é",
     "no\u00a0break",
+    "un\u200bseen \u00ad12",
     "a\x1cb",
     "--",
     "",
@@ -34,6 +35,8 @@ TEXTS = [
         ("  a \t b\n", "a b"),  # white space
         ("Straße", "strasse"),  # case folding, not lower case
         ("ﬁn", "fin"),  # compatibility
+        ("\ufeffINV\u200b-\u00ad12\u200e", "inv-12"),  # what nobody sees
+        ("\u200b", None),
         (" ", None),  # nothing left
         (None, None),
     ],

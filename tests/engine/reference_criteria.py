@@ -251,7 +251,8 @@ def _compared(c: Criterion, text: str | None, statement: bool) -> str:
 
 
 def folded(text: str) -> str:
-    """Texts are equal if this is: letter case, Unicode forms and white space do not count."""
+    """Texts are equal if this is: letter case, Unicode forms, white space and what nobody sees do not count."""
+    text = "".join(letter for letter in text if unicodedata.category(letter) != "Cf")
     return " ".join(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).split())
 
 

@@ -20,6 +20,7 @@ TEXTS = (
     "Straße 1234", "STRASSE  1234", "ＡＢＣＤ１", "abcd1", "Café 77", "Cafe\u0301 77", "abc", "0", "000", "---",
     "A-B-C-D", "REF12345", "REF1234", "pay REF12345 REF1234", "REF12345 pay", "xREF1234x", "ref 12345",
     "日本語の銀行", "日本語 の 銀行", "0012", "００12", "İNV-12", "INV\u00a012", "INV\u200b12", "N° 0012", "12²",
+    "INV\u00ad-0012\u200e", "\ufeff",
     "'; --",
 )  # fmt: skip
 NAMES = (

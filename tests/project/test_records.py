@@ -5,8 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 from datetime import UTC, datetime
+from importlib import import_module
 
 import pytest
+from django.apps import apps
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
@@ -81,3 +83,11 @@ def test_a_pure_package_leaves_django_unloaded(package):
     code = f"import sys, {package}; print(any(name.split('.')[0] == 'django' for name in sys.modules))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "False"
+
+
+def test_keys_of_rows_stored_before_are_made_again_without_what_nobody_sees(db):
+    stale = {"reference": "INV\u200b-7", "reference_key": "inv\u200b-7"}
+    entry(**stale, description="\u200e", description_key="\u200e", counterparty="Ann", counterparty_key="ann").save()
+    import_module("recon.migrations.0020_keys_without_unseen_characters").make_keys_again(apps, None)
+    kept = LedgerEntry.objects.get()
+    assert (kept.reference_key, kept.description_key, kept.counterparty_key) == ("inv-7", None, "ann")
