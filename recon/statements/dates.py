@@ -1,9 +1,9 @@
 """Dates and times as files write them. One order of day, month and year is decided for a whole column.
 
-Understood whatever the order: ``2025-01-31``, ``2025/1/31``, ``20250131``, ``2025年1月31日``, ``31 Jan 2025``,
-``January 31, 2025``, ``31-JAN-25``, month names of many languages, ISO 8601 instants, Unix seconds. By the order:
-``31/01/2025``, ``31.1.25``, ``01-31-2025``, ``31012025``. Years of the Buddhist (2568), the Minguo (``114/1/31``) and
-the Japanese calendar (``令和7年1月31日``, ``R7.1.31``) become common ones.
+Understood whatever the order: ``2025-01-31``, ``2025/1/31``, ``2025. 01. 31.``, ``20250131``, ``2025年1月31日``,
+``31 Jan 2025``, ``January 31, 2025``, ``31-JAN-25``, month names of many languages, ISO 8601 instants, Unix seconds.
+By the order: ``31/01/2025``, ``31.1.25``, ``01-31-2025``, ``31012025``. Years of the Buddhist (2568), the Minguo
+(``114/1/31``) and the Japanese calendar (``令和7年1月31日``, ``R7.1.31``) become common ones.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _TIME: Final = (
 )
 _WEEKDAY: Final = r"(?:[^\W\d]+\.?,?\s+)?"
 _YEAR_FIRST: Final = re.compile(
-    r"(?P<year>\d{4})\s?[-/.年 ]\s?(?P<month>\d{1,2})\s?[-/.月 ]\s?(?P<day>\d{1,2})日?" + _TIME
+    r"(?P<year>\d{4})\s?[-/.年 ]\s?(?P<month>\d{1,2})\s?[-/.月 ]\s?(?P<day>\d{1,2})(?:日|\.)?" + _TIME
 )
 _COMPACT: Final = re.compile(
     r"(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})"

@@ -60,6 +60,8 @@ def with_directions(table: Table, mapping: Mapping, hints: Hints) -> tuple[Mappi
     asked = unsure and hints.side == "statement" and not {name.casefold() for name in table.header} >= _BLNK
     suggested: Sign = "inverted" if asked and _is_card(table) else "as_given"
     hinting = _hinting(sample, mapping) if unsigned else None
+    if words and not asked and not proven and _contradicted(signs, words):
+        hinting = replace(_meant_as_direction(sample, mapping.column("sign") or ""), suggested="as_given")
     return _signed(mapping, suggested), hinting or (_question(suggested) if asked else None)
 
 
@@ -272,6 +274,12 @@ def _opposed(signs: list[int], words: list[int]) -> bool:
     """Every row says the opposite of its sign, in both directions: a card statement with charges as plus."""
     pairs = {(sign, word) for sign, word in zip(signs, words, strict=True) if sign and word}
     return pairs == {(1, -1), (-1, 1)}
+
+
+def _contradicted(signs: list[int], words: list[int]) -> bool:
+    """Most rows that are said to be money out have no minus, though others have: neither tells which way they go."""
+    out = [sign for sign, word in zip(signs, words, strict=True) if sign and word < 0]
+    return out.count(1) >= max(out.count(-1), 1)
 
 
 def _charges_are_plus(table: Table, mapping: Mapping, signs: list[int]) -> bool:

@@ -21,6 +21,8 @@ from recon.statements.dates import DateError, instant, order_votes, parse_date, 
         ("20250131", "dmy", date(2025, 1, 31)),
         ("20091224120000[0:GMT]", "dmy", date(2009, 12, 24)),  # OFX in a CSV
         ("2025年1月31日", "dmy", date(2025, 1, 31)),
+        ("2025.01.31.", "dmy", date(2025, 1, 31)),  # Hungary
+        ("2025. 1. 31. 17:08", "dmy", date(2025, 1, 31)),  # Korea
         ("31/01/2025", "dmy", date(2025, 1, 31)),
         ("01/31/2025", "mdy", date(2025, 1, 31)),
         ("31.1.25", "dmy", date(2025, 1, 31)),

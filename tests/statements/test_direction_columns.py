@@ -140,3 +140,13 @@ def test_a_mark_that_no_direction_is_known_by_is_an_error_of_its_row(name):
     found = read(*as_csv(rows), Hints())
     assert [(error.line, error.column, error.found) for error in found.errors] == [(4, name, "XX")]
     assert found.statements[0].lines["units"].to_pylist() == [-1000, 2000]
+
+
+def test_marks_that_most_signs_contradict_are_asked_about():
+    rows = "2026-01-02,A,DEBIT,10.00\n2026-01-03,B,CREDIT,20.00\n2026-01-04,C,DEBIT,{}\n"
+    asked = [
+        [each.suggested for each in read(f"Date,Text,Type,Amount\n{rows.format(last)}".encode(), "a.csv").questions
+         if each.about == "sign" and "'Type' (CREDIT, DEBIT)" in each.text]
+        for last in ("-5.00", "-5.00\n2026-01-05,D,DEBIT,-6.00\n2026-01-06,E,DEBIT,-7.00")
+    ]  # fmt: skip
+    assert asked == [["as_given"], []]  # the second has one charge given back, beside three of money out
