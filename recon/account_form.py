@@ -10,6 +10,8 @@ from django import forms
 
 from recon.forms import DateInput, select, text_input
 from recon.models import Account, AccountKind, AmountColumn, ImportProfile, Sign, Strategy
+from recon.usecases.errors import Refused
+from recon.usecases.grouping import check_grouping
 
 SCOPES = (
     ("owned", "Entries imported for this account"),
@@ -137,6 +139,10 @@ class AccountForm(forms.Form):
         data = super().clean() or {}
         if data.get("scope") == "filter" and not words(data.get("balances", "") + data.get("sources", "")):
             self.add_error("scope", "Name at least one balance or source below, or choose another scope.")
+        try:
+            check_grouping(data.get("strategy", Strategy.ONE_TO_ONE), data.get("grouping", ""))
+        except Refused as refused:
+            self.add_error("grouping", refused.message)
         return data
 
     def account_settings(self) -> dict[str, Any]:

@@ -117,5 +117,8 @@ on("dragend", ".chip", () => (dragged = null));
 
 // A file that was put aside for its preview is not sent a second time.
 document.addEventListener("htmx:afterRequest", ({ detail }) => {
-    if (detail.successful && detail.elt.matches?.("input[type=file]")) detail.elt.value = "";
+    if (!detail.successful || !detail.elt.matches?.("input[type=file]")) return;
+    const name = detail.elt.closest(".drop")?.querySelector(".drop-name");
+    if (name && detail.elt.files.length) name.textContent = `${detail.elt.files[0].name} is shown below; choose another to replace it`;
+    detail.elt.value = "";
 });

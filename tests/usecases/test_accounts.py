@@ -27,6 +27,7 @@ from recon.usecases.accounts.scope import (
     lines_in_scope,
     open_rows,
 )
+from recon.usecases.accounts.settings import change_account
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor, record
 
@@ -169,6 +170,7 @@ def test_a_split_row_comes_as_its_open_parts(by):
         ({"name": "Bank", "scope": {"sources": "till"}}, "list of texts"),
         ({"name": "Bank", "scope": {"statuses": ["VOID"]}}, "not a final status"),
         ({"name": "API"}, "already an account"),
+        ({"name": "Bank", "strategy": "one_to_many", "grouping": "refrence"}, "cannot group by refrence"),
     ],
 )
 def test_an_account_that_makes_no_sense_is_refused(by, settings, message):
@@ -176,6 +178,12 @@ def test_an_account_that_makes_no_sense_is_refused(by, settings, message):
     with pytest.raises(Refused, match=message):
         create_account(by, **settings)
     assert Account.objects.for_people().count() == 0
+
+
+def test_an_account_keeps_no_grouping_that_its_strategy_does_not_know(by):
+    account = change_account(by, make_account(by, {}), {"strategy": "many_to_one", "grouping": "amount"})
+    with pytest.raises(Refused, match="cannot group by amount"):
+        change_account(by, account, {"strategy": "one_to_many"})
 
 
 def test_creating_an_account_is_on_the_record(by, alice):

@@ -57,6 +57,8 @@ def test_a_new_account_keeps_everything_the_form_says(client, rules):
         ({"tolerance": "-1"}, "greater than or equal to 0"),
         ({"tolerance": "abc"}, "Enter a number"),
         ({"cut_over": "31.02.2026"}, "Enter a valid date"),
+        ({"strategy": "one_to_many", "grouping": "referenc"}, "This strategy cannot group by referenc; expected"),
+        ({"strategy": "many_to_one", "grouping": "destination"}, "cannot group by destination"),
     ],
 )
 def test_a_setting_that_does_not_hold_is_said_and_nothing_is_stored(client, changed, message):
@@ -104,6 +106,13 @@ def test_rules_are_reordered_without_javascript_and_nothing_is_saved(client, acc
     page = response.content.decode()
     assert page.index(f'value="{rules[1]}"') < page.index(f'value="{rules[0]}"')
     assert not AccountRule.objects.exists()
+
+
+@pytest.mark.parametrize("path", ["/accounts/new/", "/reconcile/"])
+def test_the_enter_key_moves_no_rule(client, account, rules, path):
+    page = client.get(path).content.decode()
+    form = page[page.index("<main") :]
+    assert 0 < form.index('<button class="visually-hidden"') < form.index('name="move"')
 
 
 def test_an_account_without_a_scope_says_so_in_the_list(client, account):

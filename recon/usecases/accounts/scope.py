@@ -33,11 +33,13 @@ from recon.models import (
     Side,
     Statement,
     StatementLine,
+    Strategy,
 )
 from recon.usecases.bulk.among import Among
 from recon.usecases.bulk.rows import Progress, arrow_schema, read_rows
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor, record
+from recon.usecases.grouping import check_grouping
 from rules.kept_queries import KeptQuery
 
 SCOPE_KEYS: Final = ("owned", "balances", "sources", "statuses")
@@ -74,6 +76,7 @@ def create_account(by: Actor, *, name: str, scope: dict[str, Any] | None = None,
     zone = settings.get("time_zone", "UTC")
     if zone not in available_timezones():
         raise Refused(f"{zone!r} is not a time zone; expected a name such as Europe/Berlin.")
+    check_grouping(settings.get("strategy", Strategy.ONE_TO_ONE), settings.get("grouping", ""))
     with transaction.atomic():
         if Account.objects.filter(name=name).exists():
             raise Refused(f"There is already an account named {name!r}.")

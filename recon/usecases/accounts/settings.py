@@ -14,6 +14,7 @@ from recon.models import Account, AccountRule, ImportProfile, LedgerEntry, Match
 from recon.usecases.accounts.scope import checked_scope, create_account
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor, record
+from recon.usecases.grouping import check_grouping
 from rules.models import MatchingRule
 
 
@@ -36,6 +37,8 @@ def change_account(by: Actor, account: Account, settings: Mapping[str, Any]) -> 
         if not before:
             return locked
         checked_scope(settings.get("scope"))
+        if {"strategy", "grouping"} & before.keys():
+            check_grouping(settings.get("strategy", locked.strategy), settings.get("grouping", locked.grouping))
         if "name" in before and Account.objects.filter(name=settings["name"]).exists():
             raise Refused(f"There is already an account named {settings['name']!r}.")
         for name in before:

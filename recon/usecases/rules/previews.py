@@ -26,8 +26,8 @@ from recon.engine.options import Sign
 from recon.engine.options import Strategy as EngineStrategy
 from recon.models import Account, LedgerEntry, MatchingRun, Side, Statement, StatementLine, Strategy
 from recon.usecases.accounts.scope import all_rows, entries_in_scope, lines_in_scope
+from recon.usecases.grouping import grouping_fields
 from recon.usecases.rules.preview_pairs import Pair, as_two_sides, examples, explained, near_misses, turned_back
-from recon.usecases.runs.engine_options import grouping_fields
 from recon.usecases.runs.input import compared, next_entry_id, with_transaction_id
 from recon.usecases.runs.pushdown import choose_entries
 from rules.criteria import Rule

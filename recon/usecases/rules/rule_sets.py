@@ -16,8 +16,8 @@ from recon.models import Account, AccountRule, RunRule, RunState, Statement
 from recon.usecases.accounts.settings import change_account
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor, record
+from recon.usecases.grouping import check_grouping
 from recon.usecases.rules.previews import WITHIN, Watch, preview_rows, settling_options
-from recon.usecases.runs.engine_options import check_grouping
 from rules.authoring import create_rule, current_versions, parsed
 from rules.criteria import Rule
 from rules.differences import sentences_of

@@ -13,24 +13,18 @@ from typing import Any, cast
 
 from django.conf import settings
 
-from recon.engine import LEDGER_GROUPING, STATEMENT_GROUPING, Options, Progress, RuleOutcome
+from recon.engine import Options, Progress, RuleOutcome
 from recon.engine.options import EngineError, Sign
 from recon.engine.options import Strategy as EngineStrategy
 from recon.engine.strategies import check_strategy
-from recon.models import MatchingRun, RunStage, Strategy
+from recon.models import MatchingRun, RunStage
 from recon.usecases.errors import Refused
+from recon.usecases.grouping import check_grouping, grouping_fields
 from recon.usecases.review.open_items import sides_reported
 from recon.usecases.runs.lease import Heartbeat
 from rules.criteria import Rule, parse_rule
 from rules.criteria.scope import Side as EngineSide
 from rules.models import RuleVersion
-
-GROUPING: dict[str, tuple[str, ...]] = {
-    Strategy.MANY_TO_ONE: STATEMENT_GROUPING,
-    Strategy.WITHIN_STATEMENT: STATEMENT_GROUPING,
-    Strategy.MANY_TO_MANY: tuple(name for name in STATEMENT_GROUPING if name in LEDGER_GROUPING),
-}
-"""The fields each strategy groups by, where they are not the ledger's."""
 
 
 def engine_options(run: MatchingRun, heartbeat: Heartbeat) -> Options:
@@ -80,20 +74,6 @@ def rules_in(versions: Sequence[RuleVersion]) -> list[Rule]:
 def rule_in(body: str) -> Rule:
     """The stored body of a version as a rule."""
     return parse_rule(json.loads(body, parse_float=Decimal))
-
-
-def grouping_fields(text: str) -> tuple[str, ...]:
-    """``"reference, currency"`` as field names."""
-    return tuple(name.strip() for name in text.split(",") if name.strip())
-
-
-def check_grouping(strategy: str, grouping: str) -> None:
-    """Raise Refused for a strategy that does not exist, or fields that it cannot group by."""
-    if strategy not in Strategy.values:
-        raise Refused(f"The strategy {strategy!r} is not known; expected one of {', '.join(Strategy.values)}.")
-    allowed = GROUPING.get(strategy, LEDGER_GROUPING)
-    if unknown := [name for name in grouping_fields(grouping) if name not in allowed]:
-        raise Refused(f"This strategy cannot group by {', '.join(unknown)}; expected {', '.join(allowed)}.")
 
 
 def rates_typed(text: str) -> dict[str, str]:

@@ -8,7 +8,8 @@ from decimal import Decimal
 from typing import Any
 
 from recon.models import DifferenceType, MatchingRun, PassedOver, RunRule
-from recon.usecases.runs.engine_options import grouping_fields, rule_in
+from recon.usecases.grouping import grouping_fields
+from recon.usecases.runs.engine_options import rule_in
 from recon.usecases.runs.found_by import pairs_found_by
 from recon.usecases.runs.reading import since_completion
 

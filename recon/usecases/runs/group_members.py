@@ -16,7 +16,7 @@ from django.db.models import QuerySet
 from recon.engine.sides import grouped_sides
 from recon.models import Account, Event, Match, MatchingRun, Origin, Side, Strategy
 from recon.usecases.accounts.scope import claimed_values, hold_still
-from recon.usecases.runs.engine_options import grouping_fields
+from recon.usecases.grouping import grouping_fields
 
 GROUPING_COLUMNS: Final = {
     "id": ("external_id",),
