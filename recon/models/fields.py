@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from functools import reduce
 from operator import or_
-from typing import Any
+from typing import Any, Final
 from uuid import uuid4
 
 from django.db import connection, models
@@ -26,9 +26,14 @@ def public_id(prefix: str) -> str:
     return f"{prefix}_{uuid4()}"
 
 
+OFTEN: Final = ("EUR", "USD", "GBP")
+"""Currencies that are compared sooner than a regular expression says that they are three letters (migration 0021)."""
+
+
 class CurrencyShape(models.Func):
     """True if a column holds three capital letters. In the database's own words: a regular expression on SQLite would
-    be a Python call per row, and bulk loads run on connections that do not have it."""
+    be a Python call per row, and bulk loads run on connections that do not have it. PostgreSQL takes a quarter of a
+    load's time for one, unless it need not look."""
 
     output_field = models.BooleanField()
     conditional = True
@@ -37,7 +42,8 @@ class CurrencyShape(models.Func):
         return self.as_sql(compiler, connection, template="%(expressions)s GLOB '[A-Z][A-Z][A-Z]'")
 
     def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **extra: Any) -> Any:
-        return self.as_sql(compiler, connection, template="%(expressions)s ~ '^[A-Z]{3}$'")
+        often = " OR ".join(f"%(expressions)s = '{code}'" for code in OFTEN)
+        return self.as_sql(compiler, connection, template=f"{often} OR %(expressions)s ~ '^[A-Z]{{3}}$'")
 
 
 def money_constraints(prefix: str) -> list[models.BaseConstraint]:
