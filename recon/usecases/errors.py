@@ -19,6 +19,10 @@ class Refused(Exception):  # noqa: N818 - it is an answer, not a fault
         self.row_errors = tuple(row_errors)
 
 
+class PartlyGone(Refused):
+    """Some matches of a dry run no longer hold; the others can be applied without them."""
+
+
 class SeveralAccounts(Refused):
     """A file holds statements of several accounts, and nothing says which one is meant; `numbers` are theirs."""
 

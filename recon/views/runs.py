@@ -13,7 +13,7 @@ from recon.forms import after_key
 from recon.models import MatchingRun, MatchState, RunState, Side
 from recon.partials import page_or_fragment
 from recon.run_forms import DifferenceForm, RunFilterForm
-from recon.usecases.errors import Refused
+from recon.usecases.errors import PartlyGone, Refused
 from recon.usecases.finding import page_of
 from recon.usecases.runs import reading
 from recon.usecases.runs.facts import run_facts
@@ -75,7 +75,8 @@ def run_apply(request: HttpRequest, run_id: str) -> HttpResponse:
     try:
         applied = apply_run(on_screen(request), found, rest_only="rest_only" in request.POST)
     except Refused as refused:
-        return render(request, "runs/run_apply.html", {"run": found, "refusal": refused.message}, status=422)
+        context = {"run": found, "refusal": refused.message, "can_apply_rest": isinstance(refused, PartlyGone)}
+        return render(request, "runs/run_apply.html", context, status=422)
     if applied.state == RunState.COMPLETED:
         arrived = applied.explanation.get("arrived", 0)
         messages.success(request, f"Applied as run {applied.number}: {applied.lines_matched:,} lines are matched now.")

@@ -74,7 +74,7 @@ def test_the_summary_says_what_the_run_came_to(client, start):
     text = text_of(client.get(reverse("run", args=[start().pk])))
     assert "50.0 % of 4" in text
     assert "30.00" in text  # matched
-    assert "All ties out to the cent" in text
+    assert "What is matched ties out to the cent" in text
 
 
 def test_the_list_of_runs_costs_the_same_for_many_runs(client, start, django_assert_num_queries):
@@ -157,6 +157,15 @@ def test_a_dry_run_is_applied_from_its_page_and_then_says_so(client, start):
     again = client.post(reverse("run_apply", args=[dry.pk]))
     assert again.status_code == 422
     assert "already applied" in text_of(again)
+    assert "Apply the rest" not in text_of(again)  # there is none
+
+
+def test_the_rest_of_a_dry_run_is_offered_where_others_took_rows(client, start):
+    dry = start(is_dry_run=True)
+    start()
+    refused = text_of(client.post(reverse("run_apply", args=[dry.pk])))
+    assert "no longer hold" in refused
+    assert "Apply the rest" in refused
 
 
 def test_a_run_is_reversed_after_saying_what_people_confirmed(client, start):

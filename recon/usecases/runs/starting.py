@@ -28,7 +28,7 @@ from recon.models import (
 )
 from recon.usecases.accounts.scope import hold_still
 from recon.usecases.bulk.soon import soon
-from recon.usecases.errors import Refused
+from recon.usecases.errors import PartlyGone, Refused
 from recon.usecases.events import Actor, record
 from recon.usecases.outside.webhook_outbox import announce_run
 from recon.usecases.runs.application import read_application
@@ -98,6 +98,8 @@ def apply_run(by: Actor, run: MatchingRun, rest_only: bool = False) -> MatchingR
     _check_application(run, rest_only)
     with transaction.atomic():
         _hold(run.account, run.statement)
+        MatchingRun.objects.select_for_update(of=("self",), no_key=True).get(pk=run.pk)
+        _check_not_applied(run)  # from another tab meanwhile
         applied = MatchingRun.objects.create(
             number=reserve_ids(MatchingRun, 1),
             account=run.account,
@@ -122,8 +124,7 @@ def apply_run(by: Actor, run: MatchingRun, rest_only: bool = False) -> MatchingR
 def _check_application(run: MatchingRun, rest_only: bool) -> None:
     if not run.is_dry_run or run.state != RunState.COMPLETED:
         raise Refused("Only a completed dry run can be applied.")
-    if earlier := MatchingRun.objects.filter(applied_from=run).first():
-        raise Refused(f"This dry run was already applied, as run {earlier.number}.")
+    _check_not_applied(run)
     if run.account.scope is None:
         raise Refused(f"Choose the ledger scope of {run.account} before a real run.")
     if run.statement is not None and run.statement.state != LoadState.READY:
@@ -132,10 +133,15 @@ def _check_application(run: MatchingRun, rest_only: bool) -> None:
     if application.dropped and not rest_only:
         changed = ", ".join(application.changed_rules)
         why = f"a rule was changed ({changed}), or other matches took their rows" if changed else "others took rows"
-        raise Refused(
+        raise PartlyGone(
             f"{application.dropped:,} of the matches of this dry run no longer hold since then: {why}. "
             "Nothing was applied; you can apply the rest."
         )
+
+
+def _check_not_applied(run: MatchingRun) -> None:
+    if earlier := MatchingRun.objects.filter(applied_from=run).first():
+        raise Refused(f"This dry run was already applied, as run {earlier.number}.")
 
 
 def submit(run: MatchingRun) -> MatchingRun:
