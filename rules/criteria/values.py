@@ -91,8 +91,8 @@ def read_amount_window(raw: object) -> Window:
     low, high = _ends(raw)
     if "%" in low + high:
         low, high = (f"{end}%" if _ZERO.fullmatch(end) else end for end in (low, high))
-    percent = low.endswith("%") or high.endswith("%")
-    if percent and not (high.endswith("%") and (low.endswith("%") or ".." in str(raw))):
+    percent = high.endswith("%")
+    if percent != low.endswith("%"):
         raise ExpectedError("both ends in percent or neither", raw)
     window = Window(
         read_number(low.removesuffix("%")), read_number(high.removesuffix("%")), "percent" if percent else "absolute"

@@ -85,6 +85,7 @@ def test_date_windows_keep_their_unit(value, window):
         ({"field": "date", "operator": "within_range", "value": "2"}, "value"),  # days or hours?
         ({"field": "date", "operator": "within_range", "value": "0..2"}, "value"),
         ({"field": "amount", "operator": "within_range", "value": "-5%..1"}, "value"),  # percent of what?
+        ({"field": "amount", "operator": "within_range", "value": "-1.00..2%"}, "value"),
         ({"field": "date", "operator": "within_range", "value": "1.5d"}, "value"),  # half a calendar day
         ({"field": "date", "operator": "between", "value": "2026-01-31..2026-01-01"}, "value"),
         ({"field": "amount", "operator": "between", "value": "100"}, "value"),
