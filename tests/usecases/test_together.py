@@ -97,3 +97,27 @@ def test_if_one_fails_each_is_told_to_do_its_own_and_the_next_go_on(work):
     jobs = [(1, "a", 1), (2, "a", 1), (13, "a", 1), (4, "b", 1)]
     assert results(work, jobs) == [2, None, None, 8]
     assert work.calls == [[1], [2, 13], [4]]
+
+
+@pytest.mark.parametrize("comes", [True, False])
+def test_who_is_on_the_way_is_waited_for_unless_it_turns_back(work, comes):
+    together = Together[int, int](work, most=100, patience=10)
+    on_the_way, arrive = threading.Event(), threading.Event()
+
+    def late() -> int | None:
+        with together.on_the_way():
+            on_the_way.set()
+            assert arrive.wait(10)
+            return together(4, "a", 1) if comes else None
+
+    with ThreadPoolExecutor(3) as pool:
+        first = pool.submit(lambda: [together(1, "a", 1), together(3, "a", 1)])
+        assert work.begun.wait(10)
+        second, third = pool.submit(together, 2, "a", 1), pool.submit(late)
+        wait_until(lambda: len(together._waiting) == 1 and on_the_way.is_set())
+        work.go_on.set()
+        wait_until(lambda: len(together._waiting) == 2 or len(work.calls) > 1)
+        arrive.set()
+        assert (first.result(timeout=30), second.result(timeout=30)) == ([2, 6], 4)
+        assert third.result(timeout=30) == (8 if comes else None)
+    assert work.calls == [[1], [2, 3, 4] if comes else [2, 3]]

@@ -22,7 +22,7 @@ from recon.usecases.accounts.scope import builtin_account
 from recon.usecases.errors import Refused
 from recon.usecases.imports.fetching import HostRefused, UrlInvalid, fetched_file
 from recon.usecases.imports.importing import import_statement
-from recon.usecases.runs.at_once import may_run_at_once, run_at_once
+from recon.usecases.runs.at_once import may_run_at_once, on_the_way, run_at_once
 from recon.usecases.runs.engine_options import check_method, rules_in
 from recon.usecases.runs.starting import start_run
 from rules.authoring import current_versions, listed_version
@@ -96,22 +96,28 @@ class StartInstant(BlnkView):
     def post(self, request: Request) -> Response:
         if run_id := done_earlier(request, "run"):
             return Response({"reconciliation_id": run_id})
-        body = json_object(request)
-        rows = body.get("external_transactions")
-        if rows is None or rows == []:
-            raise BlnkError("RECON_EXTERNAL_TXNS_REQUIRED", "external_transactions is required")
-        if not isinstance(rows, list):
-            raise BlnkError("GEN_MALFORMED_REQUEST", "external_transactions must be a list")
-        if len(rows) > settings.INSTANT_LIMIT:
-            message = f"too many external_transactions; max is {settings.INSTANT_LIMIT}"
-            raise BlnkError("GEN_VALIDATION_ERROR", message)
-        versions = chosen_rules(body)
-        strategy, account = check_strategy(body), builtin_account()
-        if may_run_at_once(account, len(rows), strategy) and not done_earlier(request, "statement"):
-            return ran_at_once(request, body, account, rows, versions)
+        with on_the_way():
+            body = json_object(request)
+            rows = instant_rows(body)
+            versions = chosen_rules(body)
+            strategy, account = check_strategy(body), builtin_account()
+            if may_run_at_once(account, len(rows), strategy) and not done_earlier(request, "statement"):
+                return ran_at_once(request, body, account, rows, versions)
         refuse_bad_method(body, versions)
         statement = instant_statement(request, rows)
         return started(request, body, statement, versions, RunKind.INSTANT)
+
+
+def instant_rows(body: Mapping[str, Any]) -> list[Any]:
+    rows = body.get("external_transactions")
+    if rows is None or rows == []:
+        raise BlnkError("RECON_EXTERNAL_TXNS_REQUIRED", "external_transactions is required")
+    if not isinstance(rows, list):
+        raise BlnkError("GEN_MALFORMED_REQUEST", "external_transactions must be a list")
+    if len(rows) > settings.INSTANT_LIMIT:
+        message = f"too many external_transactions; max is {settings.INSTANT_LIMIT}"
+        raise BlnkError("GEN_VALIDATION_ERROR", message)
+    return rows
 
 
 def ran_at_once(

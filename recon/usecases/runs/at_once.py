@@ -120,6 +120,9 @@ def run_together(asked: Sequence[Asked]) -> Sequence[MatchingRun]:
 
 _waiting = Together(run_together, most=MOST_TOGETHER)
 
+on_the_way = _waiting.on_the_way
+"""Around whatever leads to `run_at_once`, which others wait for that have come to the same point."""
+
 
 def _alone(asked: Asked) -> MatchingRun:
     with instant_places:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
@@ -19,6 +20,9 @@ PATIENCE: Final = 0.02
 
 LONGEST: Final = 0.1
 """Seconds. Twenty programs take this long to ask for their next runs, each of a hundred rows, on one core."""
+
+LONGEST_ON_THE_WAY: Final = 0.2
+"""Seconds for which those are waited for whose jobs are being read already: the processor is at work meanwhile."""
 
 Job = TypeVar("Job")
 Done = TypeVar("Done")
@@ -43,6 +47,7 @@ class Together(Generic[Job, Done]):
     comes alone is done at once. Where several came together, and go on coming as programs do that start the next job
     when one is over, the next waits for them, for at most `patience` seconds; or for half as long as the last work
     took, if that is more, but no longer than LONGEST: the more are expected, the longer it takes them to be back.
+    Then also for those who are `on_the_way`: who came a moment too late would wait for this work and its own.
     """
 
     def __init__(
@@ -55,18 +60,39 @@ class Together(Generic[Job, Done]):
         self._at_work = False
         self._took = 0.0  # seconds, the last work
         self._expected = 0  # who waited when the last work was over, and those it was done for
+        self._on_the_way = 0
+        self._own = threading.local()  # `is_on_the_way`: whether this thread is
+
+    @contextmanager
+    def on_the_way(self) -> Iterator[None]:
+        """Around whatever comes before a job, as soon as it is known that there will be one, and around the call."""
+        with self._over:
+            self._own.is_on_the_way = True
+            self._on_the_way += 1
+        try:
+            yield
+        finally:
+            with self._over:
+                self._arrive()
+
+    def _arrive(self) -> None:
+        """This thread is not on the way any more, because it is here, or will not come."""
+        if getattr(self._own, "is_on_the_way", False):
+            self._own.is_on_the_way = False
+            self._on_the_way -= 1
+            self._came.notify()
 
     def __call__(self, job: Job, kind: Hashable, size: int) -> Done | None:
         mine = _Place[Job, Done](job, kind, size)
         with self._over:
             self._waiting.append(mine)
+            self._arrive()
             self._came.notify()
             self._over.wait_for(lambda: mine.over or (not self._at_work and self._waiting[0] is mine))
             if mine.over:
                 return mine.result
             self._at_work = True
-            patience = max(self._patience, min(self._took / 2, LONGEST))
-            self._came.wait_for(lambda: len(self._waiting) >= self._expected, patience)
+            self._wait_for_others()
             taken = self._take(mine)
         began = time.monotonic()
         try:
@@ -79,6 +105,16 @@ class Together(Generic[Job, Done]):
                 self._expected = len(taken) + len(self._waiting)
                 self._over.notify_all()
         return mine.result
+
+    def _wait_for_others(self) -> None:
+        patience = max(self._patience, min(self._took / 2, LONGEST))
+        self._came.wait_for(lambda: len(self._waiting) >= self._expected, patience)
+        if self._expected > 1:
+            longest = max(self._patience, LONGEST_ON_THE_WAY)
+            self._came.wait_for(lambda: not self._on_the_way or self._is_full(), longest)
+
+    def _is_full(self) -> bool:
+        return sum(each.size for each in self._waiting) >= self._most
 
     def _take(self, first: _Place[Job, Done]) -> list[_Place[Job, Done]]:
         """The first that waits and those that go with it, in the order in which they came."""
