@@ -106,6 +106,7 @@ def database(url: str) -> dict[str, Any]:
     elif config["ENGINE"] != "django.db.backends.postgresql":
         raise ImproperlyConfigured(f"DATABASE_URL names another kind of database; expected {DATABASE_FORMS}")
     else:
+        config["ENGINE"] = "recon.postgresql"
         # Compiling a plan takes half a second, several times a run, and saves less.
         given: dict[str, Any] = config.setdefault("OPTIONS", {})
         given["options"] = f"-c jit=off {given.get('options', '')}".strip()

@@ -1,0 +1,28 @@
+"""What the settings' ENGINE names: Django looks for `DatabaseWrapper` in a module ``base``."""
+
+from __future__ import annotations
+
+import select
+
+from django.db.backends.postgresql import base
+
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    """A connection that every request checks before its first query, without asking the server.
+
+    A server that restarts, fails over or ends the connection says so on it, or closes it: there is something to read
+    then, where nothing was asked. Only then Django's own check, a query, decides. If the way to the server is cut
+    without a word that query would get no answer either.
+    """
+
+    def is_usable(self) -> bool:
+        if self.connection is None or self.errors_occurred:
+            return super().is_usable()
+        return not _has_something_to_say(self.connection.fileno()) or super().is_usable()
+
+
+def _has_something_to_say(socket: int) -> bool:
+    """Whether there is something to read, or an end."""
+    poll = select.poll()
+    poll.register(socket, select.POLLIN)
+    return bool(poll.poll(0))

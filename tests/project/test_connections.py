@@ -1,0 +1,53 @@
+"""Kept connections to PostgreSQL are looked at before they are used again, without a query."""
+
+from __future__ import annotations
+
+import select
+
+import pytest
+from django.db import connection
+
+pytestmark = pytest.mark.skipif(connection.vendor != "postgresql", reason="about connections to a server")
+
+
+@pytest.fixture
+def kept(transactional_db):
+    """A connection of its own, as a thread of the web server keeps it from request to request."""
+    own = connection.copy()
+    own.ensure_connection()
+    yield own
+    own.close()
+
+
+def process_of(kept) -> int:
+    with kept.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        return int(cursor.fetchone()[0])
+
+
+def test_a_connection_that_is_fine_is_kept_without_asking(kept):
+    process = process_of(kept)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT query_start FROM pg_stat_activity WHERE pid = %s", [process])
+        before = cursor.fetchone()
+        kept.close_if_unusable_or_obsolete()
+        kept.close_if_health_check_failed()
+        cursor.execute("SELECT query_start FROM pg_stat_activity WHERE pid = %s", [process])
+        assert cursor.fetchone() == before
+    assert process_of(kept) == process
+
+
+def test_a_connection_that_the_server_has_ended_is_made_anew(kept):
+    process = process_of(kept)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s, 10000)", [process])
+    assert select.select([kept.connection.fileno()], [], [], 10)[0]
+    kept.close_if_unusable_or_obsolete()  # as at the beginning of a request
+    assert process_of(kept) != process
+
+
+def test_after_an_error_the_server_is_asked(kept):
+    process = process_of(kept)
+    kept.errors_occurred = True
+    kept.close_if_unusable_or_obsolete()
+    assert (kept.errors_occurred, process_of(kept)) == (False, process)
