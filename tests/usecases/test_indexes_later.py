@@ -106,7 +106,7 @@ def test_loads_on_another_connection_leave_them_too(committed):
 def run_of_one_killed_before_its_indexes(practised, name: str) -> MatchingRun:
     with noted() as left:
         run = practised(name)
-    assert {each.model for each in left} == {*RANGE} - ONLY_MOVED
+    assert {each.model for each in left} >= {*RANGE} - ONLY_MOVED
     assert not all_there()
     return run
 

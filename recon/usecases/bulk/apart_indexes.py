@@ -68,6 +68,17 @@ def complete(cursor: Any, model: type[models.Model], name: str, rows: int | None
     _analyze(cursor, model, name)
 
 
+def make_up(cursor: Any, model: type[models.Model], name: str) -> None:
+    """Make the indexes that a table has lost with a column, unless they may be left for later."""
+    if leave(model, name):
+        return
+    present = {index for index, _ in _indexes(cursor, name)}
+    for index, statement in _indexes_of_child(cursor, model._meta.db_table, name).items():
+        if index not in present:
+            cursor.execute(statement)
+    _analyze(cursor, model, name)
+
+
 def complete_later(model: type[models.Model], name: str) -> None:
     """Make up for what `complete` has left, unless the table is gone by now. Each index is a transaction of its own:
     whoever changes rows of the model waits for one of them, at most."""

@@ -48,7 +48,7 @@ def moved_apart(model: type[models.Model], own_id: int) -> Iterator[str]:
         else:
             ranges = ranges_of(model, found)
             cursor.execute(f"ALTER TABLE {name} {', '.join(f'ADD {check}' for check in checks(name, ranges, {}))}")
-            complete(cursor, model, name)
+            complete(cursor, model, name, rows)
             join_apart(model, name)
         cursor.execute("SET LOCAL work_mem = DEFAULT")
 

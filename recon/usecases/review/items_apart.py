@@ -18,6 +18,7 @@ from django.utils import timezone
 from recon.models import Account, OpenItem, Side
 from recon.usecases.bulk import apart
 from recon.usecases.bulk.moved import moved_apart
+from recon.usecases.bulk.whole import change_whole
 
 _LOCK = (
     "SELECT tieout_lock_items(%s, %s), EXISTS (SELECT FROM pg_inherits WHERE inhparent = 'recon_openitem'::regclass)"
@@ -146,12 +147,64 @@ def open_apart(
             cursor.execute(_OPEN.format(**words, apart=name, columns=_COLUMNS, table=ROW_TABLE[side]), own)
 
 
+_CLAIMED_OPEN = """
+    recon_openitem.account_id = %s AND recon_openitem.state <> 'resolved' AND EXISTS (
+        SELECT 1 FROM recon_claim c
+        WHERE c.account_id = %s AND c.side = recon_openitem.side
+          AND c.row_id = recon_openitem.row_id AND c.part = recon_openitem.part
+    )
+"""
+
+_FREED_RESOLVED = """
+    recon_openitem.account_id = %s AND recon_openitem.state = 'resolved' AND EXISTS (
+        SELECT 1 FROM recon_claim c
+        WHERE c.account_id = %s AND c.side = recon_openitem.side
+          AND c.row_id = recon_openitem.row_id AND c.part = recon_openitem.part
+          AND c.match_id BETWEEN %s AND %s
+    )
+"""
+
+
+def resolve_whole(account: Account) -> None:
+    """Resolve open items whose row parts are claimed by now where they are nearly all of a table; others stay open."""
+    resolved = {"state": "resolved", "resolved_at": in_sql(timezone.now()), "hold_until": None}
+    change_whole(OpenItem, _CLAIMED_OPEN, [account.pk] * 2, resolved, at_least="state <> 'resolved'")
+
+
+def reopen_whole(account: Account, match_ids: tuple[int, int]) -> int:
+    """Open items again whose row parts matches from the first to the last of `match_ids` hold, all of which are being
+    undone, where they are nearly all of a table; returns how many."""
+    opened = {"state": "open", "resolved_at": None, "reason": "reopened"}
+    meant = [account.pk] * 2 + [*match_ids]
+    return change_whole(OpenItem, _FREED_RESOLVED, meant, opened, at_least="state = 'resolved'")
+
+
 def resolve_apart(account: Account, own_id: int) -> None:
     """Resolve every open item of the account whose row part is claimed by now."""
     _locked(account, alone=True)
     with joined_whole(), moved_apart(OpenItem, own_id) as name, connection.cursor() as cursor:
         params = {"account": account.pk, "now": in_sql(timezone.now())}
         cursor.execute(_RESOLVE.format(apart=name, columns=_COLUMNS), params)
+
+
+_RESOLVE_ONE_BY_ONE = """
+    UPDATE recon_openitem SET state = 'resolved', resolved_at = %(now)s, hold_until = NULL
+    WHERE state <> 'resolved' AND id = ANY(ARRAY(
+        SELECT i.id FROM (
+            SELECT id, side, row_id, part FROM recon_openitem
+            WHERE account_id = %(account)s AND state <> 'resolved' OFFSET 0
+        ) i CROSS JOIN LATERAL (
+            SELECT 1 FROM recon_claim c
+            WHERE c.account_id = %(account)s AND c.side = i.side AND c.row_id = i.row_id AND c.part = i.part OFFSET 0
+        ) claimed
+    ))
+"""
+
+
+def resolve_one_by_one(account: Account) -> None:
+    """The same where not many are open: each is looked up among the claims, whatever the planner believes."""
+    with connection.cursor() as cursor:
+        cursor.execute(_RESOLVE_ONE_BY_ONE, {"account": account.pk, "now": in_sql(timezone.now())})
 
 
 def in_sql(instant: datetime) -> Any:
@@ -167,7 +220,9 @@ def joined_whole() -> Iterator[None]:
         return
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_nestloop = off")
+        cursor.execute("SET LOCAL enable_mergejoin = off")
         yield
+        cursor.execute("SET LOCAL enable_mergejoin = on")
         cursor.execute("SET LOCAL enable_nestloop = on")
 
 

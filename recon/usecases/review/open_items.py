@@ -40,7 +40,10 @@ from recon.usecases.review.items_apart import (
     is_much_open,
     joined_whole,
     open_apart,
+    reopen_whole,
     resolve_apart,
+    resolve_one_by_one,
+    resolve_whole,
 )
 
 UPSERT = """
@@ -164,8 +167,11 @@ def open_what_a_run_left(account: Account, run_number: int, rows_at_most: int, i
 
 def resolve_claimed(account: Account, ids: ItemIds | None = None) -> None:
     """Resolve every open item of the account whose row part is claimed by now; `ids` if that may be many."""
-    if ids and may_move_apart(OpenItem, apart.APART_FROM) and is_much_open(account):
-        return resolve_apart(account, ids.resolving)
+    if ids and connection.vendor == "postgresql":
+        resolve_whole(account)
+        if may_move_apart(OpenItem, apart.APART_FROM) and is_much_open(account):
+            return resolve_apart(account, ids.resolving)
+        return resolve_one_by_one(account)
     with connection.cursor() as cursor:
         cursor.execute(RESOLVE_CLAIMED, [in_sql(timezone.now()), account.pk])
     return None
@@ -194,11 +200,13 @@ def reopen(
     ids: ItemIds | None = None,
 ) -> None:
     """Open the rows again of the matches from the first to the last of `match_ids` that were undone at `undone_at`;
-    `every`: no others of these hold a claim.
+    `every`: no others of these hold a claim, and `rows_at_most` is the number of those on the sides reported.
 
     To be called in the transaction that undoes them, before their claims are released: nobody else can claim the rows
     until it is over.
     """
+    if every and ids and reopen_whole(account, match_ids) == rows_at_most:
+        return
     undone = {"from_id": match_ids[0], "to_id": match_ids[1], "undone_at": in_sql(undone_at)}
     freed = FREED_BY_UNDOING_ALL if every else FREED_BY_UNDOING
     _open(account, freed, rows_at_most, ids, were_claimed=True, **undone)

@@ -14,7 +14,7 @@ import pyarrow as pa
 from django.db import IntegrityError, OperationalError, connection, transaction
 from django.utils import timezone
 
-from recon.models import Claim, Match
+from recon.models import Claim, Match, MatchingRun
 from recon.usecases.bulk.apart import join_apart
 from recon.usecases.bulk.apart_tables import LOCK_NOT_AVAILABLE
 from recon.usecases.bulk.moved import empty_apart
@@ -29,8 +29,8 @@ CLAIM_MATCH = """
     ORDER BY r.side, r.row_id, r.part
 """
 
-WITHDRAW_SUGGESTIONS = """
-    UPDATE recon_match SET state = 'withdrawn', state_changed_at = %s
+SUGGESTIONS_IN_THE_WAY = """
+    SELECT id FROM recon_match
     WHERE account_id = %s AND state = 'suggested'
       AND run_number IN (
           SELECT number FROM recon_matchingrun WHERE account_id = %s AND state = 'completed' AND NOT is_dry_run
@@ -41,6 +41,7 @@ WITHDRAW_SUGGESTIONS = """
             ON c.account_id = %s AND c.side = r.side AND c.row_id = r.row_id AND c.part = r.part
           WHERE r.match_id = recon_match.id
       )
+    ORDER BY id
 """
 
 WITHDRAW_RIVALS = """
@@ -122,8 +123,26 @@ def claim_match(match: Match) -> None:
 
 def withdraw_suggestions(account_id: int) -> int:
     """Withdraw every suggestion that counts on a row which is claimed by now; returns how many."""
+    return _withdraw(SUGGESTIONS_IN_THE_WAY, [account_id] * 3)
+
+
+def withdraw_all_suggestions(run: MatchingRun) -> int:
+    """Withdraw every suggestion of a run; returns how many."""
+    return _withdraw(
+        "SELECT id FROM recon_match WHERE run_number = %s AND state = 'suggested' ORDER BY id", [run.number]
+    )
+
+
+def _withdraw(found: str, params: Sequence[int]) -> int:
+    """They are taken one after the other in the order of their ids, and before anything is done about open items, so
+    that two who withdraw the same ones wait for each other instead of deadlocking."""
+    taken = f"{found} FOR UPDATE" if connection.vendor == "postgresql" else found
     with connection.cursor() as cursor:
-        cursor.execute(WITHDRAW_SUGGESTIONS, [in_sql(timezone.now()), account_id, account_id, account_id])
+        cursor.execute(
+            f"UPDATE recon_match SET state = 'withdrawn', state_changed_at = %s WHERE id IN ({taken})"  # noqa: S608
+            " AND state = 'suggested'",
+            [in_sql(timezone.now()), *params],
+        )
         return int(cursor.rowcount)
 
 
@@ -156,6 +175,11 @@ def giving_way() -> Iterator[None]:
     try:
         yield
     except OperationalError as error:
-        if getattr(error.__cause__, "sqlstate", None) in DEADLOCK_OR_SERIALIZATION:
+        if gives_way(error):
             raise ClaimedError from error
         raise
+
+
+def gives_way(error: OperationalError) -> bool:
+    """Whether the database picked this transaction of those who would have waited for each other for ever."""
+    return getattr(error.__cause__, "sqlstate", None) in DEADLOCK_OR_SERIALIZATION

@@ -251,11 +251,11 @@ def settle(run: MatchingRun, results: Results, *, opened: bool = False) -> None:
     """What the claims of a real run mean for the account's suggestions and open items, if these are not `opened`."""
     withdraw_suggestions(run.account_id)
     if not (opened and results.items is not None and are_still_first(run, results.items, results.match_ids)):
+        open_what_a_run_left(run.account, run.number, results.left_open, results.item_ids)
         if results.claims.num_rows <= RESOLVED_ONE_BY_ONE:
             resolve_matched_by(run.account, run.number)
-        else:
+        else:  # comes last: while a large table changes others wait to read it
             resolve_claimed(run.account, results.item_ids)
-        open_what_a_run_left(run.account, run.number, results.left_open, results.item_ids)
     if results.passes_over:
         note_passed_over(run, results.until)
 

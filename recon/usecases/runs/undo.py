@@ -5,23 +5,41 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import connection, transaction
-from django.db.models import DateTimeField, F, Max, Min, Q, QuerySet, Value
+from django.db import OperationalError, connection, transaction
+from django.db.models import Count, DateTimeField, F, Max, Min, Q, QuerySet, Value
 from django.utils import timezone
 
-from recon.models import Account, Event, Match, MatchingRun, MatchRow, MatchState, Origin, RunState, reserve_ids
+from recon.models import (
+    Account,
+    Claim,
+    Event,
+    Match,
+    MatchingRun,
+    MatchRow,
+    MatchState,
+    Origin,
+    RunState,
+    reserve_ids,
+)
 from recon.usecases.accounts.closing import refuse_closed_matches
 from recon.usecases.accounts.scope import hold_still
+from recon.usecases.bulk import apart
+from recon.usecases.bulk.afterwards import indexes_afterwards
 from recon.usecases.bulk.moved import may_move_apart, moved_apart
+from recon.usecases.bulk.whole import change_whole, condition_of
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor, record
-from recon.usecases.review.items_apart import hold_items
-from recon.usecases.review.open_items import ItemIds, item_ids, reopen
-from recon.usecases.runs.claims import release_all, release_undone
+from recon.usecases.review.items_apart import hold_items, in_sql
+from recon.usecases.review.open_items import ItemIds, item_ids, reopen, sides_reported
+from recon.usecases.runs.claims import gives_way, release_all, release_undone, withdraw_all_suggestions
 from recon.usecases.runs.leftovers import refuse_unseen
 
 MANY = 10_000
 """Matches undone at once."""
+
+ATTEMPTS = 3
+"""How often a reversal is tried where the database picks it among those who would wait for each other for ever: all of
+it is one transaction, which has done nothing then."""
 
 DECIDED = ("matched by hand", "match confirmed")
 """Events of matches that a person made or confirmed."""
@@ -65,6 +83,17 @@ def reverse_run(by: Actor, run: MatchingRun, include_manual: bool = False, why: 
     Its open suggestions are withdrawn. Raises `Refused`.
     """
     reserved = _reserved(run)
+    with indexes_afterwards():
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return _reverse(by, run, include_manual, why, reserved)
+            except OperationalError as error:
+                if connection.in_atomic_block or not gives_way(error):
+                    raise
+        return _reverse(by, run, include_manual, why, reserved)
+
+
+def _reverse(by: Actor, run: MatchingRun, include_manual: bool, why: str, reserved: Reserved | None) -> MatchingRun:
     with transaction.atomic():
         hold_still(run.account_id)
         run = MatchingRun.objects.select_for_update().get(pk=run.pk)
@@ -73,10 +102,8 @@ def reverse_run(by: Actor, run: MatchingRun, include_manual: bool = False, why: 
         by_people = confirmed.filter(BY_PEOPLE).count()
         to_undo = confirmed if include_manual else confirmed.exclude(BY_PEOPLE)
         refuse_closed_matches(run.account, to_undo)
+        withdrawn = withdraw_all_suggestions(run)
         undone = _undo(run.account, to_undo, reserved)
-        withdrawn = Match.objects.filter(run_number=run.number, state=MatchState.SUGGESTED).update(
-            state=MatchState.WITHDRAWN, state_changed_at=timezone.now()
-        )
         run.state = RunState.REVERSED
         run.save(update_fields=["state"])
         kept = 0 if include_manual else by_people
@@ -133,29 +160,47 @@ def _reserved(run: MatchingRun) -> Reserved | None:
 
 def _undo(account: Account, matches: QuerySet[Match], reserved: Reserved | None = None) -> int:
     """Undo confirmed matches, release their rows and open them again; returns how many matches."""
-    block = matches.aggregate(first=Min("id"), last=Max("id"))
+    block = matches.aggregate(first=Min("id"), last=Max("id"), count=Count("id"))
     if block["first"] is None:
         return 0
     ids, now = (block["first"], block["last"]), timezone.now()
     if reserved is not None:  # before a table of matches joins: a run stores its own beside what opens its items
         hold_items(account)
-    undone = _mark_undone(matches, now, reserved)
-    every = undone > MANY and not Match.objects.filter(id__range=ids, state=MatchState.CONFIRMED).exists()
-    rows = MatchRow.objects.filter(match_id__range=ids)
-    if not every:
-        rows = rows.filter(match_id__in=Match.objects.filter(id__range=ids, state_changed_at=now).values("id"))
-    reopen(account, ids, now, rows.count(), every=every, ids=reserved.items if reserved else None)
-    if every:
+    if block["count"] > MANY and _are_all_confirmed_ones(ids, block["count"]):
+        claims = Claim.objects.filter(account_id=account.pk, match_id__range=ids, side__in=sides_reported(account))
+        reopen(account, ids, now, claims.count(), every=True, ids=reserved.items if reserved else None)
+        undone = _mark_undone(matches, ids, block["count"], now, reserved)
         release_all(account.pk, ids)
     else:
+        undone = _mark_undone(matches, ids, block["count"], now, reserved)
+        rows = MatchRow.objects.filter(match_id__range=ids)
+        rows = rows.filter(match_id__in=Match.objects.filter(id__range=ids, state_changed_at=now).values("id"))
+        reopen(account, ids, now, rows.count(), ids=reserved.items if reserved else None)
         release_undone(account.pk, ids, now)
     return undone
 
 
-def _mark_undone(matches: QuerySet[Match], now: datetime, reserved: Reserved | None) -> int:
-    """Returns how many they are. Many get a table of their own: their indexes need not find them one by one."""
-    many = matches.count()
-    if reserved is None or not may_move_apart(Match, many):
+def _are_all_confirmed_ones(ids: tuple[int, int], count: int) -> bool:
+    """Whether so many matches are all that are confirmed of those from the first to the last id."""
+    return Match.objects.filter(id__range=ids, state=MatchState.CONFIRMED).count() == count
+
+
+def _mark_undone(
+    matches: QuerySet[Match], ids: tuple[int, int], many: int, now: datetime, reserved: Reserved | None
+) -> int:
+    """Returns how many they are. Many change with their table, or get one of their own: indexes need not find them one
+    by one."""
+    if reserved is None or many < apart.APART_FROM:
+        return matches.update(state=MatchState.UNDONE, state_changed_at=now)
+    values = {"state": MatchState.UNDONE.value, "state_changed_at": in_sql(now)}
+    done = change_whole(Match, *condition_of(matches), values, at_least=f"id BETWEEN {ids[0]} AND {ids[1]}")
+    if done == many:
+        return many
+    return done + _moved_undone(matches, many - done, now, reserved)
+
+
+def _moved_undone(matches: QuerySet[Match], many: int, now: datetime, reserved: Reserved) -> int:
+    if not may_move_apart(Match, many):
         return matches.update(state=MatchState.UNDONE, state_changed_at=now)
     names = [str(field.column) for field in Match._meta.local_concrete_fields]
     changed = {"state": Value(MatchState.UNDONE.value), "state_changed_at": Value(now, DateTimeField())}
