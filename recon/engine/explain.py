@@ -15,11 +15,12 @@ from rapidfuzz.distance import Levenshtein
 from recon.engine.candidates import plain_join
 from recon.engine.contest import Contest
 from recon.engine.conversion import in_every_currency
+from recon.engine.grouping import grouping_column
 from recon.engine.options import Options, TooBroad
-from recon.engine.plan import make_plan
+from recon.engine.plan import make_plan, shared_grouping
 from recon.engine.rule_run import Work, look_ahead
 from recon.engine.session import Session, opened
-from recon.engine.sides import Sides, load
+from recon.engine.sides import Sides, grouped_sides, keeps_group_values, load
 from recon.engine.twins import Twins
 from recon.engine.units import make_units, open_units
 from rules.criteria import Criterion, Rule
@@ -37,7 +38,8 @@ _EPOCH = date(1970, 1, 1)
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one criterion says about a pair. ``criterion`` counts from 1; 0 is what every rule asks: currency, sign."""
+    """What one criterion says about a pair. ``criterion`` counts from 1; 0 is what every rule asks: currency, sign,
+    and of rows that are grouped their grouping values."""
 
     criterion: int
     sentence: str
@@ -166,12 +168,12 @@ class _Shown:
     """The rows of the pairs in words."""
 
     def __init__(self, session: Session, sides: Sides, pairs: Sequence[Pair]) -> None:
-        self.scale = sides.scope.scale
+        self.scale, self.options = sides.scope.scale, session.options
         self.rows: dict[tuple[Side, RowKey], dict[str, Any]] = {}
         self.pairs = pairs
         for number, (side, alias) in enumerate(ALIAS.items()):
             ids = pa.array([key[0] for pair in pairs for key in pair[number]], pa.int64())
-            raw = sides.rows[side].filter(pc.is_in(sides.rows[side]["id"], ids)).to_pylist()
+            raw = self._with_grouping(sides.rows[side].filter(pc.is_in(sides.rows[side]["id"], ids)), side)
             amounts = dict(
                 session.rows(f"SELECT u, amt FROM {alias} WHERE u IN (SELECT u FROM chosen WHERE side = {number})")
             )
@@ -191,7 +193,45 @@ class _Shown:
             )
             sentence = "Both sides have the same currency and direction"
             verdicts.insert(0, Verdict(0, sentence, other, found, None, passed=False))
-        return verdicts
+        return [*self._no_groups("statement", lines), *self._no_groups("ledger", entries),
+                *self._other_groups(rule, lines, entries), *verdicts]  # fmt: skip
+
+    def _with_grouping(self, table: pa.Table, side: Side) -> list[dict[str, Any]]:
+        """The rows, each with its ``grouping`` values as they are compared; none where the strategy asks for none."""
+        rows: list[dict[str, Any]] = table.to_pylist()
+        has_some = side in grouped_sides(self.options.strategy) or keeps_group_values(self.options.strategy)
+        names = self.options.grouping if has_some else ()
+        columns = [grouping_column(table, name).to_pylist() for name in names]
+        return [row | {"grouping": values} for row, *values in zip(rows, *columns, strict=True)]
+
+    def _no_groups(self, side: Side, rows: list[dict[str, Any]]) -> Iterable[Verdict]:
+        """What keeps the rows of one side from being a group: values that differ, or that one of them has not."""
+        if side not in grouped_sides(self.options.strategy) or not rows:
+            return
+        for place, name in enumerate(self.options.grouping):
+            values = {row["grouping"][place] for row in rows}
+            if len(values) > 1 or None in values:
+                sentence = f"The rows of the {side}'s group have the same {_field(name)}"
+                yield Verdict(0, sentence, "one that all have", self._grouping(name, rows), None, passed=False)
+
+    def _other_groups(
+        self, rule: Rule, lines: list[dict[str, Any]], entries: list[dict[str, Any]]
+    ) -> Iterable[Verdict]:
+        """The grouping values that both sides must share and do not."""
+        for place in shared_grouping(rule, self.options):
+            name = self.options.grouping[place]
+            values, others = ({row["grouping"][place] for row in rows} for rows in (lines, entries))
+            if lines and entries and (values != others or None in values):
+                sentence = f"Both sides have the same {_field(name)}"
+                found, other = self._grouping(name, lines), self._grouping(name, entries)
+                yield Verdict(0, sentence, other, found, None, passed=False)
+
+    def _grouping(self, name: str, rows: list[dict[str, Any]]) -> str:
+        if name == "amount":
+            return _joined(f"{self._amount([row])}" for row in rows)
+        if name == "date":
+            return _joined(_shown_day(row) for row in rows)
+        return _joined(row["external_id" if name == "id" else name] for row in rows)
 
     def _verdict(
         self,
@@ -238,7 +278,15 @@ class _Shown:
 def _shown_date(row: Mapping[str, Any]) -> str | None:
     if row["booked_at"] is not None:
         return str(row["booked_at"].isoformat(timespec="seconds"))
+    return _shown_day(row)
+
+
+def _shown_day(row: Mapping[str, Any]) -> str | None:
     return None if row["day"] is None else (_EPOCH + timedelta(days=row["day"])).isoformat()
+
+
+def _field(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def _joined(values: Iterable[str | None]) -> str:

@@ -60,8 +60,7 @@ def make_plan(rule: Rule, sides: Sides, options: Options, without: Collection[Pa
     one_currency = sides.one_currency and not rule.cross_currency  # a rate may lead out of the only one there is
     if CURRENCY not in without and not one_currency and ("s.ccy", "l.ccy") not in equal:
         equal.append(("s.ccy", "l.ccy"))
-    if keeps_group_values(options.strategy):
-        equal += [(f"s.group_{number}", f"l.group_{number}") for number in _shared(rule, options)]
+    equal += [(f"s.group_{number}", f"l.group_{number}") for number in shared_grouping(rule, options)]
     if one_sided(options.strategy):
         equal += [("s.amt", "l.amt")] if ("s.amt", "l.amt") not in equal else []
     if SIGN not in without and options.sign != "unsigned" and ("s.amt", "l.amt") not in equal:
@@ -87,9 +86,12 @@ def make_plan(rule: Rule, sides: Sides, options: Options, without: Collection[Pa
     )
 
 
-def _shared(rule: Rule, options: Options) -> list[int]:
-    """The places of the grouping fields that both units of a pair must have equal values of. Of groups these are the
-    fields that no criterion compares: who asks that dates be two days apart does not ask that they be equal."""
+def shared_grouping(rule: Rule, options: Options) -> list[int]:
+    """The places of the grouping fields that both units of a pair must have equal values of, where both have some. Of
+    groups these are the fields that no criterion compares: who asks that dates be two days apart does not ask that
+    they be equal."""
+    if not keeps_group_values(options.strategy):
+        return []
     compared = {
         field.name for each in rule.criteria if not each.is_constant for field in (each.field, each.ledger_field)
     }

@@ -29,6 +29,39 @@ def test_a_group_is_explained_by_its_sum_and_any_of_its_texts():
     assert told.passed
 
 
+GROUPED = {"strategy": "many_to_many", "grouping": ("reference", "date")}
+SUM = rule(("amount", "eq"))
+DAY = "2026-03-02"
+
+
+@pytest.mark.parametrize(
+    ("lines", "entries", "options", "told"),
+    [
+        # equal but for their writing: a group each, and the same one
+        ([row("100.00", DAY, "a")], [row("60.00", DAY, "A"), row("40.00", DAY, " a")], GROUPED, []),
+        ([row("100.00", DAY, "a")], [row("60.00", DAY, "b"), row("40.00", DAY, "b")], GROUPED,
+         [("Both sides have the same reference", "b", "a")]),
+        ([row("100.00", DAY, "a")], [row("60.00", DAY, "a"), row("40.00", "2026-03-03", "a")], GROUPED,
+         [("The rows of the ledger's group have the same date", "one that all have", "2026-03-02, 2026-03-03"),
+          ("Both sides have the same date", "2026-03-02, 2026-03-03", "2026-03-02")]),
+        # one line with a group: only the group's rows have something in common
+        ([row("100.00", DAY, "a")], [row("60.00", DAY, "b"), row("40.00", DAY)],
+         {"strategy": "one_to_many", "grouping": ("reference",)},
+         [("The rows of the ledger's group have the same reference", "one that all have", "b, nothing")]),
+        ([row("100.00", DAY)], [row("60.00"), row("40.00", "2026-03-03")], {}, []),
+    ],
+)  # fmt: skip
+def test_grouping_values_of_rows_picked_by_hand_are_told_where_they_differ(lines, entries, options, told):
+    picked = [(number, 0) for number in range(1, len(entries) + 1)]
+    [found] = explained(lines, entries, [([(1, 0)], picked)], SUM, **options)
+    failed = [(each.sentence, each.expected, each.found) for each in found.verdicts if not each.passed]
+    assert failed == told
+    assert found.passed is not bool(told)
+    matched = match([SUM], table(lines), table(entries, "ledger"), Options(**options))
+    if options:
+        assert bool(matched.matches.num_rows) is found.passed
+
+
 def test_what_every_rule_asks_is_told_when_it_fails():
     [told] = explained([row("5.00", reference="a")], [row("-5.00", reference="a")], [([(1, 0)], [(1, 0)])])
     assert [verdict.criterion for verdict in told.verdicts if not verdict.passed] == [0, 1]
