@@ -129,6 +129,13 @@ def test_what_cannot_be_done_to_an_item_is_said(client, account):
     assert item.state == ItemState.OPEN
 
 
+def test_whoever_acts_on_an_items_own_page_stays_there(client, account):
+    own = reverse("item", args=[item_of("S-7", Side.STATEMENT).pk])
+    assert f'name="back" value="{own}"' in text_of(client.get(own))
+    panel = text_of(client.get(own, headers={"HX-Request": "true", "HX-Target": "panel-body"}))
+    assert f'name="back" value="{reverse("review")}?account_id={account.pk}"' in panel
+
+
 def test_chosen_items_of_both_sides_are_taken_together(client, account, alice):
     keys = {
         "line": f"{item_of('S-7', Side.STATEMENT).row_id}.0",
