@@ -77,6 +77,42 @@ def test_it_has_an_index_for_every_one_of_the_models_table(always_apart):
     assert indexes("recon_statementline_1_2") == indexes("recon_statementline")
 
 
+COLUMNS = """
+    SELECT attname, format_type(atttypid, atttypmod), attnotnull, attcollation FROM pg_attribute
+    WHERE attrelid = %s::regclass AND attnum > 0 ORDER BY attname
+"""
+CHECKS = "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = %s::regclass AND contype = 'c'"
+KEPT_ONCE = "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND atthasmissing ORDER BY attname"
+
+
+def found(sql: str, table: str) -> list[tuple]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [table])
+        return cursor.fetchall()
+
+
+def test_what_all_its_rows_have_in_common_is_written_once_and_checked_all_the_same(always_apart):
+    load_rows(StatementLine, rows(1, 3))
+    child, parent = "recon_statementline_1_3", "recon_statementline"
+    assert found(COLUMNS, child) == found(COLUMNS, parent)
+    assert set(found(CHECKS, child)) >= set(found(CHECKS, parent))
+    once = ["account_id", "currency", "scale", "statement_number", "superseded"]
+    assert [name for (name,) in found(KEPT_ONCE, child)] == once
+    StatementLine.objects.filter(pk=2).update(currency="USD", value_date="2026-01-31")
+    assert list(StatementLine.objects.order_by("id").values_list("currency", flat=True)) == ["EUR", "USD", "EUR"]
+    with pytest.raises(IntegrityError), transaction.atomic():
+        StatementLine.objects.filter(pk=1).update(currency="eur")
+    with pytest.raises(IntegrityError, match="line_currency_shape"), transaction.atomic():
+        load_rows(StatementLine, rows(4, 3, currency="eur"))
+    assert StatementLine.objects.count() == 3
+
+
+def test_a_long_text_that_all_its_rows_have_in_common_is_loaded_too(always_apart):
+    text = "".join(chr(0x4E00 + place * 7919 % 20_000) for place in range(20_000))  # hardly to be compressed
+    load_rows(StatementLine, rows(1, 2).set_column(6, "description", pa.repeat(text, 2)))
+    assert set(StatementLine.objects.values_list("description", flat=True)) == {text}
+
+
 def test_what_scales_entries_have_is_found_without_reading_them(always_apart):
     numbers = pa.array(range(1, 9001), pa.int64())
     scales = pa.array([number % 2 * 3 for number in range(9000)], pa.int16())

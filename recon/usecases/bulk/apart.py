@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from django.db import OperationalError, connection, models, transaction
 
 from recon.models import Claim, MatchingRun, OpenItem
+from recon.usecases.bulk.apart_columns import add_the_rest, create_with
 from recon.usecases.bulk.apart_indexes import NEEDLESS, complete
 from recon.usecases.bulk.apart_tables import LOCK_NOT_AVAILABLE, ONLY_MOVED, RANGE, Apart, tables_apart
 
@@ -34,6 +35,8 @@ the worker has made room (`make_room`)."""
 MERGED: Final = 8
 """Neighbours that become one when room is made: each row is written anew once for every eight times as many rows."""
 
+_MOST_LETTERS: Final = 200
+
 Join = Callable[[type[models.Model], str], None]
 """What becomes of the table of a load when it is complete: `join_apart`, at once or later in the transaction."""
 
@@ -43,7 +46,7 @@ def load_apart(
 ) -> bool:
     """Have `fill` load a new table with the rows of one load and make it part of the model's, as `join` does it.
 
-    What all the rows have in common it need not send: meanwhile that is the column's default.
+    What all the rows have in common is not sent, nor written into each (`recon.usecases.bulk.apart_columns`).
 
     False, with nothing done, if they are too few, or there are too many such tables, or one of that range.
     """
@@ -58,12 +61,14 @@ def load_apart(
     # Without a savepoint: COPY FREEZE wants the table to be made in the same (sub)transaction.
     with transaction.atomic(savepoint=False), connection.cursor() as cursor:
         common = in_common(rows)
+        sent = rows.drop_columns([*common, *empty_columns(rows)])
         needless = {*NEEDLESS.values()} & {*rows.column_names}
         same = _same_throughout(model, {column: pc.min_max(rows[column]).as_py() for column in needless})
-        _create(cursor, model, name, ranges, same)
-        _for_columns(cursor, name, common, "SET DEFAULT %s")
-        fill(name, rows.drop_columns(list(common)))
-        _for_columns(cursor, name, dict.fromkeys(common), "DROP DEFAULT")
+        own = _check_of_each(name, ranges, same)
+        at_once = [own.pop(column) for column in sent.column_names if column in own]
+        create_with(cursor, name, model._meta.db_table, sent.column_names, at_once)
+        fill(name, sent)
+        add_the_rest(cursor, name, model._meta.db_table, common, [*own.values()])
         complete(cursor, model, name, rows.num_rows)
         (join or join_apart)(model, name)
     return True
@@ -118,16 +123,9 @@ def _wider(reach: dict[str, Any] | None, other: dict[str, Any]) -> dict[str, Any
     return {"min": min(each["min"] for each in found), "max": max(each["max"] for each in found)}
 
 
-def _create(
-    cursor: Any,
-    model: type[models.Model],
-    name: str,
-    ranges: dict[str, dict[str, Any]],
-    same: dict[str, int | None] | None = None,
-) -> None:
-    """A table like the model's, for rows whose columns lie in these ranges (``{column: {"min": …, "max": …}}``), and
-    that have the same in some."""
-    parts = [like(model._meta.db_table), *checks(name, ranges, same or {})]
+def _create(cursor: Any, model: type[models.Model], name: str, ranges: dict[str, dict[str, Any]]) -> None:
+    """A table like the model's, for rows whose columns lie in these ranges (``{column: {"min": …, "max": …}}``)."""
+    parts = [like(model._meta.db_table), *checks(name, ranges, {})]
     cursor.execute(f"CREATE TABLE {name} ({', '.join(parts)})")
 
 
@@ -137,14 +135,18 @@ def like(table: str) -> str:
 
 def checks(name: str, ranges: dict[str, dict[str, Any]], same: dict[str, int | None]) -> list[str]:
     """What holds for all rows of the table `name`, as constraints."""
-    found = [
-        f"CONSTRAINT {name}_{column} CHECK ({column} BETWEEN {reach['min']} AND {reach['max']})"
+    return [*_check_of_each(name, ranges, same).values()]
+
+
+def _check_of_each(name: str, ranges: dict[str, dict[str, Any]], same: dict[str, int | None]) -> dict[str, str]:
+    found = {
+        column: f"CONSTRAINT {name}_{column} CHECK ({column} BETWEEN {reach['min']} AND {reach['max']})"
         for column, reach in ranges.items()
         if reach["min"] is not None
-    ]
+    }
     for column, value in same.items():
         says = "IS NULL" if value is None else f"= {value}"
-        found.append(f"CONSTRAINT {name}_{column} CHECK ({column} {says})")
+        found[column] = f"CONSTRAINT {name}_{column} CHECK ({column} {says})"
     return found
 
 
@@ -221,20 +223,20 @@ def merge_apart(model: type[models.Model], tables: Sequence[Apart]) -> None:
 
 
 def in_common(rows: pa.Table) -> dict[str, Any]:
-    """The columns, but for the first, that have one and the same value in all rows, and that value."""
+    """The columns, but for the first, that have one and the same value in all rows, and that value. Not long texts:
+    the database's catalog, which keeps it, has no room for them."""
     common = {}
     for name in rows.column_names[1:]:
         if rows[name].null_count == 0 and rows[name][0].equals(rows[name][-1]):
             reach = pc.min_max(rows[name]).as_py()
-            if reach["min"] == reach["max"]:
+            if reach["min"] == reach["max"] and len(str(reach["min"])) <= _MOST_LETTERS:
                 common[name] = reach["min"]
     return common
 
 
-def _for_columns(cursor: Any, table: str, columns: dict[str, Any], what: str) -> None:
-    if columns:
-        actions = ", ".join(f"ALTER COLUMN {name} {what}" for name in columns)
-        cursor.execute(f"ALTER TABLE {table} {actions}", [value for value in columns.values() if value is not None])
+def empty_columns(rows: pa.Table) -> list[str]:
+    """The columns, but for the first, that are null in all rows."""
+    return [name for name in rows.column_names[1:] if rows[name].null_count == rows.num_rows]
 
 
 def drop_apart(model: type[models.Model], first: int, last: int) -> None:

@@ -21,7 +21,7 @@ from django.db import connection, models, transaction
 from psycopg.conninfo import make_conninfo
 
 from recon.usecases.bulk.among import Among, without_needless
-from recon.usecases.bulk.apart import APART_FROM, Join, load_apart, load_pieces_apart, may_load_apart
+from recon.usecases.bulk.apart import APART_FROM, Join, empty_columns, load_apart, load_pieces_apart, may_load_apart
 from recon.usecases.bulk.copy_format import HEAD, TAIL, binary_rows, in_copy_order
 from recon.usecases.bulk.embedded_load import insert_rows, large_load
 
@@ -184,8 +184,7 @@ def _copy_in(target: str, table: pa.Table, chunk: int, progress: Progress, *, fr
     more."""
     done = 0
     # What is null throughout is null without being sent; a table needs one column at least.
-    empty = [name for name in table.column_names[1:] if table[name].null_count == table.num_rows]
-    table = in_copy_order(table.drop_columns(empty))
+    table = in_copy_order(table.drop_columns(empty_columns(table)))
     statement = f"COPY {target} ({_names(table.column_names)}) FROM STDIN (FORMAT binary, FREEZE {frozen})"
     atomic = transaction.atomic(savepoint=False)
     with atomic, connection.wrap_database_errors, connection.cursor() as cursor:
