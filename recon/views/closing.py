@@ -39,7 +39,7 @@ def periods(request: HttpRequest, account_id: int) -> HttpResponse:
         "account": account,
         "form": form,
         "until": asked,
-        "unfinished": unfinished(account, asked),
+        "unfinished": unfinished(account, asked, at_a_glance=True),
         "closed_until": closed_until(account),
         "closings": PeriodClosing.objects.filter(account=account).select_related("closed_by", "reopened_by"),
     }

@@ -202,6 +202,23 @@ def test_a_run_whose_worker_is_killed_is_finished_by_the_next_from_a_clean_state
     assert second.wait(timeout=10) == 0
 
 
+def test_a_worker_that_was_frozen_for_longer_than_its_lease_adds_nothing_to_what_the_next_has_done(installation):
+    (run_id,) = installation.stage(1)
+    frozen = installation.worker("--once")
+    installation.wait_for(installation.is_in(run_id, "running"))
+    frozen.send_signal(signal.SIGSTOP)
+    assert installation.report(run_id)["attempts"] == 1
+    installation.worker()
+    installation.wait_for(installation.is_in(run_id, "completed"))
+    done = installation.report(run_id)
+    assert is_whole(done)
+    assert (done["attempts"], done["claims"]) == (2, 2 * MATCHED)
+    frozen.send_signal(signal.SIGCONT)
+    frozen.wait(timeout=60)
+    assert installation.report(run_id) == done
+    installation.run("manage.py", "check_integrity")
+
+
 def test_two_runs_at_once_never_claim_the_same_row(installation):
     first, second = installation.stage(2)
     workers = [installation.worker("--once"), installation.worker("--once")]

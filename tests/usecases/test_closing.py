@@ -27,7 +27,7 @@ from recon.usecases.imports.importing import discard_statement, import_ledger, i
 from recon.usecases.integrity import violations
 from recon.usecases.outside.webhooks import create_endpoint
 from recon.usecases.review.decisions import accept, reopen_item
-from recon.usecases.runs.starting import start_run
+from recon.usecases.runs.starting import apply_run, start_run
 from recon.usecases.runs.undo import reverse_run, unmatch
 from tests.cast import SAME_AMOUNT, SAME_REFERENCE, actor, make_account, make_rule
 
@@ -177,3 +177,30 @@ def test_the_page_says_what_is_to_do_closes_and_reopens(client, alice, account, 
     reopened = client.post(reverse("period_reopen", args=[closing.pk]), {"why": "wrong"}, follow=True).content.decode()
     assert "is open again" in reopened
     assert "Reopened" in reopened
+
+
+def test_what_is_seen_at_a_glance_is_what_a_closing_counts(alice, account, run):
+    def lines_to_read() -> int:
+        told = unfinished(account, MARCH)
+        assert unfinished(account, MARCH, at_a_glance=True) == told
+        return told.lines
+
+    assert lines_to_read() == 0
+    late = import_pasted(actor(alice), account, HEAD + "9,2026-03-04,3.00,EUR,INV-9,fee\n")
+    assert lines_to_read() == 1
+    versions = [used.version for used in run.run_rules.all()]
+
+    def started(*, is_dry_run: bool):
+        return start_run(actor(alice), account, late, versions, kind=RunKind.INSTANT, is_dry_run=is_dry_run)
+
+    dry = started(is_dry_run=True)
+    assert lines_to_read() == 1
+    apply_run(actor(alice), dry)
+    assert lines_to_read() == 0
+    OpenItem.objects.filter(account_id=account.pk, side=Side.STATEMENT).delete()  # as if it came after the dry run
+    assert lines_to_read() == 1
+    again = started(is_dry_run=False)
+    assert lines_to_read() == 0
+    reverse_run(actor(alice), again)
+    reverse_run(actor(alice), run)
+    assert lines_to_read() == 0

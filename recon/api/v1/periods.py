@@ -81,7 +81,7 @@ def list_periods(call: Call, account_id: int) -> Paged:
 @operation(TAG, query=UntilQuery, gives=UnfinishedShape)
 def check_period(call: Call, account_id: int) -> closing.Unfinished:
     """Check what keeps a period from being closed."""
-    return closing.unfinished(account_of(account_id), call.query["until"])
+    return closing.unfinished(account_of(account_id), call.query["until"], at_a_glance=True)
 
 
 @operation(TAG, scope="admin", takes=ClosingInput, gives=ClosingShape, status=201, repeatable=True)

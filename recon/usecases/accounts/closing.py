@@ -22,14 +22,18 @@ from recon.models import (
     ItemState,
     LedgerEntry,
     Match,
+    MatchingRun,
     MatchRow,
     OpenItem,
     PeriodClosing,
+    RunState,
     Side,
+    Statement,
     StatementLine,
 )
 from recon.rows import amount
 from recon.usecases.accounts.scope import entries_in_scope, lines_in_scope
+from recon.usecases.bulk.room import with_room
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor, record
 from recon.usecases.outside.webhook_outbox import account_in_words, announce
@@ -68,20 +72,37 @@ def closed_until(account: Account) -> date | None:
     return found
 
 
-def unfinished(account: Account, until: date) -> Unfinished:
-    """What is still to do for the days up to `until`, rows without a date included: they could be of any day."""
+def unfinished(account: Account, until: date, *, at_a_glance: bool = False) -> Unfinished:
+    """What is still to do for the days up to `until`, rows without a date included: they could be of any day.
+
+    `at_a_glance`: lines of a statement that a real run has read as a whole are taken for seen, as they are: what such
+    a run does not match it opens, and so does whoever adds a line later. Closing looks at each of them all the same.
+    """
     items = OpenItem.objects.for_account(account).filter(up_to(until, "row_date"), state__in=TO_DO)
-    never_seen = {
-        side: untouched(account, side, rows.filter(up_to(until, "booking_date"))).count()
-        for side, rows in ((Side.STATEMENT, lines_in_scope(account)), (Side.LEDGER, entries_in_scope(account)))
-        if side in sides_reported(account)
-    }
+    lines = _lines_nobody_has_read(account) if at_a_glance else lines_in_scope(account)
+    with with_room():
+        never_seen = {
+            side: untouched(account, side, rows.filter(up_to(until, "booking_date"))).count()
+            for side, rows in ((Side.STATEMENT, lines), (Side.LEDGER, entries_in_scope(account)))
+            if side in sides_reported(account)
+        }
     return Unfinished(
         items=items.count(),
         lines=never_seen[Side.STATEMENT],
         entries=never_seen.get(Side.LEDGER, 0),
         runs=account.runs.active().count(),
     )
+
+
+def _lines_nobody_has_read(account: Account) -> QuerySet[StatementLine]:
+    """The lines of statements without a real run that stands; one that applied a dry run has not read what came
+    between the two."""
+    read = MatchingRun.objects.filter(
+        account=account, state=RunState.COMPLETED, is_dry_run=False, applied_from=None, statement__isnull=False
+    )
+    unread = Statement.objects.ready().filter(account=account).exclude(pk__in=read.values("statement"))
+    # Named, so that the database need not go through all lines where there are none.
+    return lines_in_scope(account).filter(statement_number__in=list(unread.values_list("number", flat=True)))
 
 
 def close_period(by: Actor, account: Account, until: date, note: str = "") -> PeriodClosing:

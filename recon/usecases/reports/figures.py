@@ -15,6 +15,7 @@ from typing import Any, Final
 from django.db.models import Case, Max, Q, QuerySet, Value, When
 
 from recon.models import Account, Side, Statement, StatementBalance
+from recon.usecases.bulk.room import with_room
 from recon.usecases.reports.as_at import booked_by, booked_later, factor, open_as_at
 from recon.usecases.reports.differences import differences_by
 from recon.usecases.reports.overview import AGES, rate
@@ -179,8 +180,9 @@ class Step:
 
 def day_sums(account: Account, day: date) -> DaySums:
     """What was booked by a day and what of it is open, by booking date: whatever a report tells follows from it."""
-    booked = [row for side in Side for row in _sums_of(account, side, booked_by(account, side, day), "signed")]
-    return DaySums(booked, _open_sums(account, day))
+    with with_room():
+        booked = [row for side in Side for row in _sums_of(account, side, booked_by(account, side, day), "signed")]
+        return DaySums(booked, _open_sums(account, day))
 
 
 def _open_sums(account: Account, day: date) -> list[DaySum]:
@@ -278,8 +280,9 @@ def tie_out(account: Account, day: date, sums: DaySums | None = None) -> list[Ti
     for side, whole, still_open in ((Side.STATEMENT, "lines", "open_lines"), (Side.LEDGER, "books", "open_entries")):
         add(whole, _by_currency(sums.booked, side))
         add(still_open, _by_currency(sums.open, side))
-    add("differences", totals(differences_by(account, day), "units"))
-    add("later", totals(booked_later(account, day), "signed", factor(account, Side.LEDGER)))
+    with with_room():
+        add("differences", totals(differences_by(account, day), "units"))
+        add("later", totals(booked_later(account, day), "signed", factor(account, Side.LEDGER)))
     for balance in balances_of(account, day):
         take_balance(found.setdefault(balance.currency, TieOut(balance.currency)), balance)
     return [found[currency] for currency in sorted(found)]
