@@ -15,7 +15,7 @@ from recon.usecases.runs import pushdown
 # How hard the tests marked random try: enough for every day, or hundreds of examples each; the same every time, so
 # that what is green stays green until somebody changes it.
 REPEATABLE = hypothesis.settings(deadline=None, derandomize=True, database=None)
-hypothesis.settings.register_profile("everyday", REPEATABLE, max_examples=10)
+hypothesis.settings.register_profile("everyday", REPEATABLE, max_examples=5)
 hypothesis.settings.register_profile(
     "thorough", REPEATABLE, max_examples=100, suppress_health_check=list(hypothesis.HealthCheck)
 )
@@ -25,6 +25,22 @@ hypothesis.settings.load_profile(os.environ.get("TIEOUT_HYPOTHESIS", "everyday")
 def pytest_configure() -> None:
     """Passwords of the cast are hashed in no time; a second of it for every test would be most of the suite."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say of each test whether it may ask a database and whether its examples are drawn, which spares it the cost of
+    being traced.
+
+    Only tests that may ask one run on both databases: pytest-django refuses all others a connection.
+    """
+    for item in items:
+        asks = {"db", "transactional_db"}.intersection(getattr(item, "fixturenames", ()))
+        if asks or any(item.get_closest_marker(name) for name in ("django_db", "server", "browser")):
+            item.add_marker("database")
+        if any(item.get_closest_marker(name) for name in ("random", "hypothesis")):
+            item.add_marker("random")
+            item.add_marker("no_cover")
 
 
 @pytest.fixture(autouse=True)

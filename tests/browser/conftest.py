@@ -15,6 +15,12 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from tests.sites import ROOT, drop_databases, environment, free_port, wait_for, web_command
 
 PASSWORD = "alice-password-1"
+MIGRATE = """
+import django
+from django.core.management import call_command
+django.setup()
+call_command("migrate", verbosity=0)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +41,7 @@ def start_site(tmp_path_factory):
 
     def start(prepare: str) -> str:
         env = environment(tmp_path_factory.mktemp("site"), databases)
-        for arguments in (["manage.py", "migrate", "-v0"], ["-c", f"import django; django.setup()\n{prepare}"]):
-            subprocess.run([sys.executable, *arguments], cwd=ROOT, env=env, check=True)
+        subprocess.run([sys.executable, "-c", f"{MIGRATE}\n{prepare}"], cwd=ROOT, env=env, check=True)
         port = free_port()
         processes.extend(
             subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

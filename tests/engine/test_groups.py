@@ -22,7 +22,10 @@ def some_rows(draw, count, *, scales):
     ]
 
 
-@pytest.mark.parametrize("seed", range(12))
+SEEDS = [*range(4), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(4, 12))]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("strategy", ["one_to_many", "many_to_one", "many_to_many"])
 def test_groups_made_in_arrays_are_those_of_the_database(seed, strategy, monkeypatch):
     draw = random.Random(seed)

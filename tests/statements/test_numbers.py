@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recon.rows import amount
-from recon.statements.columns import amounts_of
+from recon.statements.columns import PLACEHOLDERS, amounts_of
 from recon.statements.numbers import NumberError, decimal_votes, fitted, parse_amount
 
 
@@ -131,7 +131,7 @@ def read_of(column, row):
 
 def one_by_one(text, decimal):
     try:
-        read = parse_amount(text, decimal) if text else None
+        read = parse_amount(text, decimal) if text and text not in PLACEHOLDERS else None
     except NumberError as error:
         return None, None, str(error)
     return (amount(read.units, read.scale), read.currency, None) if read else (None, None, None)

@@ -87,16 +87,20 @@ def _match(random, account, side, each, part):
 def looked_at(account, side, day):
     """By id: the row, its amount, what of it is open (None: nothing), and whether a match of it had cleared."""
     sign = -1 if side == Side.LEDGER and account.sign == Sign.INVERTED else 1
+    matches = Match.objects.in_bulk()
     cleared = {}
     for claim in Claim.objects.filter(account_id=account.pk, side=side):
-        match = Match.objects.get(pk=claim.match_id)
+        match = matches[claim.match_id]
         cleared[claim.row_id, claim.part] = (match.cleared_on or match.created_at.date()) <= day
+    parts_of = defaultdict(list)
+    for part in RowPart.objects.filter(account_id=account.pk, side=side):
+        parts_of[part.row_id].append(part)
     found = {}
     rows = MODELS[side].objects.filter(account_id=account.pk)
     if side == Side.STATEMENT:
         rows = rows.filter(statement_number=rows.order_by("statement_number").first().statement_number)
     for each in rows:
-        parts = list(RowPart.objects.filter(account_id=account.pk, side=side, row_id=each.pk))
+        parts = parts_of[each.pk]
         left = [p.units for p in parts] if parts else [each.units]
         names = [p.part for p in parts] if parts else [0]
         still = [units for units, part in zip(left, names, strict=True) if not cleared.get((each.pk, part))]
