@@ -39,7 +39,7 @@ class Failures:
 def converted(table: Table, mapping: Mapping, hints: Hints) -> tuple[Statement, tuple[RowError, ...]]:
     """The statement that a table holds under a full mapping, and its row errors in file order."""
     failures = Failures()
-    verdicts = left_out_by_rule(table, mapping, hints)
+    verdicts = Verdicts() if hints.every_row else left_out_by_rule(table, mapping, hints)
     currencies = _currencies(table, mapping, hints, failures)
     if surplus := surplus_cells(table, mapping):
         failures.add(*surplus)
@@ -48,8 +48,11 @@ def converted(table: Table, mapping: Mapping, hints: Hints) -> tuple[Statement, 
     zone = ZoneInfo(hints.time_zone) if hints.time_zone else UTC
     days, values, instants = _dates(table, mapping, zone, failures)
     settled = bad_amounts | set(verdicts)
-    verdicts |= left_out_for_want(table, mapping, amounts.units, days, settled, set(failures.by_row) - settled)
-    verdicts |= _sums_of_both(table, mapping, days, failures)
+    if hints.every_row:
+        verdicts |= _without_amount(mapping, amounts.units, settled)
+    else:
+        verdicts |= left_out_for_want(table, mapping, amounts.units, days, settled, set(failures.by_row) - settled)
+        verdicts |= _sums_of_both(table, mapping, days, failures)
     for row, (column, expected) in verdicts.wanting.items():
         failures.by_row.setdefault(row, (column, "", expected))
     for row in verdicts.reasons:
@@ -62,6 +65,13 @@ def converted(table: Table, mapping: Mapping, hints: Hints) -> tuple[Statement, 
     }  # fmt: skip
     lines = _lines(columns, keep, table.rows)
     return _statement(table, mapping, hints, lines, verdicts), _errors(table, failures, hints)
+
+
+def _without_amount(mapping: Mapping, units: pa.Array, settled: set[int]) -> Verdicts:
+    """Where every row is a line those without an amount are errors."""
+    column = mapping.column("amount") or mapping.column("debit") or mapping.column("credit") or ""
+    missing = pc.indices_nonzero(pc.is_null(units)).to_pylist() if units.null_count else []
+    return Verdicts(wanting={row: (column, "an amount") for row in missing if row not in settled})
 
 
 def _sums_of_both(table: Table, mapping: Mapping, days: pa.Array, failures: Failures) -> Verdicts:

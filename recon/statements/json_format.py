@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
+from dataclasses import replace
+from decimal import Decimal
 from typing import Any, Final
 
 from recon.statements.cells import Row
@@ -44,12 +47,69 @@ def read(data: bytes, name: str, hints: Hints) -> Reading:
     if not objects:
         raise StatementError("The file has no transactions: no list of objects was found in it.")
     flat = [_flat(each) for each in objects]
+    if _ESCAPED.search(text):
+        _refuse_what_is_no_text(flat)
     keys = tuple(dict.fromkeys(key for each in flat for key in each))
     rows = [Row(place, _cells(each, keys)) for place, each in enumerate(flat, start=1)]
+    if hints.every_row:
+        _refuse_blank(rows)
     table = table_of(rows, Row(0, keys))
     partial = hints.mapping or Mapping(columns=_own_words(keys))
+    if partial.decimal is None and any(
+        type(cell) is _Number and "." in cell for each in flat for cell in each.values()
+    ):
+        partial = replace(partial, decimal=".")  # JSON's numbers know no other mark
     reading = read_table(NAME, table, partial, hints)
     return Reading(**{**reading.__dict__, "encoding": encoding})
+
+
+class _Number(str):
+    """A number as it is written, digit by digit, but without an exponent."""
+
+    __slots__ = ()
+
+
+def _number(text: str) -> str:
+    value = Decimal(text) if "e" in text or "E" in text else None
+    if value is None or not value.is_finite() or abs(value.adjusted()) > _MOST_DIGITS:
+        return _Number(text)
+    return _Number(f"{value:f}")
+
+
+_MOST_DIGITS: Final = 40
+"""Exponents beyond it stay, and are refused as what they are."""
+
+_ESCAPED: Final = re.compile(r"\\u(0000|[dD][89a-fA-F])")
+"""Escapes that may stand for something no database holds."""
+
+
+def _refuse_what_is_no_text(flat: list[dict[str, str]]) -> None:
+    """Refuse NUL characters and halves of surrogate pairs, which JSON can name and no database holds."""
+    for place, each in enumerate(flat, start=1):
+        for key, cell in each.items():
+            if "\x00" in key + cell or not _is_whole(key + cell):
+                raise StatementError.at(
+                    f"Row {place}, {key!a}: the text holds a NUL character or half of one.",
+                    line=place,
+                    column=ascii(key),
+                    found=ascii(cell)[:80],
+                    expected="characters that can be stored",
+                )
+
+
+def _is_whole(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _refuse_blank(rows: list[Row]) -> None:
+    for row in rows:
+        if row.blank:
+            message = f"Line {row.line}: it is empty, expected a row with an amount."
+            raise StatementError.at(message, line=row.line, expected="a row with an amount")
 
 
 def _cells(flat: dict[str, str], keys: tuple[str, ...]) -> tuple[str, ...]:
@@ -75,13 +135,18 @@ def _objects(text: str) -> Iterator[dict[str, Any]]:
                 yield _parsed_line(line, number)
         return
     found = whole if isinstance(whole, list) else _longest_list(whole)
-    for each in found:
+    has_rows = any(isinstance(each, dict) for each in found)
+    for place, each in enumerate(found, start=1):
         if isinstance(each, dict):
             yield each
+        elif has_rows and each is not None:  # among rows: it may have been one
+            found_text = json.dumps(each)[:80]
+            message = f"Row {place} of the list is no object."
+            raise StatementError.at(message, line=place, found=found_text, expected="an object for each row")
 
 
 def _loads(text: str) -> Any:
-    return json.loads(text, parse_float=str, parse_int=str, parse_constant=str)
+    return json.loads(text, parse_float=_number, parse_int=str, parse_constant=str)
 
 
 def _parsed_line(line: str, number: int) -> dict[str, Any]:
@@ -126,7 +191,7 @@ def _flat(value: dict[str, Any], prefix: str = "", depth: int = 0) -> dict[str, 
     flat: dict[str, str] = {}
     for key, each in value.items():
         if isinstance(each, str):
-            flat[prefix + key] = each.strip()
+            flat[prefix + key] = each if type(each) is _Number else each.strip()
         elif isinstance(each, dict) and depth < _MOST_NESTED:
             flat |= _flat(each, f"{prefix}{key}.", depth + 1)
         else:

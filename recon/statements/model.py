@@ -47,6 +47,7 @@ class Hints:
     sign: Literal["as_given", "inverted"] | None = None
     amount_column: Literal["gross", "net"] | None = None
     split_batches: bool = False
+    every_row: bool = False  # a program's rows: each is a line or an error, whatever its words are
     undated_by_statement: bool = False  # lines without a date are of the statement's day, if it covers one day only
     time_zone: str | None = None  # for times of day that name no zone; UTC when nothing is known
     limits: Limits = field(default_factory=Limits)

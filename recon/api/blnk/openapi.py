@@ -200,6 +200,11 @@ def in_path(name: str) -> list[Schema]:
     return [{"name": name, "in": "path", "required": True, "schema": TEXT}]
 
 
+def in_query(name: str, default: int, description: str) -> Schema:
+    schema = {"type": "integer", "minimum": 0, "maximum": 999_999_999, "default": default}
+    return {"name": name, "in": "query", "schema": schema, "description": description}
+
+
 def upload_operation() -> Schema:
     found = operation(
         "Upload a statement file, or name its address", named("Upload"), takes="UploadGiven", repeatable=True
@@ -241,7 +246,13 @@ def document() -> Schema:
             f"{recon}/start-instant": {
                 "post": operation("Run rows at once", named("Started"), takes="InstantGiven", repeatable=True)
             },
-            recon: {"get": operation("List the runs", a_list(named("Reconciliation")))},
+            recon: {
+                "parameters": [
+                    in_query("limit", 100, "How many, the latest first; at most 1000."),
+                    in_query("offset", 0, "How many of the latest are left out."),
+                ],
+                "get": operation("List the runs", a_list(named("Reconciliation"))),
+            },
             recon + "/{reconciliation_id}": {
                 "parameters": in_path("reconciliation_id"),
                 "get": operation("Read a run", named("Reconciliation")),

@@ -40,6 +40,15 @@ STATUS: Final = {
 """Blnk knows these four; a cancelled run has no results, so it counts as failed there."""
 
 
+LONGEST_SOURCE: Final = 200
+"""Characters."""
+
+EXTERNAL: Final = ("id", "amount", "reference", "currency", "description", "date", "source")
+"""What an external transaction has in Blnk. What else a program sends with it is ignored, as everywhere."""
+
+MOST_LISTED: Final = 1_000
+
+
 class Upload(BlnkView):
     """A file in a form, or the address of one: ``{"url", "source"}``. A file wins over an address, as in Blnk."""
 
@@ -48,6 +57,8 @@ class Upload(BlnkView):
     @idempotent(in_steps=True)
     def post(self, request: Request) -> Response:
         source = text_of(request.data, "source")
+        if len(source) > LONGEST_SOURCE:
+            raise BlnkError("GEN_VALIDATION_ERROR", f"source must have at most {LONGEST_SOURCE} characters")
         if stored := done_earlier(request, "statement"):
             return Response(uploaded(Statement.objects.get(pk=stored), source))
         file, url = request.FILES.get("file"), text_of(request.data, "url")
@@ -117,7 +128,13 @@ def instant_rows(body: Mapping[str, Any]) -> list[Any]:
     if len(rows) > settings.INSTANT_LIMIT:
         message = f"too many external_transactions; max is {settings.INSTANT_LIMIT}"
         raise BlnkError("GEN_VALIDATION_ERROR", message)
-    return rows
+    return [external_transaction(place, row) for place, row in enumerate(rows)]
+
+
+def external_transaction(place: int, row: Any) -> dict[str, Any]:
+    if not isinstance(row, dict):
+        raise BlnkError("GEN_VALIDATION_ERROR", f"external_transactions[{place}] must be an object")
+    return {name: row[name] for name in EXTERNAL if name in row}
 
 
 def ran_at_once(
@@ -139,7 +156,7 @@ def instant_statement(request: Request, rows: list[Any]) -> Statement:
         return Statement.objects.get(pk=stored)
     try:
         return import_statement(
-            actor(request), builtin_account(), dumps(rows).encode(), "instant.json", repeats="import"
+            actor(request), builtin_account(), dumps(rows).encode(), "instant.json", repeats="import", every_row=True
         )
     except Refused as refused:
         raise BlnkError("GEN_VALIDATION_ERROR", refused.message, row_errors(refused)) from refused
@@ -147,7 +164,9 @@ def instant_statement(request: Request, rows: list[Any]) -> Statement:
 
 class Reconciliations(BlnkView):
     def get(self, request: Request) -> Response:
-        return Response([shown(run) for run in runs()])
+        start, most = number_in(request, "offset", 0), number_in(request, "limit", 100)
+        most = min(most, MOST_LISTED)
+        return Response([shown(run) for run in runs()[start : start + most]])
 
 
 class Reconciliation(BlnkView):
@@ -155,12 +174,21 @@ class Reconciliation(BlnkView):
         return Response(shown(found(reconciliation_id)))
 
 
+def number_in(request: Request, name: str, default: int) -> int:
+    """A whole number among the parameters."""
+    text = request.query_params.get(name, str(default))
+    if not (text.isascii() and text.isdecimal() and len(text) < 10):
+        raise BlnkError("GEN_VALIDATION_ERROR", f"{name} must be a whole number, found {text[:40]!r}")
+    return int(text)
+
+
 def uploaded(statement: Statement, source: str) -> dict[str, Any]:
     return {"upload_id": statement.upload_id, "record_count": statement.record_count, "source": source}
 
 
 def runs() -> QuerySet[MatchingRun]:
-    return MatchingRun.objects.filter(account=builtin_account())
+    """The latest first."""
+    return MatchingRun.objects.filter(account=builtin_account()).select_related("statement").order_by("-number")
 
 
 _by_id = KeptQuery(lambda run_id: MatchingRun.objects.filter(pk=run_id, account__is_builtin=True))

@@ -52,7 +52,7 @@ class Rule(BlnkView):
 
 
 def found(rule_id: str) -> MatchingRule:
-    rule = MatchingRule.objects.listed().filter(pk=rule_id).first()
+    rule = None if "\x00" in rule_id else MatchingRule.objects.listed().filter(pk=rule_id).first()
     if rule is None:
         raise BlnkError("RECON_RULE_NOT_FOUND", f"Matching rule with ID '{rule_id}' not found")
     return rule

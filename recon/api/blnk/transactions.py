@@ -88,7 +88,7 @@ class Transaction(BlnkView):
 
 class TransactionByReference(BlnkView):
     def get(self, request: Request, reference: str) -> Response:
-        entry = LedgerEntry.objects.filter(api_reference=reference).first()
+        entry = None if "\x00" in reference else LedgerEntry.objects.filter(api_reference=reference).first()
         if entry is None:
             raise BlnkError("TXN_NOT_FOUND", f"transaction with reference '{reference}' not found")
         return Response(shown(entry))

@@ -80,6 +80,7 @@ def import_statement(
     repeats: Repeats = "ask",
     replaces: Statement | None = None,
     accepting: Collection[str] = (),
+    every_row: bool = False,
     label: str = "",
     progress: Progress | None = None,
 ) -> Statement:
@@ -94,6 +95,7 @@ def import_statement(
         repeats=repeats,
         replaces=replaces,
         accepting=AS_THEY_STAND if account.is_builtin else accepting,
+        every_row=every_row,
     )
     return store_statement(by, account, prepared, label=label, progress=progress)
 
@@ -194,12 +196,15 @@ def import_pasted(
         source, name = pasted.encode(), "pasted.csv"
     else:
         source, name = json.dumps([dict(row) for row in pasted], default=str).encode(), "pasted.json"
-    reading = read_source(source, name, account, Side.STATEMENT)
+    of_program = not isinstance(pasted, str)
+    reading = read_source(source, name, account, Side.STATEMENT, every_row=of_program)
     if reading.lines.num_rows > settings.INSTANT_LIMIT:
         raise Refused(
             f"{reading.lines.num_rows:,} rows were pasted; at most {settings.INSTANT_LIMIT:,} can be: upload a file."
         )
-    return import_statement(by, account, source, name, repeats="import", accepting=AS_THEY_STAND, label=label)
+    return import_statement(
+        by, account, source, name, repeats="import", accepting=AS_THEY_STAND, every_row=of_program, label=label
+    )
 
 
 def import_ledger(

@@ -82,18 +82,20 @@ def prepare(
     replaces: Statement | None = None,
     unowned: bool = False,
     accepting: Collection[str] = (),
+    every_row: bool = False,
 ) -> Prepared:
     """Read a file for an account, which need not be saved yet, without storing anything.
 
     `accepting` names questions (what they are about: sign, currency …) whose suggested answer will do, or, as
     "sign=as_given", the one suggestion that will. `replaces` is the statement that this one is a new issue of, with
-    `repeats="replace"`. `unowned` ledger entries are read as the account's are, but will be nobody's. Raises Refused
-    if the file cannot be read, has row errors (unless `good_rows_only`), leaves another question open, or repeats what
-    is there (unless `repeats` says what to do about it).
+    `repeats="replace"`. `unowned` ledger entries are read as the account's are, but will be nobody's. `every_row`:
+    nothing is left out for what it says, as a file's totals are. Raises Refused if the file cannot be read, has row
+    errors (unless `good_rows_only`), leaves another question open, or repeats what is there (unless `repeats` says
+    what to do about it).
     """
     holder = None if unowned else account
     arrived = _arrivals(holder, side)
-    reading = read_source(source, name, account, side, mapping)
+    reading = read_source(source, name, account, side, mapping, every_row=every_row)
     _refuse_errors(reading, good_rows_only)
     if not reading.statements:
         raise Refused("The file holds no statement.", reading.errors)

@@ -107,21 +107,33 @@ def _without(rows: pa.Table, positions: pa.Array) -> pa.Table:
 
 
 def read_source(
-    source: Source, name: str, account: Account | None, side: Side, mapping: Plain[str, Any] | None = None
+    source: Source,
+    name: str,
+    account: Account | None,
+    side: Side,
+    mapping: Plain[str, Any] | None = None,
+    *,
+    every_row: bool = False,
 ) -> Reading:
     """The rows of a file that are the account's, as `read_by_profile` gives them."""
-    return read_by_profile(source, name, account, side, mapping)[0]
+    return read_by_profile(source, name, account, side, mapping, every_row=every_row)[0]
 
 
 def read_by_profile(
-    source: Source, name: str, account: Account | None, side: Side, mapping: Plain[str, Any] | None = None
+    source: Source,
+    name: str,
+    account: Account | None,
+    side: Side,
+    mapping: Plain[str, Any] | None = None,
+    *,
+    every_row: bool = False,
 ) -> tuple[Reading, ImportProfile | None]:
     """The rows of a file that are the account's, and the saved profile they were read by, if it was one.
 
     A mapping that is given must fit; one remembered for the account is tried first and gives way to the file itself.
     Raises Refused, with row errors where it has a place to name.
     """
-    hints = hints_for(account, side)
+    hints = replace(hints_for(account, side), every_row=every_row)
     profile = None if mapping is not None else profile_of(account, side)
     try:
         for remembered in _ways(profile, account):

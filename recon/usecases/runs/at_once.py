@@ -89,7 +89,9 @@ def asked_for(
     by: Actor, account: Account, source: bytes, name: str, versions: Sequence[RuleVersion], *, is_dry_run: bool
 ) -> Asked:
     """The rows, read and checked. Raises Refused."""
-    prepared = prepare(account, Side.STATEMENT, source, name, repeats="import", accepting=AS_THEY_STAND)
+    prepared = prepare(
+        account, Side.STATEMENT, source, name, repeats="import", accepting=AS_THEY_STAND, every_row=True
+    )
     check_account(account, None, kind=RunKind.INSTANT, is_dry_run=is_dry_run)
     check_method(rules_in(versions), Strategy.ONE_TO_ONE, "", {})
     return Asked(by, account, prepared, versions, is_dry_run)
