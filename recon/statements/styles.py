@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import pyarrow.compute as pc
 
 from recon.statements.cells import Row
 from recon.statements.currencies import currency_code, named_in, stated_code
-from recon.statements.dates import DateOrder, order_votes
+from recon.statements.dates import DateError, DateOrder, order_votes, parse_date
 from recon.statements.mapping import AMOUNT_ROLES, Mapping
 from recon.statements.model import Hints, Question
 from recon.statements.numbers import Decimals, NumberError, decimal_votes, parse_amount
@@ -41,8 +41,46 @@ def decimal_of(table: Table, mapping: Mapping) -> tuple[Decimals, Question | Non
 
 
 def date_order_of(table: Table, mapping: Mapping, hints: Hints) -> tuple[DateOrder, Question | None]:
-    """The order of day and month: from a day past 12, else from the order of the rows, else asked."""
+    """The order of day, month and year: as `_day_and_month` has it; asked too where a year may stand first."""
     names = [name for role in ("booking_date", "value_date") for name in mapping.columns.get(role, ())]
+    order, question = _day_and_month(table, names, mapping, hints)
+    texts = _some(table, names)
+    if hints.date_order or not _year_may_lead(texts):
+        return order, question
+    return "ymd", Question(
+        "date_order",
+        f"Which part of {texts[0]} is the year?",
+        (("ymd", "year, month, day"), ("dmy", "day, month, year"), ("mdy", "month, day, year")),
+        "ymd",
+    )
+
+
+_SHORT_YEAR: Final = re.compile(r"\D{0,12}\d{2}\s?[-/]\s?\d{1,2}\s?[-/]\s?\d{2}(?!\d).*")
+
+
+def _year_may_lead(texts: Sequence[str]) -> bool:
+    """Whether dates of two digits each (26-01-02) lie nearer to each other if the year stands first; or as near, all
+    of one day."""
+    short = [text for text in texts if _SHORT_YEAR.fullmatch(text)]
+    if 2 * len(short) <= len(texts) or (first := _days_between(short, "ymd")) is None:
+        return False
+    last = [days for days in (_days_between(short, "dmy"), _days_between(short, "mdy")) if days is not None]
+    return not last or first < min(last) or first == 0 == max(last)
+
+
+def _days_between(texts: Sequence[str], order: DateOrder) -> int | None:
+    """How many days the dates span in an order; None if one of them is none in it."""
+    try:
+        days = [parse_date(text, order).day for text in texts]
+    except DateError:
+        return None
+    return (max(days) - min(days)).days
+
+
+def _day_and_month(
+    table: Table, names: Sequence[str], mapping: Mapping, hints: Hints
+) -> tuple[DateOrder, Question | None]:
+    """The order of day and month: from a day past 12, else from the order of the rows, else asked."""
     texts = _some(table, names)
     day_first, month_first, either = order_votes(texts)
     if not (day_first or month_first) and texts:  # sorted rows: days past 12 may come late

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from recon.statements import read
 from recon.statements.columns import dates_of
 from recon.statements.dates import DateError, instant, order_votes, parse_date, parse_time
 
@@ -132,3 +133,21 @@ def test_one_impossible_day_among_iso_instants_is_named():
     column = dates_of(pa.array(["2025-01-31T10:00:00Z", "2025-02-31T10:00:00Z"]), "dmy", UTC)
     assert column.days.to_pylist() == [date(2025, 1, 31), None]
     assert "a day that exists" in column.failures[1]
+
+
+@pytest.mark.parametrize(
+    ("dates", "first", "asked"),
+    [
+        (["26-01-02", "26-01-13", "26-02-28"], date(2026, 1, 2), "ymd"),  # else years 2002 to 2028
+        (["26/01/02"], date(2026, 1, 2), "ymd"),  # one day: nothing tells
+        (["05-01-26", "17-01-26", "28-02-26"], date(2026, 1, 5), None),
+        (["13-01-26", "14-01-26"], date(2026, 1, 13), None),  # a day apart, or a year
+        (["05.01.26"], date(2026, 1, 5), None),  # with points the year stands last
+        (["12/29/25", "12/31/25"], date(2025, 12, 29), None),
+    ],
+)
+def test_a_year_of_two_digits_may_stand_first(dates, first, asked):
+    rows = "".join(f"{each},A,-1.00,EUR\n" for each in dates)
+    reading = read(f"Date,Text,Amount,Currency\n{rows}".encode(), "a.csv")
+    assert reading.lines["booking_date"][0].as_py() == first
+    assert [each.suggested for each in reading.questions if each.about == "date_order"] == ([asked] if asked else [])
