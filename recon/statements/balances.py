@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -184,14 +184,22 @@ def _balance(kind: BalanceKind, currency: str, day: date | None, value: Decimal)
     return Balance(kind, currency, day, units, scale)
 
 
+def account_named(cells: Sequence[str]) -> str | None:
+    """The account that a line outside the table names: ``Account,12345``, or an IBAN behind any word."""
+    for place, cell in enumerate(cells):
+        value = next((each for each in cells[place + 1 :] if each), "")
+        if value and (plain(cell) in PREAMBLE_WORDS["account"] or _IBAN.fullmatch(value)):
+            return value
+    return None
+
+
 def _facts(above: tuple[Row, ...], mapping: Mapping) -> Facts:
     account = start = end = None
     for row in above:
+        account = account or account_named(row.cells)
         for place, cell in enumerate(row.cells):
             words = plain(cell)
             value = next((each for each in row.cells[place + 1 :] if each), "")
-            if account is None and (words in PREAMBLE_WORDS["account"] or _IBAN.fullmatch(value)) and value:
-                account = value
             if words in PREAMBLE_WORDS["start"]:
                 start = start or _date_in(value, mapping)
             if words in PREAMBLE_WORDS["end"]:

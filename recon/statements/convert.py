@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from recon.rows import ROW_SCHEMA
 from recon.statements.amounts import ONE_OF_BOTH, row_amounts
-from recon.statements.balances import balances_of
+from recon.statements.balances import account_named, balances_of
 from recon.statements.columns import currencies_of, dates_of, has_letter, mapped, or_null, without_placeholders
 from recon.statements.currencies import UNKNOWN
 from recon.statements.dates import DateError, DateOrder, Moment, instant, parse_date, parse_time, zone_named
@@ -205,12 +205,11 @@ def _lines(columns: dict[str, pa.Array], keep: pa.Array | None, rows: int) -> pa
 def _statement(table: Table, mapping: Mapping, hints: Hints, lines: pa.Table, verdicts: Verdicts) -> Statement:
     currencies = pc.unique(lines["currency"]).to_pylist() or [mapping.currency or hints.currency or UNKNOWN]
     currency = currencies[0] if len(currencies) == 1 else None
-    account = mapping.column("account")
-    accounts = pc.unique(table.texts(account)).to_pylist() if account and table.rows else []
     balances, facts = balances_of(table, mapping, lines, currency, verdicts)
     span = pc.min_max(lines["booking_date"]).as_py()
+    accounts = _accounts(table, mapping, facts.account, verdicts)
     return Statement(
-        account=facts.account or (accounts[0] if len(accounts) == 1 else None) or None,
+        account=facts.account or (accounts[0] if len(accounts) == 1 else None),
         currency=None if currency == UNKNOWN else currency,
         number=None,
         period_start=facts.start or span["min"],
@@ -218,7 +217,18 @@ def _statement(table: Table, mapping: Mapping, hints: Hints, lines: pa.Table, ve
         balances=balances,
         lines=lines,
         left_out=tuple(_left_out(table, verdicts)),
+        accounts=accounts if len(accounts) > 1 else (),
     )
+
+
+def _accounts(table: Table, mapping: Mapping, above: str | None, verdicts: Verdicts) -> tuple[str, ...]:
+    """The accounts that a file names: above its rows and again among them, else in a column of its own."""
+    if above:
+        heads = [account_named(table.cells(row)) for row in sorted(verdicts.reasons)]
+        return tuple(dict.fromkeys(filter(None, [above, *heads])))
+    name = mapping.column("account")
+    named = pc.unique(table.texts(name)).to_pylist() if name and table.rows else []
+    return () if "" in named else tuple(named)  # the other party's, if some rows have none
 
 
 def _left_out(table: Table, verdicts: Verdicts) -> list[LeftOut]:

@@ -150,6 +150,8 @@ class Statement:
     balances: tuple[Balance, ...]
     lines: pa.Table
     left_out: tuple[LeftOut, ...] = ()
+    accounts: tuple[str, ...] = ()
+    """Several accounts that a table's rows, or the heads of its parts, are of: ``lines`` has the rows of all."""
 
     def totals(self) -> tuple[Totals, ...]:
         """Number, credits and debits of the lines, per currency in alphabetical order."""

@@ -145,7 +145,7 @@ def _above(rows: Iterable[Row], expected: str | None) -> str | None:
     return None
 
 
-def _telling_order(table: Table, names: list[str]) -> DateOrder | None:
+def _telling_order(table: Table, names: Sequence[str]) -> DateOrder | None:
     """Files are sorted by date, and are of a month rather than of a year: the order under which they are so."""
     triples = [re.findall(r"\d+", text)[:3] for text in table.texts(names[0]).slice(0, _SAMPLE).to_pylist()]
     days = [tuple(map(int, each)) for each in triples if len(each) == 3]

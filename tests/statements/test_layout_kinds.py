@@ -143,3 +143,19 @@ def test_rows_of_one_month_suggest_which_number_is_the_month():
     reading = reading_of("Date,Text,Amount\n02/01/2023,A,-1.00\n05/01/2023,B,2.00\n07/01/2023,C,3.00\n")
     asked = {question.about: question.suggested for question in reading.questions}
     assert asked["date_order"] == "dmy"
+
+
+@pytest.mark.parametrize(
+    ("text", "accounts"),
+    [
+        ("Account,Date,Text,Amount\n111,2026-01-02,A,-1.00\n222,2026-01-03,B,5.00\n", ("111", "222")),
+        ("Account,Date,Text,Amount\n111,2026-01-02,A,-1.00\n111,2026-01-03,B,5.00\n", ()),
+        ("Account,111\nDate,Text,Amount\n2026-01-02,A,-1.00\n\nAccount,222\nDate,Text,Amount\n2026-01-02,B,5.00\n",
+         ("111", "222")),
+    ],
+)  # fmt: skip
+def test_rows_of_several_accounts_in_one_table_are_told(text, accounts):
+    [statement] = read(text.encode(), "a.csv").statements
+    assert statement.accounts == accounts
+    assert statement.account in ({"111", None} if accounts else {"111"})
+    assert statement.lines.num_rows == 2

@@ -314,9 +314,14 @@ def _wrong_place(reading: Reading) -> Announcement | None:
 
 
 def _of_other_account(account: Account, reading: Reading) -> list[Announcement]:
-    """A file whose account number is not the account's."""
+    """A file whose account number is not the account's, or which has rows of several."""
     numbers = dict.fromkeys(each.account for each in reading.statements if each.account)
-    return [Announcement("account", text) for number in numbers if (text := other_account(account, number))]
+    found = [Announcement("account", text) for number in numbers if (text := other_account(account, number))]
+    for several in (each.accounts for each in reading.statements if each.accounts):
+        named = ", ".join(several[:_NAMED]) + (f" and {len(several) - _NAMED} more" if len(several) > _NAMED else "")
+        text = f"The file names several accounts ({named}); its rows would all be stored for {account.name}."
+        found.append(Announcement("account", text))
+    return found
 
 
 def _other_currencies(account: Account, reading: Reading) -> list[Announcement]:
