@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import FrameType
 
@@ -35,11 +37,19 @@ class Child:
         """If the child has died, say so and plan its next start; pauses double so that a broken one does not spin."""
         if self.process is None or self.process.poll() is None:
             return
+        end_what_is_left(self.process)
         steady = time.monotonic() - self.started > STEADY_SECONDS
         self.pause = 0.5 if steady or not self.pause else min(self.pause * 2, LONGEST_PAUSE)
         say(f"{self.name} ended with {describe_exit(self.process.returncode)}; starting it again in {self.pause:g} s")
         self.process = None
         self.due = time.monotonic() + self.pause
+
+
+def end_what_is_left(process: subprocess.Popen[bytes]) -> None:
+    """Kill the processes that a dead child has left behind: a web server's would go on answering for ever, with the
+    code of that day, beside those of the one that is started in its place."""
+    with suppress(ProcessLookupError, PermissionError):  # there are none (macOS says it in the second way)
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def describe_exit(code: int) -> str:
@@ -89,3 +99,4 @@ def stop_all(children: Sequence[Child]) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        end_what_is_left(process)

@@ -83,6 +83,17 @@ def test_a_killed_child_is_started_again(served, word):
     assert wait_for(lambda: status(port) == 200)
 
 
+def test_what_a_killed_web_server_leaves_behind_is_ended(served):
+    """Its workers would go on answering beside those of the one that is started in its place."""
+    process, port = served
+    first = wait_for(lambda: child(process, "granian"))
+    workers = wait_for(lambda: first.children(recursive=True))
+    first.kill()
+    wait_for(lambda: (again := child(process, "granian")) and again.pid != first.pid)
+    wait_for(lambda: not any(each.is_running() and each.status() != psutil.STATUS_ZOMBIE for each in workers))
+    assert wait_for(lambda: status(port) == 200)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_both_cleanly(served, number):
     process, port = served
