@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
-from recon.account_form import AccountForm
+from recon.forms.accounts import AccountForm
 from recon.models import Account, LoadState, WebhookEndpoint
 from recon.usecases.accounts.settings import save_account
 from recon.usecases.errors import Refused

@@ -9,7 +9,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from recon.key_form import KeyForm
+from recon.forms.api_keys import KeyForm
 from recon.models import ApiKey
 from recon.usecases.outside import keys as usecases
 from recon.views.people import on_screen

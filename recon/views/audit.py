@@ -6,7 +6,8 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import NoReverseMatch, reverse
 from django.views.decorators.http import require_safe
 
-from recon.forms import EventFilterForm, after_key
+from recon.forms.filters import EventFilterForm
+from recon.forms.inputs import after_key
 from recon.models import Account, Event
 from recon.partials import page_or_fragment
 from recon.usecases.finding import page_of

@@ -11,7 +11,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
-from recon.forms import DateInput, parsed_day, text_input
+from recon.forms.inputs import DateInput, parsed_day, text_input
 from recon.models import Account, PeriodClosing
 from recon.usecases.accounts.closing import close_period, closed_until, reopen_period, unfinished
 from recon.views.people import on_screen

@@ -10,8 +10,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from recon.connector_form import ConnectorForm
-from recon.forms import after_key, parsed_day
+from recon.forms.connectors import ConnectorForm
+from recon.forms.inputs import after_key, parsed_day
 from recon.models import Connector, ConnectorSync, LedgerImport
 from recon.partials import page_or_fragment
 from recon.usecases.errors import Refused

@@ -8,7 +8,8 @@ from django.shortcuts import get_object_or_404, redirect
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
-from recon.forms import DiscrepancyFilterForm, after_key
+from recon.forms.filters import DiscrepancyFilterForm
+from recon.forms.inputs import after_key
 from recon.models import Discrepancy
 from recon.partials import page_or_fragment
 from recon.usecases.finding import page_of

@@ -9,8 +9,8 @@ from typing import Any, get_args
 import pyarrow as pa
 from django.http import QueryDict
 
-from recon.forms import after_key
-from recon.import_form import carried, encodings, posted_mapping, role_fields, setting_fields
+from recon.forms.imports import carried, encodings, posted_mapping, role_fields, setting_fields
+from recon.forms.inputs import after_key
 from recon.models import Account, AccountKind, ImportProfile, Side, Statement
 from recon.rows import amount
 from recon.statements.currencies import UNKNOWN

@@ -11,7 +11,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from recon.forms import after_key
+from recon.forms.inputs import after_key
 from recon.models import Account, LedgerImport, Side, StagedFile, Statement
 from recon.partials import page_or_fragment
 from recon.usecases.accounts.settings import keep_number

@@ -6,7 +6,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_safe
 
-from recon.forms import RowFilterForm, after_key
+from recon.forms.filters import RowFilterForm
+from recon.forms.inputs import after_key
 from recon.models import Account, LedgerEntry, LedgerImport, Side
 from recon.partials import page_or_fragment
 from recon.usecases.finding import ledger_entries, matched_ids, page_of

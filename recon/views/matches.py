@@ -11,9 +11,9 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
+from recon.forms.review import DifferenceForm
 from recon.models import Account, Match, MatchDifference, MatchingRun
 from recon.partials import page_or_fragment
-from recon.run_forms import DifferenceForm
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor
 from recon.usecases.review.decisions import confirm_match, for_each, reject_match

@@ -6,7 +6,8 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from recon.forms import OpenItemFilterForm, after_key
+from recon.forms.filters import OpenItemFilterForm
+from recon.forms.inputs import after_key
 from recon.models import Account, LedgerEntry, OpenItem, Side, StatementLine
 from recon.partials import page_or_fragment
 from recon.usecases.finding import page_of

@@ -7,7 +7,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from recon.charts import day_chart
-from recon.forms import after_key
+from recon.forms.inputs import after_key
 from recon.models import Account
 from recon.usecases.imports.discrepancies import discrepancies
 from recon.usecases.reports.overview import first_steps, overview_of

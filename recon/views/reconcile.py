@@ -12,7 +12,7 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods
 
 from recon.context import address
-from recon.forms import after_key
+from recon.forms.inputs import after_key
 from recon.models import Account, MatchingRun, Side, StagedFile, Statement, Strategy
 from recon.partials import page_or_fragment
 from recon.usecases.accounts.settings import keep_number

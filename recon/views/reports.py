@@ -11,10 +11,10 @@ from django.utils import timezone
 from django.utils.text import slugify
 from django.views.decorators.http import require_safe
 
-from recon.forms import after_key, parsed_day
+from recon.forms.inputs import after_key, parsed_day
+from recon.forms.reports import AsAtForm, DifferencesForm, ReportRowsForm
 from recon.models import Account
 from recon.partials import page_or_fragment
-from recon.report_forms import AsAtForm, DifferencesForm, ReportRowsForm
 from recon.usecases.accounts.closing import closed_until
 from recon.usecases.finding import PAGE_ROWS, page_of
 from recon.usecases.imports.discrepancies import discrepancies

@@ -12,9 +12,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
+from recon.forms.review import DifferenceForm, ItemForm, ReviewFilterForm, SplitForm
 from recon.models import Account, ItemState, OpenItem, Side
 from recon.partials import page_or_fragment
-from recon.run_forms import DifferenceForm, ItemForm, ReviewFilterForm, SplitForm
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor
 from recon.usecases.imports.discrepancies import discrepancies

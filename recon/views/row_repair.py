@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_http_methods, require_POST
 
-from recon.import_form import ROLE_WORDS
+from recon.forms.imports import ROLE_WORDS
 from recon.models import Statement, StatementRowError
 from recon.partials import page_or_fragment
 from recon.usecases.errors import Refused

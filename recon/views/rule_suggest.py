@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
 from recon.engine import Cancelled
-from recon.forms import after_key
+from recon.forms.inputs import after_key
 from recon.models import Account, Match, MatchingRun, RunState, Side, Strategy
 from recon.partials import Request, page_or_fragment
 from recon.usecases.errors import Refused

@@ -9,10 +9,11 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from recon.forms import after_key
+from recon.forms.filters import RunFilterForm
+from recon.forms.inputs import after_key
+from recon.forms.review import DifferenceForm
 from recon.models import MatchingRun, MatchState, RunState, Side
 from recon.partials import page_or_fragment
-from recon.run_forms import DifferenceForm, RunFilterForm
 from recon.usecases.errors import PartlyGone, Refused
 from recon.usecases.finding import page_of
 from recon.usecases.runs import reading

@@ -6,7 +6,8 @@ from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_safe
 
-from recon.forms import LineFilterForm, StatementFilterForm, after_key
+from recon.forms.filters import LineFilterForm, StatementFilterForm
+from recon.forms.inputs import after_key
 from recon.models import LoadState, MatchingRun, Side, Statement, StatementLine
 from recon.partials import page_or_fragment
 from recon.usecases.finding import matched_ids, page_in_file_order, page_of, statement_lines

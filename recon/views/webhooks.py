@@ -11,14 +11,14 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from recon.forms import after_key
+from recon.forms.inputs import after_key
+from recon.forms.webhooks import WebhookForm
 from recon.models import DeliveryState, WebhookDelivery, WebhookEndpoint
 from recon.partials import page_or_fragment
 from recon.usecases.finding import page_of
 from recon.usecases.outside import webhooks as usecases
 from recon.views.people import on_screen
 from recon.views.refusals import refusal_as_message, refusal_on
-from recon.webhook_form import WebhookForm
 
 
 @require_safe

@@ -9,7 +9,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from recon.import_form import posted_mapping
+from recon.forms.imports import posted_mapping
 from recon.models import (
     ImportProfile,
     LedgerEntry,

@@ -8,7 +8,7 @@ from zoneinfo import available_timezones
 
 from django import forms
 
-from recon.forms import DateInput, select, text_input
+from recon.forms.inputs import DateInput, select, text_input
 from recon.models import Account, AccountKind, AmountColumn, ImportProfile, Sign, Strategy
 from recon.usecases.errors import Refused
 from recon.usecases.grouping import check_grouping

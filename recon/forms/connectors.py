@@ -6,14 +6,10 @@ from typing import Any
 
 from django import forms
 
-from recon.account_form import words
-from recon.forms import DateInput, select, text_input
+from recon.forms.accounts import words
+from recon.forms.inputs import DateInput, check_box, select, text_input
 from recon.models import Account, Connector
 from recon.usecases.outside.connectors import unseal_or_empty
-
-
-def check_box() -> forms.CheckboxInput:
-    return forms.CheckboxInput(attrs={"class": "form-check-input"})
 
 
 class ConnectorForm(forms.Form):

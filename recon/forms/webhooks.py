@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django import forms
 
-from recon.forms import text_input
+from recon.forms.inputs import text_input
 from recon.models import HookEvent, WebhookEndpoint
 
 

@@ -1,39 +1,34 @@
-"""What pages ask people for."""
+"""The filters above lists. They live in the address, so that a filtered list can be sent to somebody."""
 
 from __future__ import annotations
 
-from datetime import date
-from typing import Any
-
 from django import forms
 from django.db.models import QuerySet
-from django.utils.dateparse import parse_date
 
-from recon.models import Account, Discrepancy, DiscrepancyKind, Event, ItemState, LoadState, OpenItem, Side, Statement
+from recon.forms.inputs import DateInput, select, text_input
+from recon.models import (
+    Account,
+    Discrepancy,
+    DiscrepancyKind,
+    Event,
+    ItemState,
+    LoadState,
+    MatchingRun,
+    OpenItem,
+    RunState,
+    Side,
+    Statement,
+)
 from recon.usecases.finding import RowFilter
 from recon.usecases.reports.overview import AGES
 from recon.usecases.review.lists import narrowed
 from recon.wording import REASONS
 
+RUN_KINDS = [("", "All"), ("real", "Real runs"), ("dry", "Dry runs")]
 EVENT_KINDS = (
     "account", "connector", "discrepancy", "entry", "item", "ledger", "match", "profile", "rule", "run", "statement",
     "webhook",
 )  # fmt: skip
-
-
-class DateInput(forms.DateInput):
-    input_type = "date"
-
-    def __init__(self) -> None:
-        super().__init__(attrs={"class": "form-control"}, format="%Y-%m-%d")
-
-
-def text_input(placeholder: str = "", **attributes: Any) -> forms.TextInput:
-    return forms.TextInput(attrs={"class": "form-control", "placeholder": placeholder, **attributes})
-
-
-def select() -> forms.Select:
-    return forms.Select(attrs={"class": "form-select"})
 
 
 class RowFilterForm(forms.Form):
@@ -173,14 +168,24 @@ class OpenItemFilterForm(forms.Form):
         )
 
 
-def after_key(text: str | None) -> int | None:
-    """The key a page starts behind, from the address; nonsense means the first page."""
-    return int(text) if text and text.isdecimal() and len(text) <= 18 else None
+class RunFilterForm(forms.Form):
+    """The filters above the list of runs."""
 
+    q = forms.CharField(label="Run", required=False, max_length=200, widget=text_input("Number, run id or statement"))
+    account = forms.ModelChoiceField(Account.objects.all(), required=False, empty_label="All", widget=select())
+    state = forms.ChoiceField(
+        choices=[("", "All"), *((state.value, state.label) for state in RunState)], required=False, widget=select()
+    )
+    kind = forms.ChoiceField(choices=RUN_KINDS, required=False, widget=select())
 
-def parsed_day(text: str) -> date | None:
-    """A calendar day from the address or a form; nonsense is none."""
-    try:
-        return parse_date(text)
-    except ValueError:
-        return None
+    def narrow(self, runs: QuerySet[MatchingRun]) -> QuerySet[MatchingRun]:
+        self.full_clean()
+        data = self.cleaned_data
+        if text := (data.get("q") or "").strip():
+            number = int(text) if text.isdecimal() and len(text) <= 18 else 0
+            runs = runs.filter(number=number) | runs.filter(pk=text) | runs.filter(statement__name__icontains=text)
+        if account := data.get("account"):
+            runs = runs.filter(account=account)
+        if kind := data.get("kind"):
+            runs = runs.filter(is_dry_run=kind == "dry")
+        return runs.filter(state=data["state"]) if data.get("state") else runs

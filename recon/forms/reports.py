@@ -10,7 +10,7 @@ from django.core.validators import RegexValidator
 from django.http import QueryDict
 from django.utils import timezone
 
-from recon.forms import DateInput, select
+from recon.forms.inputs import DateInput, select
 from recon.models import Account, DifferenceType, Side
 from recon.usecases.reports.as_at import UNDATED, RowsAsAt, Standing
 from recon.usecases.reports.figures import latest_closing_day

@@ -1,4 +1,4 @@
-"""What the pages of runs and review ask people for."""
+"""What is asked where people match, split and work what is open."""
 
 from __future__ import annotations
 
@@ -6,36 +6,10 @@ from typing import Any
 
 from django import forms
 from django.contrib.auth.models import User
-from django.db.models import QuerySet
 
-from recon.forms import DateInput, select, text_input
-from recon.models import Account, DifferenceType, ItemState, MatchingRun, RunState
+from recon.forms.inputs import DateInput, select, text_input
+from recon.models import Account, DifferenceType, ItemState
 from recon.usecases.review.lists import account_to_work
-
-RUN_KINDS = [("", "All"), ("real", "Real runs"), ("dry", "Dry runs")]
-
-
-class RunFilterForm(forms.Form):
-    """The filters above the list of runs."""
-
-    q = forms.CharField(label="Run", required=False, max_length=200, widget=text_input("Number, run id or statement"))
-    account = forms.ModelChoiceField(Account.objects.all(), required=False, empty_label="All", widget=select())
-    state = forms.ChoiceField(
-        choices=[("", "All"), *((state.value, state.label) for state in RunState)], required=False, widget=select()
-    )
-    kind = forms.ChoiceField(choices=RUN_KINDS, required=False, widget=select())
-
-    def narrow(self, runs: QuerySet[MatchingRun]) -> QuerySet[MatchingRun]:
-        self.full_clean()
-        data = self.cleaned_data
-        if text := (data.get("q") or "").strip():
-            number = int(text) if text.isdecimal() and len(text) <= 18 else 0
-            runs = runs.filter(number=number) | runs.filter(pk=text) | runs.filter(statement__name__icontains=text)
-        if account := data.get("account"):
-            runs = runs.filter(account=account)
-        if kind := data.get("kind"):
-            runs = runs.filter(is_dry_run=kind == "dry")
-        return runs.filter(state=data["state"]) if data.get("state") else runs
 
 
 class DifferenceForm(forms.Form):

@@ -1,0 +1,1 @@
+"""What pages ask people for, by what it is about."""
