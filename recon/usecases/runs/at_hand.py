@@ -13,10 +13,13 @@ from dataclasses import dataclass, replace
 from threading import Event
 from typing import Final
 
+import pyarrow as pa
+
 from recon.engine import Outcome, match
 from recon.models import MatchingRun
 from recon.usecases.runs.engine_options import unwatched_options
 from recon.usecases.runs.input import RunInput
+from recon.usecases.runs.results import placed_rows
 from rules.criteria import Rule
 
 _ASK_EVERY: Final = 0.25  # seconds
@@ -28,6 +31,7 @@ class AtHand:
 
     rows: RunInput
     matched: Future[Outcome] | None = None
+    _placed: Future[pa.Table] | None = None
 
     def outcome(self, ask: Callable[[], None]) -> Outcome | None:
         """What came of it, if anything. While one waits `ask` is called, which may raise. Raises EngineError."""
@@ -37,6 +41,10 @@ class AtHand:
             ask()
             wait([self.matched], _ASK_EVERY)
         return self.matched.result()
+
+    def placed(self) -> pa.Table | None:
+        """Of what came of it the `placed_rows`, a moment later."""
+        return self._placed.result() if self._placed else None
 
 
 Ahead = Callable[[Callable[[], RunInput]], Callable[[], AtHand]]
@@ -54,7 +62,8 @@ def matching_ahead(like: MatchingRun, rules: Sequence[Rule]) -> Iterator[Ahead]:
         def begin(read: Callable[[], RunInput]) -> Callable[[], AtHand]:
             rows = pool.submit(read)
             matched = pool.submit(lambda: match(rules, rows.result().statement, rows.result().ledger, options))
-            return lambda: AtHand(rows.result(), matched)
+            placed = pool.submit(lambda: placed_rows(matched.result()))
+            return lambda: AtHand(rows.result(), matched, placed)
 
         try:
             yield begin

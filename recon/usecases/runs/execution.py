@@ -126,7 +126,8 @@ def _match_once(run: MatchingRun, heartbeat: Heartbeat, at_hand: AtHand | None) 
     else:
         rows, outcome = _take_over(run, run.applied_from, heartbeat, laps)
     version_ids = [each.version_id for each in run.run_rules.all()]
-    results = run_results.prepare(run, rows, outcome, version_ids)
+    placed = at_hand.placed() if at_hand and run.applied_from is None else None
+    results = run_results.prepare(run, rows, outcome, version_ids, placed=placed)
     heartbeat.counts = results.counts
     run.explanation |= {"rows": rows.explanation, "next_entry": rows.next_entry}
     complete(run, heartbeat, results, laps)

@@ -78,14 +78,19 @@ class Results:
 
 
 def prepare(
-    run: MatchingRun, rows: RunInput, outcome: Outcome, version_ids: Sequence[int], first_match: int | None = None
+    run: MatchingRun,
+    rows: RunInput,
+    outcome: Outcome,
+    version_ids: Sequence[int],
+    first_match: int | None = None,
+    placed: pa.Table | None = None,
 ) -> Results:
     """The outcome in the shape of the tables, with ids from a block of the run's own: `first_match` and those after
-    it, if these are reserved already."""
+    it, if these are reserved already. `placed`: its `placed_rows`, if they are there."""
     until = closing_date(run, rows.statement)
     unmatched = reported(run, rows, outcome.unmatched, until)
     states = outcome.matches.select(["match_no", "state"])
-    placed = with_state(by_row(outcome.match_rows), states)
+    placed = placed_rows(outcome) if placed is None else placed
     counts = count(rows.statement.num_rows, states, placed, unmatched)
     came_to = totals(
         {Side.STATEMENT: rows.statement, Side.LEDGER: rows.ledger},
@@ -114,6 +119,11 @@ def prepare(
     items = first_items(run, rows, placed, unmatched)
     ids = None if run.is_dry_run else item_ids(left_open(counts), claims.num_rows)
     return Results(tables, block, claims, counts, came_to, by_rule, passes_over, until, ids, items)
+
+
+def placed_rows(outcome: Outcome) -> pa.Table:
+    """The rows of matches with their match's ``state``, in the order of their keys."""
+    return with_state(by_row(outcome.match_rows), outcome.matches.select(["match_no", "state"]))
 
 
 def left_open(counts: Mapping[str, int]) -> int:
