@@ -7,8 +7,9 @@ common; of a million matches that is half of what would be written, to the table
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 
 def create_with(cursor: Any, name: str, parent: str, columns: Collection[str], checks: Sequence[str]) -> None:
@@ -62,4 +63,12 @@ def _checks(cursor: Any, parent: str, name: str, columns: Collection[str]) -> li
         """,
         [parent, list(columns), name],
     )
-    return [definition for (definition,) in cursor.fetchall()]
+    return [_AMONG.sub(_as_written, definition) for (definition,) in cursor.fetchall()]
+
+
+_AMONG: Final = re.compile(r"\((\w+)\)::text = ANY \(\(ARRAY\[([^\]]*)\]\)::text\[\]\)")
+
+
+def _as_written(said: re.Match[str]) -> str:
+    """What was written with IN the database tells otherwise, and does not take for the same when it reads that."""
+    return f"{said[1]} IN ({said[2].replace('::character varying', '')})"

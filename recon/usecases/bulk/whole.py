@@ -11,7 +11,6 @@ nothing is done.
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -19,6 +18,7 @@ from django.db import OperationalError, ProgrammingError, connection, models, tr
 
 from recon.usecases.bulk import apart
 from recon.usecases.bulk.apart import columns_of
+from recon.usecases.bulk.apart_columns import add_the_rest
 from recon.usecases.bulk.apart_indexes import make_up
 from recon.usecases.bulk.apart_tables import LOCK_NOT_AVAILABLE, tables_apart
 
@@ -139,37 +139,7 @@ def _set_throughout(cursor: Any, model: type[models.Model], name: str, values: M
     """Have all rows of a child hold these values. Checks that ask for them are made, and hold, before it is one of the
     model's tables again."""
     table = model._meta.db_table
-    cursor.execute(
-        "SELECT attname, format_type(atttypid, atttypmod), attnotnull, pg_get_expr(adbin, adrelid)"
-        " FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum"
-        " WHERE attrelid = %s::regclass AND attname = ANY(%s)",
-        [table, list(values)],
-    )
-    columns = cursor.fetchall()
     cursor.execute(f"ALTER TABLE {name} NO INHERIT {table}")
-    cursor.execute(f"ALTER TABLE {name} {', '.join(f'DROP COLUMN {column}' for column, *_ in columns)}")
-    added = [f"ADD COLUMN {column} {kind} DEFAULT %s{' NOT NULL' * needed}" for column, kind, needed, _ in columns]
-    cursor.execute(f"ALTER TABLE {name} {', '.join(added)}", [values[column] for column, *_ in columns])
-    usual = [f"ALTER COLUMN {column} SET DEFAULT {default or 'NULL'}" for column, _, _, default in columns]
-    checked = [f"ADD {check}" for check in _lost_checks(cursor, model, name)]
-    cursor.execute(f"ALTER TABLE {name} {', '.join([*usual, *checked])}")
+    cursor.execute(f"ALTER TABLE {name} {', '.join(f'DROP COLUMN {column}' for column in values)}")
+    add_the_rest(cursor, name, table, values, [])
     cursor.execute(f"ALTER TABLE {name} INHERIT {table}")
-
-
-def _lost_checks(cursor: Any, model: type[models.Model], name: str) -> list[str]:
-    """The constraints of the parent's that a child has lost with its columns."""
-    cursor.execute(
-        "SELECT quote_ident(conname), pg_get_constraintdef(oid) FROM pg_constraint"
-        " WHERE conrelid = %s::regclass AND contype = 'c'"
-        " AND conname NOT IN (SELECT conname FROM pg_constraint WHERE conrelid = %s::regclass)",
-        [model._meta.db_table, name],
-    )
-    return [f"CONSTRAINT {check} {_AMONG.sub(_as_written, condition)}" for check, condition in cursor.fetchall()]
-
-
-_AMONG: Final = re.compile(r"\((\w+)\)::text = ANY \(\(ARRAY\[([^\]]*)\]\)::text\[\]\)")
-
-
-def _as_written(said: re.Match[str]) -> str:
-    """What was written with IN the database tells otherwise, and does not take for the same when it reads that."""
-    return f"{said[1]} IN ({said[2].replace('::character varying', '')})"
