@@ -7,13 +7,15 @@ they become into a new table, which is indexed when it is full and joins the mod
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from django.db import OperationalError, connection, models, transaction
 
 from recon.usecases.bulk import apart
 from recon.usecases.bulk.apart import checks, columns_of, join_apart, like, ranges_of
+from recon.usecases.bulk.apart_columns import add_the_rest, create_with
 from recon.usecases.bulk.apart_indexes import complete
 from recon.usecases.bulk.apart_tables import LOCK_NOT_AVAILABLE, RANGE, tables_apart
 
@@ -25,10 +27,11 @@ def may_move_apart(model: type[models.Model], rows: int) -> bool:
 
 
 @contextmanager
-def moved_apart(model: type[models.Model], own_id: int) -> Iterator[str]:
+def moved_apart(model: type[models.Model], own_id: int, common: Mapping[str, Any] | None = None) -> Iterator[str]:
     """A new table that the block fills with rows, moved from other tables of the model's or new; then it becomes one
     of them. If they turn out to be few they go into the model's own table. `own_id` was reserved, before the
-    transaction, for a name by which tables are told apart.
+    transaction, for a name by which tables are told apart. `common`: columns that the block leaves to this, with what
+    all its rows have in them.
 
     Within a transaction; the caller has seen that there is room (`may_move_apart`).
     """
@@ -36,8 +39,12 @@ def moved_apart(model: type[models.Model], own_id: int) -> Iterator[str]:
     name = f"{table}_{own_id}_{own_id}"
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL work_mem = '128MB'")
-        cursor.execute(f"CREATE TABLE {name} ({like(table)})")
+        if common:
+            create_with(cursor, name, table, columns_of_each(model, common), [])
+        else:
+            cursor.execute(f"CREATE TABLE {name} ({like(table)})")
         yield name
+        add_the_rest(cursor, name, table, common or {}, [])
         reaches = ", ".join(f"min({column}), max({column})" for column in RANGE[model])
         cursor.execute(f"SELECT count(*), {reaches} FROM {name}")  # noqa: S608 - names of ours
         rows, *found = cursor.fetchone()
@@ -51,6 +58,11 @@ def moved_apart(model: type[models.Model], own_id: int) -> Iterator[str]:
             complete(cursor, model, name, rows)
             join_apart(model, name)
         cursor.execute("SET LOCAL work_mem = DEFAULT")
+
+
+def columns_of_each(model: type[models.Model], common: Mapping[str, Any]) -> list[str]:
+    """The columns in which rows differ."""
+    return [str(field.column) for field in model._meta.local_concrete_fields if field.column not in common]
 
 
 def empty_apart(model: type[models.Model], first: int, last: int) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from django.db import connection
 from django.utils import timezone
 
-from recon.models import Account, OpenItem, Side
+from recon.models import Account, ItemState, OpenItem, Side
 from recon.usecases.bulk import apart
 from recon.usecases.bulk.moved import moved_apart
 from recon.usecases.bulk.whole import change_whole
@@ -86,6 +86,20 @@ _OPEN = """
     )
 """
 
+_OPEN_NEW = """
+    INSERT INTO {apart} (id, side, row_id, part, units, scale, currency, row_date, reason)
+    SELECT %(first)s + ROW_NUMBER() OVER (ORDER BY o.row_id, o.part) - 1, %(side)s, o.row_id, o.part,
+           COALESCE(p.units, w.units), w.scale, w.currency, w.booking_date, o.reason
+    FROM ({rows}) o
+    JOIN {table} w ON w.id = o.row_id
+    LEFT JOIN recon_rowpart p
+      ON p.account_id = %(account)s AND p.side = %(side)s AND p.row_id = o.row_id AND p.part = o.part
+    WHERE NOT EXISTS (
+        SELECT 1 FROM recon_openitem i
+        WHERE i.account_id = %(account)s AND i.side = %(side)s AND i.row_id = o.row_id AND i.part = o.part
+    )
+"""
+
 _RESOLVE = """
     WITH claimed AS (
         DELETE FROM recon_openitem i
@@ -132,9 +146,12 @@ def open_apart(
     Until the transaction is over nobody else opens items of the account.
     """
     _locked(account, alone=True)
+    now = in_sql(timezone.now())
+    if were_claimed and not OpenItem.objects.filter(account_id=account.pk, state=ItemState.RESOLVED).exists():
+        return _open_new(account, sides, rows, own_id, now, params)
     unclaimed = "TRUE" if were_claimed else UNCLAIMED
     words = {"rows": rows, "run": "%(run)s" if "run" in params else "NULL", "unclaimed": unclaimed}
-    params |= {"account": account.pk, "now": in_sql(timezone.now())}
+    params |= {"account": account.pk, "now": now}
     with (
         joined_whole(),
         moved_apart(OpenItem, own_id) as name,
@@ -145,6 +162,21 @@ def open_apart(
             if not were_claimed:
                 cursor.execute(_STILL_OPEN.format(**words), own)
             cursor.execute(_OPEN.format(**words, apart=name, columns=_COLUMNS, table=ROW_TABLE[side]), own)
+    return None
+
+
+def _open_new(
+    account: Account, sides: Mapping[Side, int], rows: str, own_id: int, now: Any, params: dict[str, Any]
+) -> None:
+    """The same where none is known that could open again: what new ones have in common is not written for each."""
+    common = {
+        "account_id": account.pk, "state": ItemState.OPEN.value, "opened_at": now, "run_number": params.get("run"),
+        "owner_id": None, "hold_until": None, "resolved_at": None, "over_sla_at": None,
+    }  # fmt: skip
+    with joined_whole(), moved_apart(OpenItem, own_id, common) as name, connection.cursor() as cursor:
+        for side, first in sides.items():
+            own = {**params, "account": account.pk, "side": int(side), "first": first}
+            cursor.execute(_OPEN_NEW.format(rows=rows, apart=name, table=ROW_TABLE[side]), own)
 
 
 _CLAIMED_OPEN = """
