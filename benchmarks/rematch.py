@@ -3,8 +3,9 @@
     DATABASE_URL=… ./run bench --suite rematch --rows 1000000
 
 Two files are stored with a dry run. Then the same statement runs dry again; for real; and, reversed, for real once more,
-which also closes the open items that reversing has made of all its rows. Reversing is timed too. Another connection says
-when results can be seen; what is done after that, indexes for the most part, is told beside it.
+which also closes the open items that reversing has made of all its rows. Reversing is timed both times: the first time
+items are made, the second time they are there. Another connection says when results can be seen; what is done after
+that, indexes for the most part, is told beside it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -60,11 +62,8 @@ def _twice(folder: Path) -> None:
     def run(what: str, *, is_dry_run: bool) -> MatchingRun:
         started = time.monotonic()
         made = start_run(by, first.account, statement, versions, kind=RunKind.BATCH, is_dry_run=is_dry_run)
-        seen: list[float] = []
-        watching = threading.Thread(target=_watch, args=(made.pk, seen))
-        watching.start()
-        execute_run(made.run_id)
-        watching.join()
+        with _watched(made.pk, *RunState.active()) as seen:
+            execute_run(made.run_id)
         seconds, whole = seen[0] - started, time.monotonic() - started
         again = MatchingRun.objects.get(pk=made.pk)
         if again.state != RunState.COMPLETED or again.lines_matched != first.lines_matched:
@@ -72,25 +71,39 @@ def _twice(folder: Path) -> None:
         print(f"{what}: {seconds:.2f} s ({_stages(again.timings)}), {whole:.2f} s with what follows", flush=True)
         return again
 
+    def reverse(completed: MatchingRun) -> None:
+        started = time.monotonic()
+        with _watched(completed.pk, RunState.COMPLETED) as seen:
+            reverse_run(by, completed)
+        whole = time.monotonic() - started
+        print(f"reversed: {seen[0] - started:.2f} s, {whole:.2f} s with what follows", flush=True)
+
     run("resident rows, dry", is_dry_run=True)
     real = run("resident rows, for real", is_dry_run=False)
-    started = time.monotonic()
-    reverse_run(by, real)
-    print(f"reversed: {time.monotonic() - started:.2f} s", flush=True)
-    run("resident rows, for real after a reversal", is_dry_run=False)
+    reverse(real)
+    reverse(run("resident rows, for real after a reversal", is_dry_run=False))
     print(f"peak {peak_memory() / 2**20:.0f} MiB")
 
 
-def _watch(pk: int, seen: list[float]) -> None:
-    """Note when another connection sees that a run is over."""
+@contextmanager
+def _watched(pk: str, *states: str) -> Iterator[list[float]]:
+    """What another connection sees while the block is at work: when a run is no more in one of these states."""
     from django.db import connection
 
-    from recon.models import MatchingRun, RunState
+    from recon.models import MatchingRun
 
-    while MatchingRun.objects.filter(pk=pk, state__in=RunState.active()).exists():
-        time.sleep(0.02)
-    seen.append(time.monotonic())
-    connection.close()
+    seen: list[float] = []
+
+    def watch() -> None:
+        while MatchingRun.objects.filter(pk=pk, state__in=states).exists():
+            time.sleep(0.02)
+        seen.append(time.monotonic())
+        connection.close()
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    yield seen
+    watching.join()
 
 
 def _stages(seconds: dict[str, float]) -> str:

@@ -58,7 +58,7 @@ ATTEMPTS = 3
 MATCHINGS = 5
 """How often a run matches again because another one claimed a row first."""
 
-RESOLVED_ONE_BY_ONE: Final = 200_000
+RESOLVED_ONE_BY_ONE: Final = 100_000
 """Claims up to which their open items are looked for one by one; more are found sooner among all that are open."""
 
 _PATIENCE: Final = 2.0
