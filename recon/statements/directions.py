@@ -56,7 +56,8 @@ def with_directions(table: Table, mapping: Mapping, hints: Hints) -> tuple[Mappi
     if (words and _opposed(signs, words)) or _charges_are_plus(sample, mapping, signs):
         return _signed(mapping, "inverted"), _question("inverted")
     unsigned = any(signs) and not any(sign < 0 for sign in signs) and not _marked(sample, mapping)
-    unsure = unsigned or (_is_card(table) and signs.count(1) > 2 * signs.count(-1))
+    mostly_plus = _is_card(table) and signs.count(1) >= signs.count(-1)
+    unsure = unsigned or (mostly_plus and not proven and _repayments(sample, mapping, signs) != {1})
     asked = unsure and hints.side == "statement" and not {name.casefold() for name in table.header} >= _BLNK
     suggested: Sign = "inverted" if asked and _is_card(table) else "as_given"
     hinting = _hinting(sample, mapping) if unsigned else None
@@ -284,14 +285,20 @@ def _contradicted(signs: list[int], words: list[int]) -> bool:
 
 def _charges_are_plus(table: Table, mapping: Mapping, signs: list[int]) -> bool:
     """Most amounts are plus and every payment to the issuer is minus: a card statement seen from the issuer."""
+    if signs.count(-1) == 0 or signs.count(1) <= 2 * signs.count(-1):
+        return False
+    return _repayments(table, mapping, signs) == {-1}
+
+
+def _repayments(table: Table, mapping: Mapping, signs: list[int]) -> set[int]:
+    """The signs of rows whose texts name a payment to the issuer of a card."""
     names = [*mapping.columns.get("description", ()), *mapping.columns.get("counterparty", ())]
     texts = [" ".join(cells) for cells in zip(*(table.texts(name).to_pylist() for name in names), strict=True)]
-    if signs.count(-1) == 0 or signs.count(1) <= 2 * signs.count(-1) or not texts:
-        return False
-    paid = {
+    if not texts:
+        return set()
+    return {
         sign for sign, text in zip(signs, texts, strict=True) if any(word in plain(text) for word in REPAYMENT_WORDS)
     }
-    return paid == {-1}
 
 
 def _is_card(table: Table) -> bool:

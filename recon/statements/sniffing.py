@@ -13,7 +13,7 @@ from recon.statements.mapping import Mapping, Role
 from recon.statements.model import Hints, Question, StatementError
 from recon.statements.profiles import profile_for
 from recon.statements.roles import roles_of
-from recon.statements.styles import currency_of, date_order_of, decimal_of
+from recon.statements.styles import counts_cents, currency_of, date_order_of, decimal_of
 from recon.statements.tables import Table
 from recon.statements.traits import traits_of
 
@@ -33,6 +33,8 @@ def sniffed(table: Table, partial: Mapping, hints: Hints) -> tuple[Mapping, tupl
         decimal, question = decimal_of(table, mapping)
         mapping = replace(mapping, decimal=decimal)
         questions.append(question)
+    if mapping.in_cents is None and counts_cents(table, mapping):
+        mapping = replace(mapping, in_cents=True)
     mapping = replace(mapping, currency=mapping.currency or currency_of(table, mapping, hints))
     if not exponent(mapping.currency):  # then a mark before three digits parts thousands
         questions = []

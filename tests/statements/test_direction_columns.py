@@ -150,3 +150,14 @@ def test_marks_that_most_signs_contradict_are_asked_about():
         for last in ("-5.00", "-5.00\n2026-01-05,D,DEBIT,-6.00\n2026-01-06,E,DEBIT,-7.00")
     ]  # fmt: skip
     assert asked == [["as_given"], []]  # the second has one charge given back, beside three of money out
+
+
+@pytest.mark.parametrize(
+    ("charge", "payment", "asked"),
+    [("25.00", "-100.00", ["inverted"]), ("-25.00", "100.00", [])],  # as the issuer sees it, as the holder does
+)
+def test_a_short_card_statement_is_asked_about_where_its_charges_may_be_plus(charge, payment, asked):
+    rows = f"2026-01-13,STORE,ANN,{charge}\n2026-01-14,PAYMENT THANK YOU,ANN,{payment}\n"
+    reading = read(f"Date,Description,Card Member,Amount\n{rows}".encode(), "card.csv")
+    assert [each.suggested for each in reading.questions if each.about == "sign"] == asked
+    assert reading.lines["units"].to_pylist() == [-2500, 10_000]

@@ -159,3 +159,19 @@ def test_rows_of_several_accounts_in_one_table_are_told(text, accounts):
     assert statement.accounts == accounts
     assert statement.account in ({"111", None} if accounts else {"111"})
     assert statement.lines.num_rows == 2
+
+
+@pytest.mark.parametrize(
+    ("header", "first", "units"),
+    [
+        ("Amount (cents)", "-1050", -1050),
+        ("amount_cents", "-1050", -1050),
+        ("Amount in minor units", "-1050", -1050),
+        ("Amount", "-1050", -105_000),
+        ("Amount (cents)", "-10.50", -1050),  # the header is wrong: cents have no decimals
+        ("Accents", "-1050", -105_000),
+    ],
+)
+def test_a_header_that_says_cents_is_believed_of_whole_numbers(header, first, units):
+    reading = read(f"Date,Text,{header},Currency\n2026-01-02,A,{first},EUR\n2026-01-03,B,500,EUR\n".encode(), "a.csv")
+    assert reading.lines["units"][0].as_py() == units

@@ -54,3 +54,9 @@ def test_such_a_row_is_not_repaired_by_leaving_it_as_it_is():
     mended = reread({**cells, "Amount": "2,000.00", "Balance": "7", "column 5": ""}, found.mapping, hints)
     assert not isinstance(mended, RowError)
     assert mended.lines["units"].to_pylist() == [200_000]
+
+
+def test_an_amount_parted_by_its_own_comma_is_an_error_without_a_header_too():
+    found = read(b"13/01/2026,STORE,-25.00\n14/01/2026,ANN,1,100.00\n15/01/2026,BEA,3.00\n", "a.csv")
+    assert found.statements[0].lines["units"].to_pylist() == [-2500, 300]
+    assert [(error.line, error.found) for error in found.errors] == [(2, "100.00")]
