@@ -122,6 +122,23 @@ def test_a_table_that_has_lost_many_columns_loses_no_more(by, account, monkeypat
     are_right(account)
 
 
+def test_a_run_that_resolves_a_table_of_items_waits_for_nobody_who_opens_some(no_tables_left, by, monkeypatch):
+    """Nor they for the run: it holds nothing that they need."""
+    everything_is_large(monkeypatch)
+    account, rule = make_account(), make_rule("Reference", SAME_REFERENCE)
+    make_entries(account, rows(PAIRS, "BOOKS")[:PAIRS])
+    statement = make_statement(account, rows(PAIRS, "BANK")[:PAIRS])
+    reverse_run(by, real_run(by, account, statement, rule))
+    assert OpenItem.objects.unresolved().count() == 2 * PAIRS
+    with two() as (opener, running):
+        opener.pool.submit(are_apart, account).result(60)
+        running.pool.submit(real_run, by, account, statement, rule).result(60)
+        running.ends()
+        opener.ends()
+    assert not OpenItem.objects.unresolved().exists()
+    are_right(account)
+
+
 def with_a_suggestion(by):
     """An account, a run of its own that has confirmed matches and a suggestion."""
     account = make_account()
