@@ -146,13 +146,15 @@ def load(results: Sequence[Results], progress: Progress, hold: Callable[[], None
     """Load the results of a run, or of several at once, but for the claims. Each transaction calls `hold`, which
     may raise.
 
-    The rows of the matches, which are most of it, go in beside everything else.
+    The rows of the matches, which are most of it, and differences go in beside everything else.
     """
     models = dict.fromkeys(model for each in results for model in each.tables)
     rest = {
         model: pa.concat_tables([each.tables[model] for each in results if model in each.tables]) for model in models
     }
     rows: dict[type[Model], pa.Table] = {MatchRow: in_stored_order(rest.pop(MatchRow))}
+    if MatchDifference in rest:  # so that both take about as long
+        rows[MatchDifference] = rest.pop(MatchDifference)
 
     def into_tables(tables: dict[type[Model], pa.Table]) -> None:
         for model, table in tables.items():
