@@ -15,9 +15,9 @@ from lxml import etree
 from recon.statements.cells import Row, cell_text
 from recon.statements.csv_encoding import decode, encoding_of
 from recon.statements.csv_format import read_rows
-from recon.statements.header import header_of
 from recon.statements.mapping import Mapping
 from recon.statements.model import Hints, Reading, StatementError
+from recon.statements.sheets import chosen, on_lines_of_their_own, telling
 
 NAME: Final = "markup"
 _SPREADSHEET: Final = "{urn:schemas-microsoft-com:office:spreadsheet}"
@@ -50,11 +50,11 @@ def read(data: bytes, name: str, hints: Hints) -> Reading:
     partial = hints.mapping or Mapping()
     is_workbook = b"schemas-microsoft-com:office:spreadsheet" in data[:65536].replace(b"\0", b"")
     sheets = list(_sheets(data)) if is_workbook else [list(_page_rows(data, hints))]
-    filled = [rows for rows in sheets if rows]
+    filled = [(str(number), list(on_lines_of_their_own(rows))) for number, rows in enumerate(sheets, start=1) if rows]
     if not filled:
         raise StatementError("The file has no table with anything in it.")
-    rows = next((each for each in filled if header_of(each, partial)), filled[0])
-    return read_rows(NAME, rows, partial, hints)
+    rows, others = chosen(filled, partial)
+    return telling(read_rows(NAME, rows, partial, hints), others, partial)
 
 
 def _sheets(data: bytes) -> Iterator[list[Row]]:

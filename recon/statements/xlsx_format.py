@@ -12,10 +12,10 @@ from python_calamine import CalamineError, CalamineWorkbook
 
 from recon.statements.cells import Row, cell_text
 from recon.statements.csv_format import read_rows
-from recon.statements.header import header_of
 from recon.statements.mapping import Mapping
 from recon.statements.model import Hints, Reading, StatementError
 from recon.statements.ole import runs_in_circles
+from recon.statements.sheets import chosen, telling
 
 NAME: Final = "xlsx"
 _OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
@@ -45,8 +45,8 @@ def read(data: bytes, name: str, hints: Hints) -> Reading:
     if not filled:
         raise StatementError("The spreadsheet is empty.")
     partial = hints.mapping or Mapping()
-    headed = [rows for _, rows in filled if header_of(rows, partial)]
-    return read_rows(NAME, (headed or [rows for _, rows in filled])[0], partial, hints)
+    rows, others = chosen(filled, partial)
+    return telling(read_rows(NAME, rows, partial, hints), others, partial)
 
 
 def _sheets(data: bytes) -> list[tuple[str, list[Row]]]:
