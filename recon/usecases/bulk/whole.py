@@ -21,6 +21,7 @@ from recon.usecases.bulk.apart import columns_of
 from recon.usecases.bulk.apart_columns import add_the_rest
 from recon.usecases.bulk.apart_indexes import make_up
 from recon.usecases.bulk.apart_tables import LOCK_NOT_AVAILABLE, tables_apart
+from recon.usecases.bulk.rows import listed
 
 logger = logging.getLogger(__name__)
 
@@ -123,10 +124,15 @@ def _only_meant(cursor: Any, model: type[models.Model], name: str, meant: str, p
     if left:
         columns = columns_of(model)
         cursor.execute(
-            f"WITH meant AS MATERIALIZED (SELECT id FROM {rows} WHERE {meant}), others AS ("  # noqa: S608
-            f" DELETE FROM ONLY {name} i WHERE NOT EXISTS (SELECT FROM meant WHERE meant.id = i.id) RETURNING i.*"
-            f") INSERT INTO {table} ({columns}) SELECT {columns} FROM others",
+            f"SELECT id FROM ONLY {name} i"  # noqa: S608
+            f" WHERE NOT EXISTS (SELECT FROM (SELECT id FROM {rows} WHERE {meant}) meant WHERE meant.id = i.id)",
             params,
+        )
+        others = listed([pk for (pk,) in cursor.fetchall()])
+        cursor.execute(
+            f"WITH others AS (DELETE FROM ONLY {name} WHERE id = ANY(%s::bigint[]) RETURNING *)"  # noqa: S608
+            f" INSERT INTO {table} ({columns}) SELECT {columns} FROM others",
+            [others],
         )
         if cursor.rowcount != left:
             raise RuntimeError(f"{name}: {cursor.rowcount} of {left} rows have moved")
