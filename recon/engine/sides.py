@@ -40,7 +40,7 @@ class Facts:
     one_scale: bool
     dated: bool
     undated: bool  # one of the sides has no date at all
-    signed: bool  # some amount is negative
+    signed: bool  # some amount is negative, or compared as if it were
 
 
 @dataclass(frozen=True)
@@ -93,12 +93,13 @@ def facts_of(tables: Sequence[pa.Table], rules: Sequence[Rule], options: Options
     most = max(_reach(table, scale) for table in tables) * rows_in_group
     facts = Facts(
         scope=Scope(scale, any(_any(table["instant"]) for table in tables), options.time_zone),
-        wide=most > _INT64_SAFE * 1000,
+        wide=most >= _INT64_SAFE * 1000,
         one_currency=_currencies(tables) <= 1,
         one_scale=one_scale,
         dated=all(table["day"].null_count == 0 for table in tables),
         undated=any(table["day"].null_count == table.num_rows for table in tables),
-        signed=any(table.num_rows and pc.min(table["units"]).as_py() < 0 for table in tables),
+        signed=options.sign == "inverted"
+        or any(table.num_rows and pc.min(table["units"]).as_py() < 0 for table in tables),
     )
     return facts, most
 

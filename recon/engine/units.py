@@ -27,7 +27,8 @@ class Units:
     """One side as a rule sees it. ``table`` has the units; ``members(u, row)`` their rows, None where they are the
     rows.
 
-    ``several`` are the text columns in which some group has more than one text. ``unsigned``: a sum lost its sign.
+    ``several`` are the text columns in which some group has more than one text, or has rows without one where the rule
+    takes that for an answer. ``unsigned``: a sum lost its sign.
     """
 
     side: Side
@@ -57,10 +58,17 @@ def make_units(session: Session, sides: Sides, side: Side, rule: Rule | None) ->
             _group(session, sides, side, name, texts, latest=latest)
         else:
             session.create_from("groups", made, "FROM given", name=name)
-    flags = ", ".join(f"bool_or(several_{text})" for text in texts)
+    lacking = _met_without(rule, side)
+    flags = ", ".join(f"bool_or(several_{text}{f' OR lacking_{text}' * (text in lacking)})" for text in texts)
     found = session.rows(f"SELECT {flags} FROM {name}")[0] if texts else ()
     several = frozenset(text for text, flag in zip(texts, found, strict=True) if flag)
     return Units(side, name, _members(session, sides, side), several, session.options.sign == "unsigned")
+
+
+def _met_without(rule: Rule | None, side: Side) -> set[str]:
+    """The text columns of a side that may be missing in a row which meets the rule."""
+    criteria = rule.criteria if rule else ()
+    return {column.name for each in criteria if each.operator.met_without for column in each.columns(side)}
 
 
 def open_units(
@@ -125,6 +133,7 @@ def _group(session: Session, sides: Sides, side: Side, name: str, texts: Sequenc
         "count(*) AS size",
         *(f"max({name}) AS {name}" for name in _group_values(session)),
         *(f"max({text}) AS {text}, max({text}) <> min({text}) AS several_{text}" for text in texts),
+        *(f"count({text}) BETWEEN 1 AND count(*) - 1 AS lacking_{text}" for text in texts),
     ]
     one_currency = "" if sides.one_currency else " HAVING min(ccy) = max(ccy)"
     whole = f" ANTI JOIN taken_{alias} USING (grp)" if session.exists(f"taken_{alias}") else ""
@@ -160,7 +169,7 @@ def _group_in_arrays(session: Session, sides: Sides, side: Side, *, latest: bool
             "u": first, "amt": np.abs(amount) if session.options.sign == "unsigned" else amount, "scale": scale,
             "ccy": rows["currency"].take(at), "day": day, "instant": pa.nulls(len(size), pa.int64()), "ord": order,
             "size": size, **{text: _texts_at(rows, by[text], at) for text in texts},
-            **{f"several_{text}": pa.repeat(False, len(size)) for text in texts},
+            **{f"{what}_{text}": pa.repeat(False, len(size)) for what in ("several", "lacking") for text in texts},
             **{name: grouping_column(rows, by).take(at) for name, by in _group_values(session).items()},
         }
     )  # fmt: skip

@@ -145,7 +145,8 @@ def _compared(rule: Mapping[str, Any]) -> set[str]:
 
 def order(rule: Mapping[str, Any], s: Unit, at: Decimal, e: Unit) -> tuple[Any, ...]:
     """Who gets a contested candidate: the smallest of these."""
-    expected = next((int(str(c["expected"]).rstrip("d")) for c in rule["criteria"] if "expected" in c), 0)
+    lags = [int(str(c["expected"]).rstrip("d")) for c in rule["criteria"] if "expected" in c]
+    expected = next((lag for lag in lags if lag), 0)
     missing = s.day is None or e.day is None
     days = abs((s.day - e.day).days - expected) if s.day and e.day else 0
     timed = s.instant is not None and e.instant is not None

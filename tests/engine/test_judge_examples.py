@@ -222,6 +222,24 @@ def test_above_the_largest_difference_a_match_is_only_suggested() -> None:
     assert verdict([near], lines, entries) == [([1], [1], "confirmed"), ([2], [2], "suggested")]
 
 
+def test_a_row_of_a_group_without_a_reference_contradicts_none() -> None:
+    agrees = {"field": "reference", "operator": "agrees"}
+    equal = {"field": "reference", "operator": "eq"}
+    group = [row(1, 100, reference="A", description="payout"), row(2, 200, description="payout")]
+    by_description = Books(strategy="one_to_many", grouping=("description",))
+    whole = [([1], [1, 2], "confirmed")]
+    assert verdict([rule(AMOUNT, agrees)], [row(1, 300, reference="B")], group, by_description) == whole
+    assert verdict([rule(AMOUNT, equal)], [row(1, 300, reference="B")], group, by_description) == []
+    assert verdict([rule(AMOUNT, equal)], [row(1, 300, reference="A")], group, by_description) == whole
+
+
+def test_of_several_usual_lags_the_first_that_is_one_counts() -> None:
+    near = {"field": "date", "operator": "within_range", "value": "5d"}
+    entries = [row(1, 100, booking_date=WEDNESDAY), row(2, 100, booking_date=MONDAY)]
+    lags = rule(AMOUNT, {**near, "expected": "0d"}, {**near, "expected": "2d"})
+    assert verdict([lags], [row(1, 100, booking_date=WEDNESDAY)], entries) == [([1], [2], "suggested")]
+
+
 def test_clocks_going_forward_do_not_move_a_calendar_day() -> None:
     within = {"field": "date", "operator": "within_range", "value": "1d"}
     lines = [row(1, 100, booked_at=datetime(2026, 3, 29, 22, 30, tzinfo=UTC), booking_date=date(2026, 3, 30))]

@@ -186,6 +186,14 @@ def test_a_pattern_takes_its_first_group_and_ledger_texts_without_it_count_whole
     assert pairs(outcome) == [([1], [1])]
 
 
+def test_no_match_has_a_difference_of_nineteen_digits():
+    same_day = rule(("date", "eq"))
+    day, nothing = "2026-01-01", row("0.000", "2026-01-01")
+    assert pairs(run(same_day, [row("999999999999999.999", day)], [nothing])) == [([1], [1])]
+    outcome = run(same_day, [row("1000000000000000.00", day)], [nothing])
+    assert (pairs(outcome), reasons(outcome)) == ([], {1: "amount_differs"})
+
+
 def test_amounts_of_eighteen_digits_and_other_scales_stay_exact():
     big = "999999999999999999"
     outcome = run(rule(AMOUNT), [row(big), row("0.000000001")], [row("0.000000001"), row(big)])

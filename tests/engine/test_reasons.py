@@ -48,6 +48,12 @@ def test_the_criterion_that_failed_is_the_reason(criteria, line, entry, reason):
     assert reasons(outcome) == reasons(outcome, side=1) == {1: reason}
 
 
+def test_entries_that_are_read_the_wrong_way_round_have_the_opposite_sign():
+    line, entry = row("5.00", reference="a"), row("5.00", reference="a")
+    outcome = run(rule(AMOUNT, REFERENCE), [line], [entry], sign="inverted")
+    assert reasons(outcome) == reasons(outcome, side=1) == {1: "opposite_sign"}
+
+
 def test_the_difference_to_the_nearest_miss_is_statement_minus_ledger():
     outcome = run(rule(AMOUNT, REFERENCE), [row("10.00", reference="a")], [row("12.00", reference="a")])
     assert nearest(outcome) == nearest(outcome, side=1) == {1: (1, -200)}

@@ -53,7 +53,8 @@ class Operator:
     help: ClassVar[str]
     kinds: ClassVar[tuple[Kind, ...]]
     aliases: ClassVar[Mapping[str, tuple[Kind, ...]]] = {}
-    constant_word: ClassVar[str] = ""
+    met_without: ClassVar[bool] = False
+    """Whether a row without the field meets it."""
 
     def inputs(self, field: Field) -> Inputs:
         """The inputs on a field of one of ``kinds``."""

@@ -136,6 +136,7 @@ class Agrees(Operator):
     label = "does not contradict"
     help = "Either side has no such text, or one begins with the other; two different texts are refused."
     kinds = ("text",)
+    met_without = True
 
     def inputs(self, field: Field) -> Inputs:
         return Inputs(options=frozenset({"loose", "ledger_field"}))
