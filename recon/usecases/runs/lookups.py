@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from itertools import chain
 
 import pyarrow as pa
 from django.db import connection
@@ -17,6 +19,8 @@ from recon.usecases.errors import Refused
 from rules.criteria import Criterion, Rule
 
 Window = tuple[int, str, int, int]  # scale, currency, lowest and highest units
+_Key = str | Window  # a reference, or a window of one amount
+_FoundEntry = tuple[int, str, int, str, int]  # id, reference_key, scale, currency, units
 
 LOOKED_UP_BY = ("reference_key", "scale")
 """The first columns of the ledger's indexes that are used here."""
@@ -88,12 +92,16 @@ def is_indexable(rule: Rule, criterion: Criterion) -> bool:
 def amount_windows(account: Account, criterion: Criterion, lines: pa.Table, scales: Sequence[int]) -> Iterator[Window]:
     """The stored amounts that a criterion admits, at every scale they may have."""
     signs = entry_signs(account)
-    admitted = _exactly_at if criterion.window is None or criterion.window.exact else _window_at
     columns = (lines[name].to_pylist() for name in ("units", "scale", "currency"))
-    for given, own, currency in set(zip(*columns, strict=True)):
-        units = abs(given) if account.sign == Sign.UNSIGNED else given
+    amounts = set(zip(*columns, strict=True))
+    if account.sign == Sign.UNSIGNED:
+        amounts = {(abs(units), scale, currency) for units, scale, currency in amounts}
+    admitted = _exactly_at if criterion.window is None or criterion.window.exact else _window_at
+    for units, own, currency in amounts:
         for scale, least, most in admitted(criterion, units, own, scales):
-            lowest, highest = max(least, -MAX_UNITS), min(most, MAX_UNITS)  # what can be stored of a wide window
+            # What can be stored of a wide window.
+            lowest = least if least >= -MAX_UNITS else -MAX_UNITS
+            highest = most if most <= MAX_UNITS else MAX_UNITS
             if lowest <= highest:
                 for sign in signs:
                     yield (scale, currency, lowest, highest) if sign > 0 else (scale, currency, -highest, -lowest)
@@ -110,6 +118,9 @@ def _window_at(criterion: Criterion, units: int, own: int, scales: Sequence[int]
 def _exactly_at(_: Criterion, units: int, own: int, scales: Sequence[int]) -> Iterator[tuple[int, int, int]]:
     """The same where amounts must be equal: at those scales that hold all digits."""
     for scale in scales:
+        if scale == own:
+            yield scale, units, units
+            continue
         whole, rest = divmod(units, 10 ** max(own - scale, 0))
         if not rest:
             same = whole * 10 ** max(scale - own, 0)
@@ -162,23 +173,30 @@ def found_for_each(lookups: Sequence[Sought]) -> list[set[int]]:
         return [{entry_id for (entry_id,) in rows}]
     if len(rows) > most:
         raise Refused("The lines of several runs imply too much to be looked up together.")
-    return [_of_look_up(each, rows) for each in lookups]
+    by_key = _by_key(rows)
+    return [_of_look_up(each, rows, by_key) for each in lookups]
 
 
-def _of_look_up(wanted: Sought, rows: Sequence[tuple[int, str, int, str, int]]) -> set[int]:
-    """Of entries (id, reference_key, scale, currency, units) that were found the ids of those that this look-up would
-    find by itself."""
-    references, windows = wanted.references, wanted.windows
-    found = {
-        entry_id
-        for entry_id, reference, scale, currency, units in rows
-        if reference in references or (scale, currency, units, units) in windows
-    }
-    wide = [window for window in windows if window[2] != window[3]]
+def _by_key(rows: Sequence[_FoundEntry]) -> Mapping[_Key, Sequence[int]]:
+    """The ids of entries that were found, by their reference and by their amount as a window."""
+    found = defaultdict[_Key, list[int]](list)
+    for entry_id, reference, scale, currency, units in rows:
+        found[reference].append(entry_id)
+        found[scale, currency, units, units].append(entry_id)
+    return found
+
+
+def _of_look_up(wanted: Sought, rows: Sequence[_FoundEntry], by_key: Mapping[_Key, Sequence[int]]) -> set[int]:
+    """Of entries that were found the ids of those that this look-up would find by itself."""
+    found = set[int]()
+    keys: Iterable[_Key] = chain(wanted.references, wanted.windows)
+    for key in keys:
+        found.update(by_key.get(key, ()))
+    wide = [window for window in wanted.windows if window[2] != window[3]]
     return found | set(_within(wide, rows)) if wide else found
 
 
-def _within(windows: Sequence[Window], rows: Sequence[tuple[int, str, int, str, int]]) -> Iterator[int]:
+def _within(windows: Sequence[Window], rows: Sequence[_FoundEntry]) -> Iterator[int]:
     """The ids of the entries whose amounts lie in one of the windows."""
     reach: dict[tuple[int, str], tuple[list[int], list[int]]] = {}
     for scale, currency, low, high in sorted(windows):

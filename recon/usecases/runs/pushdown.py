@@ -62,17 +62,23 @@ LOOKED_THROUGH: Final = 10
 
 @dataclass(frozen=True)
 class Choice:
-    """How the ledger is read: in words, with what was estimated, and the entries that are to be read (now, if it is
-    read in two steps)."""
+    """How the ledger is read: in words, with what was estimated."""
 
-    entries: QuerySet[LedgerEntry]
+    in_scope: QuerySet[LedgerEntry]
     narrowed: bool
     how: str
     estimate: dict[str, int] = field(default_factory=dict)  # in_scope, lookups, found
     few: bool = False  # at most SMALL
     found: tuple[int, ...] = ()  # ids in every step, if it is narrowed
+    fresh: tuple[int, ...] = ()  # those of them that this step has found
     later: tuple[Criterion, ...] = ()  # what is looked up for lines that are left, see `with_near_misses`
-    in_scope: QuerySet[LedgerEntry] = field(default_factory=LedgerEntry.objects.none)
+
+    @property
+    def entries(self) -> QuerySet[LedgerEntry]:
+        """The entries that are to be read (now, if it is read in two steps)."""
+        if not self.narrowed:
+            return self.in_scope
+        return self.in_scope.filter(pk__in=RawSQL(LISTED[connection.vendor], [listed(self.fresh)]))  # noqa: S611 - our own text
 
 
 def everything(entries: QuerySet[LedgerEntry], why: str, **estimate: int) -> Choice:
@@ -210,16 +216,15 @@ def _found(wanted: LookUp, found: set[int]) -> Choice:
     estimate = {**wanted.estimate, "found": len(wanted.before) + len(fresh)}
     if len(found) > wanted.sought.most:
         return everything(wanted.entries, "these lines have so many of their amounts and references", **estimate)
-    chosen = RawSQL(LISTED[connection.vendor], [listed(fresh)])  # noqa: S611 - our own text
     return Choice(
-        wanted.entries.filter(pk__in=chosen),
+        wanted.entries,
         True,
         "only the open entries that have an amount or a reference of these lines",
         estimate,
         few=len(fresh) <= SMALL,
         found=(*wanted.before, *fresh),
+        fresh=tuple(fresh),
         later=wanted.later,
-        in_scope=wanted.entries,
     )
 
 
