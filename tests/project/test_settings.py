@@ -62,6 +62,13 @@ def test_the_production_switches_leave_nothing_to_warn_about(tmp_path):
     assert result.returncode == 0, result.stderr
 
 
+def test_a_command_on_a_database_without_tables_says_how_to_make_them(tmp_path):
+    result = manage("check_integrity", DATABASE_URL=f"sqlite:///{tmp_path}/new.sqlite3")
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1].endswith("./run migrate makes them")
+    assert "Traceback" not in result.stderr
+
+
 def test_the_generated_secret_key_stays_and_is_private(tmp_path):
     show = ("shell", "--no-imports", "-c", "from django.conf import settings; print(settings.SECRET_KEY)")
     first = manage(*show, TIEOUT_DATA_DIR=str(tmp_path))

@@ -80,13 +80,17 @@ def refuse_taken_port(host: str, port: int) -> None:
 
 
 def migrate_if_needed(verbosity: int) -> None:
+    if migrations_missing():
+        call_command("migrate", interactive=False, verbosity=0)
+
+
+def migrations_missing() -> bool:
+    """Whether the database lacks tables, or has those of an older version. Raises CommandError if it is not there."""
     try:
         executor = MigrationExecutor(connection)
-        plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+        return bool(executor.migration_plan(executor.loader.graph.leaf_nodes()))
     except DatabaseError as error:
         raise CommandError(f"the database cannot be reached: {str(error).strip()}") from error
-    if plan:
-        call_command("migrate", interactive=False, verbosity=0)
 
 
 def web_server(host: str, port: int) -> list[str]:
