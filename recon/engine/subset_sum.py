@@ -72,7 +72,8 @@ class _Solution:
     many: tuple[int, ...]
     gap: int
     kinds: tuple[int, ...]  # the first twin of each row
-    wants: frozenset[int]  # those of every row that some solution has
+    rows: tuple[int, ...]  # every row that some solution has
+    wants: frozenset[int]  # the first twins of these
     sole: bool  # apart from twins
     twins: bool
 
@@ -88,7 +89,7 @@ def search_groups(session: Session, sides: Sides, index: int, rule: Rule, before
     many_side = SIDES.index(grouped_sides(session.options.strategy)[0])
     for solution in sorted(solutions, key=lambda each: (each.gap, each.one)):
         if gone := used & set(solution.many):
-            missed.append(Missed(1 - many_side, solution.one, "claimed_by_another", index, min(gone)))
+            missed += _might_have(index, many_side, solution, min(gone), "claimed_by_another")
             continue
         used |= set(solution.many)
         # Of twins nobody can say which a sum is made of: another row whose sums want, or might want, their kind
@@ -98,10 +99,16 @@ def search_groups(session: Session, sides: Sides, index: int, rule: Rule, before
         state, by = _verdict(rule, solution, decided=decided, over=highest is not None and solution.gap > highest)
         if state != "skipped":
             found.append(Found(index, solution.one, solution.many, solution.gap, state, by))
-            continue
-        missed.append(Missed(1 - many_side, solution.one, "ambiguous", index, solution.many[0]))
-        missed += [Missed(many_side, row, "ambiguous", index, solution.one) for row in solution.many]
+        reason = "ambiguous" if state == "skipped" else "claimed_by_another"
+        missed += _might_have(index, many_side, solution, solution.many[0], reason)
     return Search(found, missed)
+
+
+def _might_have(rule: int, many_side: int, solution: _Solution, nearest: int, reason: str) -> Iterator[Missed]:
+    """What is told of the rows of any of a row's sums, and of that row, where they stay open."""
+    yield Missed(1 - many_side, solution.one, reason, rule, nearest)
+    for row in solution.rows:
+        yield Missed(many_side, row, reason, rule, solution.one)
 
 
 def store_groups(session: Session, sides: Sides, found: Sequence[Found]) -> list[Standing]:
@@ -196,10 +203,12 @@ def _solutions(
             rows = tuple(pool[place][0] for place in chosen[best] if place < len(pool))
             kinds = np.array([*(kin.get(row, row) for row, _ in pool), NOBODY])
             alike = np.sort(kinds[chosen[solutions]], axis=1)
+            places = np.unique(chosen[solutions]).tolist()
             yield _Solution(
                 one, rows, int(abs(one_amount - int(totals[best]))), tuple(kin.get(row, row) for row in rows),
-                frozenset(np.unique(alike[alike != NOBODY]).tolist()), sole=bool((alike == alike[0]).all()),
-                twins=len(solutions) > 1,
+                rows=tuple(pool[place][0] for place in places if place < len(pool)),
+                wants=frozenset(np.unique(alike[alike != NOBODY]).tolist()),
+                sole=bool((alike == alike[0]).all()), twins=len(solutions) > 1,
             )  # fmt: skip
     unsearched.update([kin.get(row, row) for row in unsearched])
 

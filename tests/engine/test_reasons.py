@@ -181,6 +181,15 @@ def test_a_criterion_that_keeps_a_row_from_a_sum_is_named():
     assert {entry: told[0] for entry, told in entries.items()} == dict.fromkeys((1, 2), "date_outside_window")
 
 
+@pytest.mark.parametrize(("how", "reason"), [("review", "claimed_by_another"), ("skip", "ambiguous")])
+def test_a_row_of_another_sum_is_told_which_line_could_have_had_it(how, reason):
+    body = rule(AMOUNT, ("counterparty", "eq"), on_ambiguity=how)
+    entries = [row("1.00", **ANN), row("2.00", reference="x", **ANN), row("2.00", **ANN)]
+    outcome = run(body, [row("3.00", **ANN)], entries, strategy="one_to_many")
+    assert reasons(outcome, side=1)[3] == reason
+    assert nearest(outcome, side=1)[3][0] == 1
+
+
 def test_the_twin_that_a_sum_has_no_need_of_is_a_possible_duplicate():
     entries = [row("60.00", **ANN), row("40.00", **ANN), row("40.00", **ANN)]
     _, left = searched([row("100.00", **ANN)], entries)
