@@ -19,8 +19,8 @@ def compare_first(apps: Any, schema_editor: Any) -> None:
         return
     for table, prefix in CURRENCY_SHAPES:
         name = f"{prefix}_currency_shape"
-        for each in (table, *children(schema_editor, table)):  # a child has the constraint also as its own
-            schema_editor.execute(f"ALTER TABLE {each} DROP CONSTRAINT {name}")
+        for each in (table, *children(schema_editor, table)):  # a child may have the constraint also as its own
+            schema_editor.execute(f"ALTER TABLE {each} DROP CONSTRAINT IF EXISTS {name}")
         schema_editor.execute(
             f"ALTER TABLE {table} ADD CONSTRAINT {name} CHECK"
             " (currency = 'EUR' OR currency = 'USD' OR currency = 'GBP' OR currency ~ '^[A-Z]{3}$')"

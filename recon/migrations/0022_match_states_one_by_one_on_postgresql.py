@@ -13,7 +13,8 @@ DROP = """
             (SELECT inhrelid FROM pg_inherits WHERE inhparent = 'recon_match'::regclass)
         LOOP
             EXECUTE format(
-                'ALTER TABLE %s DROP CONSTRAINT match_origin_known, DROP CONSTRAINT match_state_known', each
+                'ALTER TABLE %s DROP CONSTRAINT IF EXISTS match_origin_known,'
+                ' DROP CONSTRAINT IF EXISTS match_state_known', each
             );
         END LOOP;
     END $$

@@ -16,7 +16,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     """
 
     def is_usable(self) -> bool:
-        if self.connection is None or self.errors_occurred:
+        if self.connection is None or self.connection.closed or self.errors_occurred:
             return super().is_usable()
         return not _has_something_to_say(self.connection.fileno()) or super().is_usable()
 

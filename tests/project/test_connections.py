@@ -51,3 +51,10 @@ def test_after_an_error_the_server_is_asked(kept):
     kept.errors_occurred = True
     kept.close_if_unusable_or_obsolete()
     assert (kept.errors_occurred, process_of(kept)) == (False, process)
+
+
+def test_a_connection_that_was_closed_underneath_is_made_anew(kept):
+    process = process_of(kept)
+    kept.connection.close()
+    kept.close_if_unusable_or_obsolete()
+    assert process_of(kept) != process

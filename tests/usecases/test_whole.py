@@ -6,10 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection, transaction
 
 from recon.models import Claim, ItemState, Match, MatchingRun, OpenItem, RunKind, RunState, Side
 from recon.usecases.bulk import whole
+from recon.usecases.bulk.apart import drop_empty
 from recon.usecases.bulk.apart_tables import tables_apart
 from recon.usecases.review.decisions import hold
 from recon.usecases.review.items_apart import are_apart
@@ -194,3 +195,28 @@ def test_a_reversal_that_gives_way_to_who_would_wait_for_it_for_ever_is_tried_ag
     assert MatchingRun.objects.get(pk=run.pk).state == RunState.REVERSED
     assert not Claim.objects.exists()
     are_right(account)
+
+
+def test_nobody_drops_a_table_that_is_being_looked_at_because_it_was_listed(no_tables_left, by, monkeypatch):
+    everything_is_large(monkeypatch)
+    a_run_that_is_reversed(by, make_account(), make_rule("Reference", SAME_REFERENCE))
+    OpenItem.objects.all().delete()
+    is_worth_it = whole._is_worth_it
+
+    def drop() -> None:
+        try:
+            with pytest.raises(OperationalError, match="lock timeout"):
+                drop_empty(OpenItem)
+        finally:
+            connection.close()
+
+    def while_another_drops_empty_ones(*about):
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(drop).result(60)
+        return is_worth_it(*about)
+
+    monkeypatch.setattr(whole, "_is_worth_it", while_another_drops_empty_ones)
+    with transaction.atomic():
+        assert whole.change_whole(OpenItem, "TRUE", [], {"state": "open"}) == 0
+    drop_empty(OpenItem)
+    assert not tables_apart(OpenItem)

@@ -52,6 +52,11 @@ def change_whole(
 
     `at_least`: what holds for rows that are meant, and is quickly seen. Within a transaction.
     """
+    if not tables_apart(model):
+        return 0
+    with connection.cursor() as cursor:
+        # From now on nobody drops one of them, or makes one of several (`make_room`), before this is over.
+        cursor.execute(f"LOCK TABLE ONLY {model._meta.db_table} IN ROW EXCLUSIVE MODE")
     return sum(_changed(model, each.name, meant, params, values, at_least) for each in tables_apart(model))
 
 

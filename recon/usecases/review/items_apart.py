@@ -7,7 +7,7 @@ state stays stay where they are. That a row part has one item, whatever table it
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -188,7 +188,7 @@ _CLAIMED_OPEN = """
 """
 
 _FREED_RESOLVED = """
-    recon_openitem.account_id = %s AND recon_openitem.state = 'resolved' AND EXISTS (
+    recon_openitem.account_id = %s AND recon_openitem.state = 'resolved' AND recon_openitem.side = ANY(%s) AND EXISTS (
         SELECT 1 FROM recon_claim c
         WHERE c.account_id = %s AND c.side = recon_openitem.side
           AND c.row_id = recon_openitem.row_id AND c.part = recon_openitem.part
@@ -203,11 +203,11 @@ def resolve_whole(account: Account) -> None:
     change_whole(OpenItem, _CLAIMED_OPEN, [account.pk] * 2, resolved, at_least="state <> 'resolved'")
 
 
-def reopen_whole(account: Account, match_ids: tuple[int, int]) -> int:
-    """Open items again whose row parts matches from the first to the last of `match_ids` hold, all of which are being
-    undone, where they are nearly all of a table; returns how many."""
+def reopen_whole(account: Account, sides: Sequence[Side], match_ids: tuple[int, int]) -> int:
+    """Open items of these sides again whose row parts matches from the first to the last of `match_ids` hold, all of
+    which are being undone, where they are nearly all of a table; returns how many."""
     opened = {"state": "open", "resolved_at": None, "reason": "reopened"}
-    meant = [account.pk] * 2 + [*match_ids]
+    meant = [account.pk, [int(side) for side in sides], account.pk, *match_ids]
     return change_whole(OpenItem, _FREED_RESOLVED, meant, opened, at_least="state = 'resolved'")
 
 

@@ -205,7 +205,7 @@ def reopen(
     To be called in the transaction that undoes them, before their claims are released: nobody else can claim the rows
     until it is over.
     """
-    if every and ids and reopen_whole(account, match_ids) == rows_at_most:
+    if every and ids and reopen_whole(account, sides_reported(account), match_ids) == rows_at_most:
         return
     undone = {"from_id": match_ids[0], "to_id": match_ids[1], "undone_at": in_sql(undone_at)}
     freed = FREED_BY_UNDOING_ALL if every else FREED_BY_UNDOING
