@@ -7,6 +7,7 @@ from decimal import Decimal
 import pyarrow as pa
 import pytest
 
+from recon.models import Side
 from recon.usecases.runs import totals
 from recon.usecases.runs.totals import places
 
@@ -53,3 +54,34 @@ def test_few_rows_are_summed_as_many_are(monkeypatch):
         (Decimal(units).scaleb(-scale) for units, scale, currency, state in many if (state, currency) == ("c", "EUR")),
         Decimal(0),
     )
+
+
+def test_the_amounts_of_few_rows_are_summed_as_those_of_many_are(monkeypatch):
+    def table(**columns: list[int] | list[str]) -> pa.Table:
+        return pa.table(columns)
+
+    rows = {
+        side: table(
+            id=list(range(7, 27)),
+            part=[0] * 20,
+            units=[10**17 * (-1) ** number + number for number in range(20)],
+            scale=[number % 3 for number in range(20)],
+            currency=[("USD", "EUR")[number % 2] for number in range(20)],
+        )
+        for side in Side
+    }
+    states = [("confirmed", "suggested")[number % 2 * (number > 9)] for number in range(18)]
+    placed = table(side=[0] * 9 + [1] * 9, id=[*range(7, 16), *range(12, 21)], part=[0] * 18, state=states)
+    unmatched = table(side=[0] * 5 + [1] * 3, id=[20, 17, 18, 19, 26, 7, 8, 26], part=[0] * 8, reason=["none"] * 8)
+    differences = table(units=[], scale=[], currency=[], type=[], state=[])
+    few = totals.totals(rows, placed, differences, unmatched)
+    monkeypatch.setattr(totals, "_TINY", 0)
+    assert totals.totals(rows, placed, differences, unmatched) == few
+    assert {(each["side"], each["outcome"]) for each in few["money"]} == {
+        ("statement", "confirmed"),
+        ("statement", "unmatched"),
+        ("ledger", "confirmed"),
+        ("ledger", "suggested"),
+        ("ledger", "unmatched"),
+    }
+    assert sum(each["count"] for each in few["money"]) == 26

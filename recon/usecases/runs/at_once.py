@@ -282,8 +282,9 @@ def _store(begun: Sequence[Begun], results: Sequence[Results | None], laps: Laps
     """All of it in one transaction. Raises `ClaimedError` if another run was first."""
     matched = [each for each in results if each is not None]
     with transaction.atomic():
-        for each in begun:
-            refuse_closed_rows(each.asked.account, [first_date(each.asked.prepared)], each.asked.prepared.name)
+        # If one of several has such rows each is done alone, and told of its own.
+        days = [first_date(each.asked.prepared) for each in begun]
+        refuse_closed_rows(begun[0].asked.account, days, begun[0].asked.prepared.name)
         load_rows(StatementLine, pa.concat_tables(each.lines for each in begun))
         if claiming := [each for each in matched if each.claims.num_rows]:
             claim_rows(run_results.claims_of(claiming), _unheard)

@@ -112,7 +112,7 @@ def prepare(
         tables[MatchRunnerUp] = of_matches(with_gap, match_ids, ("rank", "side", "row_id", "part", "gap"))
     if unmatched.num_rows:
         tables[UnmatchedItem] = unmatched_table(run, unmatched, version_ids)
-    by_rule = [matches_of_rule(outcome.matches, index) for index in range(len(version_ids))]
+    by_rule = matches_by_rule(outcome.matches, len(version_ids))
     claims = claim_table(run, placed, match_ids)
     passes_over = bool(rows.explanation.get("narrowed")) and Side.LEDGER in sides_reported(run.account)
     block = (first, first + outcome.matches.num_rows - 1)
@@ -325,11 +325,14 @@ def how_many(condition: pa.ChunkedArray) -> int:
     return pc.sum(condition).as_py() or 0
 
 
-def matches_of_rule(matches: pa.Table, index: int) -> tuple[int, int]:
-    """(confirmed, suggested) matches of the rule at `index`."""
-    states = matches["state"].filter(pc.equal(matches["rule_index"], index))
-    found = {value["values"]: value["counts"] for value in pc.value_counts(states).to_pylist()}
-    return found.get(MatchState.CONFIRMED.value, 0), found.get(MatchState.SUGGESTED.value, 0)
+def matches_by_rule(matches: pa.Table, rules: int) -> list[tuple[int, int]]:
+    """(confirmed, suggested) matches of each of so many rules."""
+    rule = matches["rule_index"].to_numpy()
+    confirmed, suggested = (
+        np.bincount(rule[pc.equal(matches["state"], state.value).to_numpy()], minlength=rules).tolist()
+        for state in (MatchState.CONFIRMED, MatchState.SUGGESTED)
+    )
+    return list(zip(confirmed, suggested, strict=True))
 
 
 def constant(value: object, rows: int) -> pa.Array:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from itertools import chain, repeat
 from typing import Any, Final
 
 import numpy as np
@@ -56,9 +58,14 @@ def summed(table: pa.Table, keys: tuple[str, ...]) -> Sums:
 
 def _summed_one_by_one(table: pa.Table, keys: tuple[str, ...]) -> Sums:
     by_group: dict[tuple[Any, ...], list[int]] = {}
-    for units, *group in zip(*(table[name].to_pylist() for name in ("units", *keys, "scale")), strict=True):
+    for units, *group in zip(*(_values(table[name]) for name in ("units", *keys, "scale")), strict=True):
         if units is not None:
             by_group.setdefault(tuple(group), []).append(units)
+    return _added_up(by_group)
+
+
+def _added_up(by_group: Mapping[tuple[Any, ...], Sequence[int]]) -> Sums:
+    """Count and sum of units by their group, of which the last is their scale."""
     sums: Sums = {}
     for (*names, scale), units in by_group.items():
         count, total = sums.get(tuple(names), (0, Decimal(0)))
@@ -67,18 +74,49 @@ def _summed_one_by_one(table: pa.Table, keys: tuple[str, ...]) -> Sums:
 
 
 def _money(side: Side, rows: pa.Table, placed: pa.Table, unmatched: pa.Table) -> list[dict[str, Any]]:
+    few = max(table.num_rows for table in (rows, placed, unmatched)) <= _TINY and not _are_split(rows)
+    found = (_summed_of_few if few else _summed_of_many)(side, rows, placed, unmatched)
+    return [{"side": side.label, **entry} for entry in _listed(found, ("outcome", "currency"))]
+
+
+def _summed_of_few(side: Side, rows: pa.Table, placed: pa.Table, unmatched: pa.Table) -> Sums:
+    """By outcome and currency. Of few rows Python is through before Arrow has begun a dozen steps."""
+    columns = [_values(rows[name]) for name in ("id", "currency", "scale", "units")]
+    amounts = {row_id: own for row_id, *own in zip(*columns, strict=True)}
+    outcomes = chain(
+        zip(_values(placed["side"]), _values(placed["id"]), placed["state"].to_pylist(), strict=True),
+        zip(_values(unmatched["side"]), _values(unmatched["id"]), repeat("unmatched")),
+    )
+    by_group: dict[tuple[Any, ...], list[int]] = {}
+    for its_side, row_id, state in outcomes:
+        if its_side == side and row_id in amounts:
+            currency, scale, units = amounts[row_id]
+            by_group.setdefault((state, currency, scale), []).append(units)
+    return _added_up(by_group)
+
+
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    """Those of a column; numpy hands over numbers in a tenth of the time."""
+    plain = pa.types.is_integer(column.type) and not column.null_count
+    found: list[Any] = column.to_numpy().tolist() if plain else column.to_pylist()
+    return found
+
+
+def _are_split(rows: pa.Table) -> bool:
+    return bool(rows.num_rows and pc.max(rows["part"]).as_py())
+
+
+def _summed_of_many(side: Side, rows: pa.Table, placed: pa.Table, unmatched: pa.Table) -> Sums:
     outcomes = placed.filter(pc.equal(placed["side"], int(side))).select(["id", "part", "state"])
     if unmatched.num_rows:
         left = _as_state(unmatched.filter(pc.equal(unmatched["side"], int(side))), "unmatched")
         outcomes = pa.concat_tables([outcomes, left])
-    found = summed(_with_amounts(outcomes, rows), ("state", "currency"))
-    listed = _listed(found, ("outcome", "currency"))
-    return [{"side": side.label, **entry} for entry in listed]
+    return summed(_with_amounts(outcomes, rows), ("state", "currency"))
 
 
 def _with_amounts(outcomes: pa.Table, rows: pa.Table) -> pa.Table:
     """Row parts and what became of them, with their amounts."""
-    if rows.num_rows and pc.max(rows["part"]).as_py():
+    if _are_split(rows):
         amounts = rows.select(["id", "part", "units", "scale", "currency"])
         return amounts.join(outcomes, keys=["id", "part"], join_type="inner")
     amounts = rows.select(["units", "scale", "currency"]).take(places(outcomes["id"], rows["id"]))
