@@ -43,15 +43,13 @@ class KeyThrottle(BaseThrottle):
 
 
 def bucket_of(key: ApiKey) -> Path:
-    directory = settings.DATA_DIR / "rates"
-    directory.mkdir(exist_ok=True)
-    return Path(directory / f"{key.pk}-{key.digest[:8]}")
+    return Path(settings.DATA_DIR / "rates" / f"{key.pk}-{key.digest[:8]}")
 
 
 def take(bucket: Path, per_minute: int, now: float | None = None) -> float:
     """Take one request out of the bucket: 0 if there was one, else the seconds until there will be."""
     now = time.time() if now is None else now
-    handle = os.open(bucket, os.O_CREAT | os.O_RDWR, 0o600)
+    handle = _opened(bucket)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         held = os.pread(handle, _BUCKET.size, 0)
@@ -63,3 +61,12 @@ def take(bucket: Path, per_minute: int, now: float | None = None) -> float:
         return 0.0
     finally:
         os.close(handle)
+
+
+def _opened(bucket: Path) -> int:
+    flags = os.O_CREAT | os.O_RDWR
+    try:
+        return os.open(bucket, flags, 0o600)
+    except FileNotFoundError:  # no key has sent a request yet
+        bucket.parent.mkdir(exist_ok=True)
+        return os.open(bucket, flags, 0o600)

@@ -12,7 +12,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final, Protocol
 
-from recon.statements import archives, bai2, camt, csv_format, json_format, markup_format, mt940, ofx, qif, xlsx_format
+from recon.statements import (
+    archives,
+    bai2,
+    camt,
+    csv_format,
+    json_format,
+    markup_format,
+    mt940,
+    ofx,
+    plain_rows,
+    qif,
+    xlsx_format,
+)
 from recon.statements.model import Hints, Reading, StatementError
 
 HEAD_BYTES: Final = 64 * 1024
@@ -70,6 +82,8 @@ def detected(head: bytes, name: str) -> Format:
 
 def _read(data: bytes, name: str, hints: Hints) -> Reading:
     _refuse_size(len(data), hints)
+    if hints.every_row and (plain := plain_rows.read(data, hints)):
+        return plain
     packed = archives.members(data, name, hints.limits)
     if packed is None:
         return detected(data[:HEAD_BYTES], name).read(data, name, hints)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, tzinfo
 from typing import Any
@@ -262,6 +263,11 @@ def missing_questions(table: Table, mapping: Mapping, lines: pa.Table) -> tuple[
     if UNKNOWN in pc.unique(lines["currency"]).to_pylist():
         questions.append(Question("currency", "Which currency are the amounts in?", (), UNKNOWN))
     if table.rows and not (mapping.column("booking_date") or mapping.column("value_date")):
-        options = tuple((name, name) for name in table.header)
-        questions.append(Question("columns.booking_date", "Which column has the dates?", options, ""))
+        questions.append(undated(table.header))
     return tuple(questions)
+
+
+def undated(header: Sequence[str]) -> Question:
+    """What to ask about a table without dates."""
+    options = tuple((name, name) for name in header)
+    return Question("columns.booking_date", "Which column has the dates?", options, "")

@@ -22,7 +22,9 @@ from recon.statements.tables import Table, table_of
 
 NAME: Final = "csv"
 _NAMES: Final = (".csv", ".tsv", ".txt", ".xls", ".tab")
-_SAMPLE_ROWS: Final = 20
+SAMPLE_ROWS: Final = 20
+"""So many rows are shown with a reading."""
+
 _UTF8: Final = ("ascii", "utf-8", "utf-8-sig")
 HEAD_BYTES: Final = 64 * 1024
 """How much of a large file is looked at to find its dialect."""
@@ -109,7 +111,7 @@ def read_table(kind: str, table: Table, partial: Mapping, hints: Hints) -> Readi
             f"The file has {table.rows:,} rows, more than the limit of {limit:,}.", expected=f"at most {limit:,} rows"
         )
     table = with_derived_dates(table)
-    sample = tuple(table.cells(row) for row in range(min(table.rows, _SAMPLE_ROWS)))
+    sample = tuple(table.cells(row) for row in range(min(table.rows, SAMPLE_ROWS)))
     try:
         mapping, questions = sniffed(table, partial, hints)
     except StatementError as error:

@@ -19,7 +19,7 @@ from recon.statements.tables import table_of
 NAME: Final = "json"
 _MOST_NESTED: Final = 8
 
-_PLAIN: Final[dict[str, Role]] = {
+EXTERNAL: Final[dict[str, Role]] = {
     "id": "external_id",
     "amount": "amount",
     "reference": "reference",
@@ -56,24 +56,25 @@ def read(data: bytes, name: str, hints: Hints) -> Reading:
     table = table_of(rows, Row(0, keys))
     partial = hints.mapping or Mapping(columns=_own_words(keys))
     if partial.decimal is None and any(
-        type(cell) is _Number and "." in cell for each in flat for cell in each.values()
+        type(cell) is Number and "." in cell for each in flat for cell in each.values()
     ):
         partial = replace(partial, decimal=".")  # JSON's numbers know no other mark
     reading = read_table(NAME, table, partial, hints)
     return Reading(**{**reading.__dict__, "encoding": encoding})
 
 
-class _Number(str):
+class Number(str):
     """A number as it is written, digit by digit, but without an exponent."""
 
     __slots__ = ()
 
 
-def _number(text: str) -> str:
+def number_of(text: str) -> str:
+    """A number with a point or an exponent, as its cell has it."""
     value = Decimal(text) if "e" in text or "E" in text else None
     if value is None or not value.is_finite() or abs(value.adjusted()) > _MOST_DIGITS:
-        return _Number(text)
-    return _Number(f"{value:f}")
+        return Number(text)
+    return Number(f"{value:f}")
 
 
 _MOST_DIGITS: Final = 40
@@ -117,8 +118,8 @@ def _cells(flat: dict[str, str], keys: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _own_words(keys: tuple[str, ...]) -> dict[Role, tuple[str, ...]]:
-    plain = "amount" in keys and _PLAIN.keys() >= set(keys)
-    return {_PLAIN[key]: (key,) for key in keys} if plain else {}
+    plain = "amount" in keys and EXTERNAL.keys() >= set(keys)
+    return {EXTERNAL[key]: (key,) for key in keys} if plain else {}
 
 
 def _objects(text: str) -> Iterator[dict[str, Any]]:
@@ -146,7 +147,7 @@ def _objects(text: str) -> Iterator[dict[str, Any]]:
 
 
 def _loads(text: str) -> Any:
-    return json.loads(text, parse_float=_number, parse_int=str, parse_constant=str)
+    return json.loads(text, parse_float=number_of, parse_int=str, parse_constant=str)
 
 
 def _parsed_line(line: str, number: int) -> dict[str, Any]:
@@ -191,7 +192,7 @@ def _flat(value: dict[str, Any], prefix: str = "", depth: int = 0) -> dict[str, 
     flat: dict[str, str] = {}
     for key, each in value.items():
         if isinstance(each, str):
-            flat[prefix + key] = each if type(each) is _Number else each.strip()
+            flat[prefix + key] = each if type(each) is Number else each.strip()
         elif isinstance(each, dict) and depth < _MOST_NESTED:
             flat |= _flat(each, f"{prefix}{key}.", depth + 1)
         else:

@@ -5,13 +5,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.parsers import FormParser, MultiPartParser
+from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from recon.api.auth import HasScope, KeyAuthentication
 from recon.api.blnk.errors import BlnkError, handle
 from recon.api.json import ExactJSONRenderer, StorableJSONParser
+
+
+class JsonNegotiation(DefaultContentNegotiation):
+    """What nearly every program accepts is recognised at once."""
+
+    def select_renderer(
+        self, request: Request, renderers: Any, format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        only: BaseRenderer = renderers[0]
+        accepted = request.META.get("HTTP_ACCEPT", "*/*")
+        if accepted in ("*/*", only.media_type) and not format_suffix and not request.query_params:
+            return only, only.media_type
+        chosen: tuple[BaseRenderer, str] = super().select_renderer(request, renderers, format_suffix)
+        return chosen
 
 
 class BlnkView(APIView):
@@ -21,6 +37,7 @@ class BlnkView(APIView):
     permission_classes = (HasScope,)
     parser_classes = (StorableJSONParser, MultiPartParser, FormParser)
     renderer_classes = (ExactJSONRenderer,)
+    content_negotiation_class = JsonNegotiation
     scopes: dict[str, str] = {}
 
     def get_exception_handler(self) -> Any:

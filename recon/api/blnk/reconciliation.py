@@ -16,7 +16,7 @@ from recon.api.auth import actor
 from recon.api.blnk.base import BlnkView, flag_of, json_object, text_of
 from recon.api.blnk.errors import BlnkError
 from recon.api.idempotency import done_earlier, idempotent
-from recon.api.json import dumps
+from recon.api.json import dumps_flat
 from recon.models import Account, MatchingRun, RunKind, RunState, Statement, Strategy
 from recon.usecases.accounts.scope import builtin_account
 from recon.usecases.errors import Refused
@@ -144,7 +144,7 @@ def ran_at_once(
     is_dry_run = flag_of(body, "dry_run")
     try:
         run = run_at_once(
-            actor(request), account, dumps(rows).encode(), "instant.json", versions, is_dry_run=is_dry_run
+            actor(request), account, dumps_flat(rows).encode(), "instant.json", versions, is_dry_run=is_dry_run
         )
     except Refused as refused:
         raise BlnkError("GEN_VALIDATION_ERROR", refused.message, row_errors(refused)) from refused
@@ -156,7 +156,12 @@ def instant_statement(request: Request, rows: list[Any]) -> Statement:
         return Statement.objects.get(pk=stored)
     try:
         return import_statement(
-            actor(request), builtin_account(), dumps(rows).encode(), "instant.json", repeats="import", every_row=True
+            actor(request),
+            builtin_account(),
+            dumps_flat(rows).encode(),
+            "instant.json",
+            repeats="import",
+            every_row=True,
         )
     except Refused as refused:
         raise BlnkError("GEN_VALIDATION_ERROR", refused.message, row_errors(refused)) from refused
@@ -191,7 +196,11 @@ def runs() -> QuerySet[MatchingRun]:
     return MatchingRun.objects.filter(account=builtin_account()).select_related("statement").order_by("-number")
 
 
-_by_id = KeptQuery(lambda run_id: MatchingRun.objects.filter(pk=run_id, account__is_builtin=True))
+_SHOWN: Final = (
+    "statement", "state", "error", "is_dry_run", "lines_total", "lines_matched", "lines_suggested",
+    "created_at", "started_at", "completed_at",
+)  # fmt: skip
+_by_id = KeptQuery(lambda run_id: MatchingRun.objects.filter(pk=run_id, account__is_builtin=True).only(*_SHOWN))
 
 
 def found(reconciliation_id: str) -> MatchingRun:
