@@ -15,6 +15,8 @@ from recon.usecases.imports.facts import statement_facts
 from recon.usecases.imports.importing import import_statement
 from recon.usecases.imports.repair import cells_of, repair_row, set_aside
 from recon.usecases.integrity import violations
+from recon.usecases.runs.execution import execute_taken
+from recon.usecases.runs.lease import take_lease
 from recon.usecases.runs.starting import start_run
 from tests.cast import SAME_REFERENCE, make_rule
 
@@ -131,6 +133,21 @@ def test_a_row_repaired_after_a_real_run_is_an_open_item(by, account, statement)
     line = repair_row(by, error, {**error.cells, "Umsatz": "12,34"})
     item = OpenItem.objects.get(side=Side.STATEMENT, row_id=line.pk)
     assert (item.amount, item.reason) == (Decimal("12.34"), "arrived_late")
+    assert not list(violations())
+
+
+def test_a_row_repaired_while_a_real_run_is_at_work_is_an_open_item(by, account, statement):
+    """The run has perhaps read the statement before."""
+    run = start_run(by, account, statement, [make_rule("Same", SAME_REFERENCE)], kind=RunKind.BATCH, is_dry_run=False)
+    taken = take_lease(run.run_id)
+    assert taken is not None
+    error = the_error(statement, 4)
+    line = repair_row(by, error, {**error.cells, "Umsatz": "12,34"})
+    item = OpenItem.objects.get(side=Side.STATEMENT, row_id=line.pk)
+    assert item.reason == "arrived_late"
+    execute_taken(taken)
+    item.refresh_from_db()
+    assert (item.state, item.reason, item.run_number) == ("open", "no_candidate", run.number)
     assert not list(violations())
 
 

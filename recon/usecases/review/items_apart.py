@@ -200,7 +200,8 @@ _FREED_RESOLVED = """
 def resolve_whole(account: Account) -> None:
     """Resolve open items whose row parts are claimed by now where they are nearly all of a table; others stay open."""
     resolved = {"state": "resolved", "resolved_at": in_sql(timezone.now()), "hold_until": None}
-    change_whole(OpenItem, _CLAIMED_OPEN, [account.pk] * 2, resolved, at_least="state <> 'resolved'")
+    at_least = f"account_id = {account.pk} AND state <> 'resolved'"
+    change_whole(OpenItem, _CLAIMED_OPEN, [account.pk] * 2, resolved, at_least=at_least)
 
 
 def reopen_whole(account: Account, sides: Sequence[Side], match_ids: tuple[int, int]) -> int:
@@ -208,7 +209,8 @@ def reopen_whole(account: Account, sides: Sequence[Side], match_ids: tuple[int, 
     which are being undone, where they are nearly all of a table; returns how many."""
     opened = {"state": "open", "resolved_at": None, "reason": "reopened"}
     meant = [account.pk, [int(side) for side in sides], account.pk, *match_ids]
-    return change_whole(OpenItem, _FREED_RESOLVED, meant, opened, at_least="state = 'resolved'")
+    at_least = f"account_id = {account.pk} AND state = 'resolved'"  # tables of other accounts are not even held
+    return change_whole(OpenItem, _FREED_RESOLVED, meant, opened, at_least=at_least)
 
 
 def resolve_apart(account: Account, own_id: int) -> None:

@@ -214,11 +214,12 @@ def reopen(
 
 def open_late_lines(account: Account, statement: Statement, line_ids: Sequence[int]) -> None:
     """Open lines from the first to the last id that came into a statement after a real run had taken it up: by repair
-    or by a new issue. Without such a run they become open items with the first one."""
+    or by a new issue. Without such a run they become open items with the first one. One that is not over yet may have
+    read the statement before, and tells of those it reads after all."""
     if not line_ids:
         return
-    real = MatchingRun.objects.filter(statement=statement, is_dry_run=False, state=RunState.COMPLETED)
-    if real.exists():
+    taken_up = (*RunState.active(), RunState.COMPLETED)
+    if MatchingRun.objects.filter(statement=statement, is_dry_run=False, state__in=taken_up).exists():
         first, last = min(line_ids), max(line_ids)
         several = are_apart(account)
         _upsert(account, Side.STATEMENT, ARRIVED_LATE, last - first + 1, several=several, from_id=first, to_id=last)
