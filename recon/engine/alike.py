@@ -51,7 +51,7 @@ def _keys(plan: Plan, alias: str) -> list[str]:
     """All columns of a side that the rule, or the order of its pairs, looks at."""
     side = next(side for side, name in ALIAS.items() if name == alias)
     read = {column.name for each in plan.criteria if not each.is_constant for column in each.columns(side)}
-    keys = {pair[alias == "l"].removeprefix(f"{alias}.") for pair in plan.equal}
+    keys = {pair[alias == "l"].removeprefix(f"{alias}.") for pair in plan.equal if "(" not in pair[0]}
     return sorted(read | keys | {"amt", "ccy", "day"} | ({"instant"} if plan.scope.times else set()))
 
 

@@ -28,7 +28,7 @@ def fits_cells(plan: Plan, sides: Sides) -> bool:
     """Whether the plan's rows may be resolved by cells."""
     single = all(each.operator.blocking(each, plan.scope) for each in plan.criteria if not each.is_constant)
     lagging = any(each.expected_days for each in plan.criteria)
-    simple = single and not plan.texts and not lagging and not plan.rule.cross_currency
+    simple = single and not plan.coarse and not plan.texts and not lagging and not plan.rule.cross_currency
     return (
         simple
         and plan.exact_amount

@@ -29,6 +29,7 @@ than a difference can be stored."""
 class Plan:
     """A rule compiled for one run. All texts are SQL on the aliases ``s`` and ``l``.
 
+    ``coarse``: rows that have the ``equal`` keys in common may still not meet the criteria that these were made for.
     ``conditions`` are those on pairs; what criteria ask of one side alone filters the units (`open_units`).
     """
 
@@ -41,6 +42,7 @@ class Plan:
     conditions: tuple[str, ...]
     criteria: tuple[Criterion, ...]
     exact_amount: bool
+    coarse: bool
     order: tuple[tuple[str, str], ...]
 
     @property
@@ -82,6 +84,7 @@ def make_plan(rule: Rule, sides: Sides, options: Options, without: Collection[Pa
         conditions=tuple(conditions),
         criteria=tuple(criteria),
         exact_amount=exact,
+        coarse=any(block.coarse for _, block in blocks if block),
         order=_order(criteria, sides, _gap(rule, sides, exact=exact), grouped=bool(grouped_sides(options.strategy))),
     )
 
@@ -124,7 +127,9 @@ def _order(criteria: Sequence[Criterion], sides: Sides, gap: str, *, grouped: bo
     """
     lag = next((criterion.expected_days for criterion in criteria if criterion.expected_days), 0)
     order = [("gap", gap), ("apart", _apart(sides, lag))]
-    lengths = [length for criterion in criteria if (length := criterion.operator.contained_length(criterion))]
+    lengths = [
+        length for criterion in criteria if (length := criterion.operator.contained_length(criterion, sides.scope))
+    ]
     if lengths:
         order.append(("shortness", f"-({' + '.join(lengths)})"))
     order.append(("late", _late(sides)))

@@ -254,10 +254,13 @@ _LETTER_DISTANCE: Final = (
     "CREATE MACRO letter_distance(a, b) AS CASE WHEN strlen(a) = length(a) AND strlen(b) = length(b)"
     " THEN levenshtein(a, b) ELSE unicode_distance(a, b) END"
 )
+# A macro has a name, by which a run can say what it looked its pairs up by.
+_ZEROLESS: Final = "CREATE MACRO zeroless(a) AS replace(split_part(a, '|', 1), '0', '')"
 
 
 def _add_functions(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(_LETTER_DISTANCE)
+    connection.execute(_ZEROLESS)
     connection.create_function("unicode_distance", _unicode_distance, ["VARCHAR", "VARCHAR"], "BIGINT")
 
 

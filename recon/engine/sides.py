@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -23,10 +23,11 @@ from recon.rows import MAX_SCALE
 from rules.criteria import Rule
 from rules.criteria.patterns import has_group
 from rules.criteria.scope import ALIAS, Scope, Side, TextColumn, quoted
-from rules.criteria.text import ascii_tokens, loose_tokens_sql, text_keys, tokens_sql
+from rules.criteria.text import ascii_tokens, both_loose_sql, loose_tokens_sql, text_keys, tokens_sql
 
 SIDES: tuple[Side, Side] = ("statement", "ledger")
 _INT64_SAFE = 10**15  # a thousand of these still fit 64 bits, with room for windows around them
+_BOTH = ("both_loose", "both_loose_tokens")
 _LIKE = 4  # times as many rows: sides of about one size
 
 
@@ -76,12 +77,23 @@ def load(session: Session, rules: Sequence[Rule], statement: pa.Table, ledger: p
             rows[side] = _with_groups(session, rows[side], side, options)
     for side, table in rows.items():
         _create(session, side, table, _columns(rules, side), facts.wide, options, in_place=in_place)
+    facts = replace(facts, scope=replace(facts.scope, compact=_any_compact(session, rules)))
     return Sides(
         **vars(facts),
         bound=most * max([1, *(math.ceil(rate) for rate in options.rates.values())]) + 10**facts.scope.scale,
         rows=rows,
         texts={side: tuple(_columns(rules, side)) for side in SIDES},
         lots=pc.max(statement["lot"]).as_py() + 1 if _lot(statement) else 0,
+    )
+
+
+def _any_compact(session: Session, rules: Sequence[Rule]) -> bool:
+    """Whether a loose text has a compact key of its own; where none has, its loose key says it all."""
+    return any(
+        session.number(f"SELECT count(*) FROM {ALIAS[side]} WHERE contains({column.name}, '|')")
+        for side in SIDES
+        for column in _columns(rules, side)
+        if column.form in _BOTH
     )
 
 
@@ -285,6 +297,8 @@ def _with_amounts(table: pa.Table, side: Side, scale: int, wide: bool, options: 
 def _form_sql(column: TextColumn, key: str) -> str:
     if column.form == "key":
         return key
+    if column.form in _BOTH:
+        return both_loose_sql(key, tokens=column.form == "both_loose_tokens")
     return loose_tokens_sql(key) if column.form == "loose_tokens" else f"replace({loose_tokens_sql(key)}, ' ', '')"
 
 

@@ -16,6 +16,7 @@ from recon.engine.candidates import Join, within_budget
 from recon.engine.plan import Plan
 from recon.engine.session import BATCH, Session
 from recon.engine.tokens import rarest, shared_tokens
+from rules.criteria.text import compact_sql
 
 _SIDE_BY_SIDE = 1_000_000
 """Pairs whose rows are copied next to each other: quicker than a join, and more memory."""
@@ -30,8 +31,9 @@ def text_join(session: Session, plan: Plan, join: Join, rows: tuple[int, int]) -
     criterion, kind = plan.texts[0]
     form = criterion.forms[0]
     texts = criterion.column("statement", form).name, criterion.column("ledger", form).name
-    sources = (_texts(join.left, texts[0]), _texts(join.right, texts[1]))
-    search = {"tokens": _tokens, "substring": _grams}.get(kind, partial(_whole, kind=kind))
+    both = criterion.loose and plan.scope.compact
+    sources = (_texts(join.left, texts[0], both=both), _texts(join.right, texts[1], both=both))
+    search = {"tokens": _tokens, "substring": _grams}.get(kind, partial(_whole, kind=kind, both=both))
     parts, keys = search(session, sources)
     estimated = sum(session.number(f"SELECT sum(n) FROM {each}") for each in keys)
     within_budget(session, plan, estimated, *rows)
@@ -69,8 +71,15 @@ def _structs(table: pa.Table, units: pa.Array) -> pa.StructArray:
     return pa.StructArray.from_arrays([column.combine_chunks() for column in taken.columns], taken.column_names)
 
 
-def _texts(source: str, column: str) -> str:
-    return f"SELECT u, {column} AS text FROM {_from(source)} t WHERE {column} IS NOT NULL"
+def _texts(source: str, column: str, *, both: bool) -> str:
+    """The texts of a column; with ``both`` also what their compact keys are made of, where these differ."""
+    if not both:
+        return f"SELECT u, {column} AS text FROM {_from(source)} t WHERE {column} IS NOT NULL"
+    return (
+        f"SELECT u, split_part({column}, '|', 1) AS text, false AS compact FROM {_from(source)} t"
+        f" WHERE {column} IS NOT NULL"
+        f" UNION ALL SELECT u, split_part({column}, '|', 2), true FROM {_from(source)} t WHERE contains({column}, '|')"
+    )
 
 
 Tables = tuple[str, str]
@@ -122,22 +131,27 @@ def _grams(session: Session, sources: Tables) -> tuple[Tables, Tables]:
     return (both[0], both[1]), (keys[0], keys[1])
 
 
-def _whole(session: Session, sources: Tables, *, kind: str) -> tuple[Tables, Tables]:
+def _whole(session: Session, sources: Tables, *, kind: str, both: bool) -> tuple[Tables, Tables]:
     """The same where a text is looked up as a whole: all parts of a text that could be some whole text."""
     sources = session.create("texts", sources[0]), session.create("texts", sources[1])
-    whole = "replace(text, ' ', '')" if kind == "loose_tokens" else "text"
+    whole, part, compact = "text", "array_to_string(list_slice(tokens, i, j), '')", ""
+    if kind == "loose_tokens":
+        whole = "replace(text, ' ', '')"
+    if kind == "loose_tokens" and both:
+        whole, part = (f"CASE WHEN compact THEN {compact_sql(each)} ELSE {each} END" for each in (whole, part))
+        compact = ", compact"
     parts = []
     for source, others in zip(sources, reversed(sources), strict=True):
         tokens = "string_split(text, ' ')"
         lengths = f"SELECT DISTINCT length(text) AS n FROM {others}"
         spans = (
-            f"SELECT u, tokens, i, unnest(range(i, len(tokens) + 1)) AS j FROM (SELECT u, {tokens} AS tokens,"
-            f" unnest(range(1, len({tokens}) + 1)) AS i FROM {source})"
+            f"SELECT u{compact}, tokens, i, unnest(range(i, len(tokens) + 1)) AS j FROM (SELECT u{compact},"
+            f" {tokens} AS tokens, unnest(range(1, len({tokens}) + 1)) AS i FROM {source})"
         )
         query = {
             "prefix": f"SELECT u, left(text, n) AS part FROM {source} JOIN ({lengths}) ON n <= length(text)",
             "suffix": f"SELECT u, right(text, n) AS part FROM {source} JOIN ({lengths}) ON n <= length(text)",
-            "loose_tokens": f"SELECT DISTINCT u, array_to_string(list_slice(tokens, i, j), '') AS part FROM ({spans})",
+            "loose_tokens": f"SELECT DISTINCT u, {part} AS part FROM ({spans})",
         }[kind]
         parts.append(session.create("parts", query))
     keys = [

@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 from rules.criteria.values import Moment, Window
 
 Side = Literal["statement", "ledger"]
-Form = Literal["key", "tokens", "loose", "loose_tokens"]
+Form = Literal["key", "tokens", "loose", "loose_tokens", "both_loose", "both_loose_tokens"]
 
 ALIAS: dict[Side, str] = {"statement": "s", "ledger": "l"}
 DAY_SECONDS = 86_400
@@ -30,16 +30,19 @@ _EPOCH = date(1970, 1, 1)
 
 @dataclass(frozen=True)
 class Scope:
-    """The facts of a run: decimal places of all amounts, whether any row has a time of day, the account's zone."""
+    """The facts of a run: decimal places of all amounts, whether any row has a time of day, the account's zone; and
+    whether any text that is compared loosely has another compact key than loose key."""
 
     scale: int
     times: bool
     time_zone: str = "UTC"
+    compact: bool = True
 
 
 @dataclass(frozen=True)
 class TextColumn:
     """A text of one side in the form a criterion compares: the key, its tokens, or loose; perhaps extracted first.
+    Of "both_loose" see `rules.criteria.text.both_loose_sql`.
 
     ``must_match``: a text that the pattern does not match is no text at all (else it is taken whole).
     """

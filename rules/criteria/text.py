@@ -2,8 +2,10 @@
 
 A *key* is a text case-folded, in Unicode NFKC, with white space folded to single spaces and without characters that
 nobody sees (zero-width spaces, soft hyphens, marks of direction: Unicode's category Cf). A *loose* key keeps
-letters and digits only, with the leading zeros of every run of digits dropped ("INV-0012" -> "inv12"). *Tokens* are
-the runs of letters and digits of a key, joined by single spaces. Texts with nothing left are None.
+letters and digits only, with the leading zeros of every run of digits dropped ("INV-0012" -> "inv12"). A *compact* key
+does the same the other way round: separators go first, so that zeros within a number that is printed in groups stay
+("RF18 5390 0754" -> "rf1853900754"). *Tokens* are the runs of letters and digits of a key, joined by single spaces.
+Texts with nothing left are None.
 
 DuckDB knows neither NFKC nor case folding, so ASCII texts are done in SQL and the rest here; the two agree.
 """
@@ -26,6 +28,7 @@ _UNTIDY_RUN = r"[^\p{L}\p{N} ]"
 _SPACE = ord(" ")
 _ASCII_TOKENS = np.array([byte if byte < 128 and chr(byte).isalnum() else _SPACE for byte in range(256)], np.uint8)
 _LEADING_ZEROS = re.compile(r"(?<![0-9])0+(?=[0-9])")
+_ZEROS_BETWEEN_DIGITS = r"0[^\p{L}\p{N}]+[0-9]|[0-9][^\p{L}\p{N}]+0"
 
 
 def text_key(text: str | None) -> str | None:
@@ -48,6 +51,12 @@ def loose_key(text: str | None) -> str | None:
     """Letters and digits only, leading zeros of each run of digits dropped: ``loose_key("INV-0012") == "inv12"``."""
     tokens = text_tokens(text)
     return None if tokens is None else _LEADING_ZEROS.sub("", tokens).replace(" ", "")
+
+
+def compact_key(text: str | None) -> str | None:
+    """Letters and digits only, then leading zeros dropped: ``compact_key("RF18 5390 0754") == "rf1853900754"``."""
+    tokens = text_tokens(text)
+    return None if tokens is None else _LEADING_ZEROS.sub("", tokens.replace(" ", ""))
 
 
 def text_keys(texts: pa.Array | pa.ChunkedArray) -> pa.Array:
@@ -130,6 +139,24 @@ def loose_tokens_sql(key: str) -> str:
     # RE2 has no look-behind: keep the character before the zeros, and put one in front of the first token.
     dropped = rf"trim(regexp_replace(' ' || ({tokens}), '([^0-9])0+([0-9])', '\1\2', 'g'))"
     return rf"CASE WHEN regexp_matches({key}, '(^|[^0-9])0+[0-9]') THEN {dropped} ELSE {tokens} END"
+
+
+def compact_sql(tokens: str) -> str:
+    """SQL for the compact key of tokens."""
+    return rf"trim(regexp_replace(' ' || replace({tokens}, ' ', ''), '([^0-9])0+([0-9])', '\1\2', 'g'))"
+
+
+def both_loose_sql(key: str, *, tokens: bool = False) -> str:
+    """SQL for the loose key of a text and behind a bar its compact key, if that is another one. With ``tokens`` for
+    the tokens that they are made of, those of the compact key with all their zeros.
+
+    One column, so that the texts of a group are not tried in all pairs of two. Letters and digits are no bars.
+    """
+    runs, whole = loose_tokens_sql(key), tokens_sql(key)
+    loose, compact = f"replace({runs}, ' ', '')", compact_sql(whole)
+    shown = (runs, whole) if tokens else (loose, compact)
+    differ = f"regexp_matches({key}, '{_ZEROS_BETWEEN_DIGITS}') AND {loose} <> {compact}"
+    return f"CASE WHEN {differ} THEN ({shown[0]}) || '|' || ({shown[1]}) ELSE {shown[0]} END"
 
 
 def _is_token_letter(letter: str) -> bool:

@@ -4,7 +4,17 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from rules.criteria.text import ascii_tokens, loose_key, loose_tokens_sql, text_key, text_keys, text_tokens, tokens_sql
+from rules.criteria.text import (
+    ascii_tokens,
+    both_loose_sql,
+    compact_key,
+    loose_key,
+    loose_tokens_sql,
+    text_key,
+    text_keys,
+    text_tokens,
+    tokens_sql,
+)
 
 TEXTS = [
     "INV-0012",
@@ -16,6 +26,10 @@ TEXTS = [
     "İstanbul",
     "e\u0301 and é",
     "no\u00a0break",
+    "RF18 5390 0754 7034",
+    "0 05",
+    "1 0 5",
+    "A0-0B 001 x-0 0",
     "un\u200bseen \u00ad12",
     "a\x1cb",
     "--",
@@ -61,6 +75,21 @@ def test_a_loose_key_keeps_letters_and_digits_without_leading_zeros(text, loose)
     assert loose_key(text) == loose
 
 
+@pytest.mark.parametrize(
+    ("text", "compact"),
+    [
+        ("RF18 5390 0754 7034", "rf18539007547034"),  # zeros within a number that is printed in groups
+        ("00 00012 34500", "1234500"),  # only those at its head go
+        ("INV-0012", "inv12"),
+        ("A 000 1", "a1"),
+        ("0 0", "0"),
+        ("!?", None),
+    ],
+)
+def test_a_compact_key_keeps_the_zeros_that_printing_in_groups_puts_first(text, compact):
+    assert compact_key(text) == compact
+
+
 def test_the_column_version_agrees_with_the_single_one():
     assert text_keys(pa.array(TEXTS, pa.string())).to_pylist() == [text_key(text) for text in TEXTS]
 
@@ -78,9 +107,16 @@ def test_an_empty_column_and_one_of_nothing_stay_so():
 
 @pytest.mark.parametrize("text", [text for text in TEXTS if text])
 def test_sql_and_python_agree_on_tokens_and_loose_keys(text):
-    query = f"SELECT {tokens_sql('k')}, replace({loose_tokens_sql('k')}, ' ', '') FROM (SELECT ?::VARCHAR AS k)"
-    row = duckdb.connect().execute(query, [text_key(text)]).fetchone()
-    assert row == (text_tokens(text), loose_key(text))
+    query = (
+        f"SELECT {tokens_sql('k')}, replace({loose_tokens_sql('k')}, ' ', ''), {both_loose_sql('k')},"
+        f" {both_loose_sql('k', tokens=True)} FROM (SELECT ?::VARCHAR AS k)"
+    )
+    [(tokens, loose, both, runs)] = duckdb.connect().execute(query, [text_key(text)]).fetchall()
+    assert (tokens, loose) == (text_tokens(text), loose_key(text))
+    compact = compact_key(text)
+    assert both == (loose if compact == loose else f"{loose}|{compact}")
+    assert (runs or "").replace(" ", "").split("|")[0] == (loose or "")
+    assert compact == loose or runs.endswith(f"|{tokens}")
 
 
 def test_tokens_of_an_ascii_column_are_those_of_its_texts():

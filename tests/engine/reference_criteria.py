@@ -27,7 +27,7 @@ def holds(rule: Mapping[str, Any], s: Unit, amount: Decimal, e: Unit) -> bool:
 def _holds(c: Criterion, s: Unit, amount: Decimal, e: Unit) -> bool:
     if is_constant(c):
         sides = {"statement": [s], "ledger": [e], "both": [s, e]}[c.get("applies_to", "statement")]
-        return all(_constant_holds(c, unit, unit is s) for unit in sides)
+        return all(any(_constant_holds(way, unit, unit is s) for way in _ways(c)) for unit in sides)
     if c["field"] == "amount":
         return _amounts_hold(c, amount, e.amount)
     if c["field"] == "date":
@@ -37,11 +37,21 @@ def _holds(c: Criterion, s: Unit, amount: Decimal, e: Unit) -> bool:
     if c["operator"] == "agrees":
         return any(
             not a or not b or a.startswith(b) or b.startswith(a)
+            for way in _ways(c)
             for line in s.members
             for entry in e.members
-            for a, b in [(_compared(c, line[c["field"]], True), _compared(c, entry[other_field(c)], False))]
+            for a, b in [(_compared(way, line[c["field"]], True), _compared(way, entry[other_field(c)], False))]
         )
-    return any(_texts_hold(c, a, b) for a, b in _texts(c, s, e))
+    return any(_texts_hold(way, a, b) for way in _ways(c) for a, b in _texts(way, s, e))
+
+
+def _ways(c: Criterion) -> list[Criterion]:
+    """Where only letters and digits count, leading zeros go before separators do, or after them; either will do."""
+    return [c, {**c, "loose": "separators first"}] if c.get("loose") else [c]
+
+
+def _without_leading_zeros(text: str) -> str:
+    return re.sub("(?<![0-9])0+(?=[0-9])", "", text)
 
 
 def is_constant(c: Criterion) -> bool:
@@ -199,7 +209,7 @@ def _texts_hold(c: Criterion, a: str, b: str) -> bool:
 
 def contained(c: Criterion, s: Unit, e: Unit) -> int:
     """How many characters of one text stand in the other, at most, over the members of both."""
-    return max((_stands_in(c, a, b) for a, b in _texts(c, s, e)), default=0)
+    return max((_stands_in(way, a, b) for way in _ways(c) for a, b in _texts(way, s, e)), default=0)
 
 
 def _stands_in(c: Criterion, a: str, b: str) -> int:
@@ -214,6 +224,10 @@ def _run_length(c: Criterion, inner: list[str], outer: list[str]) -> int:
     """Of a run of whole tokens. Where only letters and digits count, so do the borders inside the run not."""
     glue = "" if c.get("loose") else " "
     runs = {glue.join(outer[i:j]) for i in range(len(outer)) for j in range(i + 1, len(outer) + 1)}
+    if c.get("loose") == "separators first":
+        whole = _without_leading_zeros("".join(inner))
+        found = whole in {_without_leading_zeros(run) for run in runs} and len(whole) >= 4
+        return min(len(whole), len(_without_leading_zeros("".join(outer)))) if found else 0
     found = glue.join(inner) in runs and _letters("".join(inner)) >= 4
     return min(len(" ".join(inner)), len(" ".join(outer))) if found else 0
 
@@ -261,5 +275,7 @@ def _folded(c: Criterion, text: str) -> str:
     if c.get("loose"):
         # `contains` looks for whole tokens, so it keeps their borders.
         glue = " " if c["operator"] == "contains" and not c.get("substring") and "value" not in c else ""
-        text = glue.join(re.sub("(?<![0-9])0+(?=[0-9])", "", token) for token in tokens(text))
+        if c["loose"] == "separators first":
+            return glue.join(tokens(text)) if glue else _without_leading_zeros("".join(tokens(text)))
+        text = glue.join(map(_without_leading_zeros, tokens(text)))
     return text

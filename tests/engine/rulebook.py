@@ -113,7 +113,8 @@ texts = st.one_of(
 constant_texts = _criterion(
     st.sampled_from(TEXT_FIELDS), st.sampled_from(["eq", "contains", "starts_with", "ends_with"]),
     _either(
-        _value("INV-0012", "inv", "1234", "Cafe\u0301 77", "ref12345", "müller", "0012", "  Store "),
+        _value("RF18 5390 0754 7034", "2024-0012", "0 500", "INV-0012", "inv", "1234",
+            "Cafe\u0301 77", "ref12345", "müller", "0012", "  Store "),
         _maybe(applies_to=SIDES, loose=[True], pattern=PATTERNS),
     ),
 )  # fmt: skip

@@ -171,6 +171,14 @@ def test_the_sign_setting(options, line, entry, met):
         ("pay inv 0012 now", "INV-12", {"loose": True}, True),
         ("pay inv12 now", "INV-0012", {"loose": True}, True),
         ("pay inv123 now", "INV-12", {"loose": True}, False),
+        ("pay RF18 5390 0754 7034 now", "RF18539007547034", {"loose": True}, True),  # printed in groups
+        ("pay RF18539007547034 now", "RF18 5390 0754 7034", {"loose": True}, True),
+        ("pay 2024-0012 now", "INV-2024-12", {"loose": True}, False),
+        ("pay INV 2024-0012 now", "INV-2024-12", {"loose": True}, True),  # each group lost its own zeros
+        ("pay RF18 5390 0754 7034 now", "RF18539007547034", {}, False),
+        ("RF18 5390 0754", "RF18539007547", {"loose": True}, False),  # not the whole token
+        ("RF18 5390 0754", "RF18539007547", {"loose": True, "substring": True}, True),
+        ("RF18 5390 0754 7", "539007547", {"loose": True}, True),
         ("a 12 b", "12", {}, False),  # too short to mean anything
         ("INV-1234", "Payment of INV-1234", {}, True),  # either way round
     ],

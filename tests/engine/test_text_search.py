@@ -1,6 +1,7 @@
 """Searching by parts finds exactly the pairs that comparing everything with everything finds."""
 
 import random
+import re
 
 import pytest
 
@@ -40,6 +41,30 @@ def test_parts_find_what_comparing_everything_finds(criterion):
     again = run(rule(body), lines[:150], entries)
     assert pairs(found)
     assert pairs(again) == pairs(compared)
+
+
+@pytest.mark.parametrize(
+    ("criterion", "line"),
+    [
+        ({"operator": "eq"}, "{}"),
+        ({"operator": "contains"}, "transfer {} thanks"),
+        ({"operator": "contains", "substring": True}, "transfer {}thanks"),
+        ({"operator": "starts_with"}, "{} thanks"),
+        ({"operator": "ends_with"}, "transfer {}"),
+    ],
+    ids=str,
+)
+def test_numbers_printed_in_groups_are_found_by_parts_too(criterion, line):
+    draw = random.Random(5)
+    numbers = [f"RF{draw.choice('18')}{number * 37:04}00{number % 7}" for number in range(1, 251)]
+    grouped = [" ".join(re.findall(".{1,3}", number)) for number in numbers]
+    assert sum(" 0" in text for text in grouped) > 50
+    lines = [row(description=line.format(text)) for text in grouped]
+    entries = [row(reference=number) for number in numbers]
+    body = {"field": "description", "ledger_field": "reference", "loose": True} | criterion
+    found = run(rule(body), lines, entries)
+    compared = run(rule(body, ("amount", "eq")), lines, entries)
+    assert pairs(found) == pairs(compared) == [([number], [number]) for number in range(1, 251)]
 
 
 @pytest.mark.parametrize("criterion", [{"operator": "contains"}, {"operator": "contains", "substring": True}], ids=str)

@@ -23,6 +23,13 @@ TEXTS = (
     "INV\u00ad-0012\u200e", "\ufeff",
     "'; --",
 )  # fmt: skip
+PRINTED = (
+    None, "RF18 5390 0754 7034", "RF18539007547034", "pay RF18 5390 0754 7034 now", "rf18-5390-754-7034", "0754 7034",
+    "7547034", "paid 07 54 70 34", "INV-2024-0012", "INV-2024-12", "inv 20240012", "to INV 2024 0012 of 03.01.",
+    "2024 12", "0 5", "05", "5", "0 0 500", "00 0500 1", "500 1", "A 000 1234", "a0001234", "A 1234 0", "1 00", "100",
+    "10 0 x", "0754", "00 00000 00012 34500", "1234500", "A0 0B 01", "a0b1", "RF18 5390",
+)  # fmt: skip
+"""Numbers printed in groups, and those that read like them once zeros or separators are gone."""
 NAMES = (
     None, "Adithya Medical Store", "Adithya Medical Stores", "Aditya Medical Stores", "Müller GmbH", "MÜLLER  GMBH",
     "Mu\u0308ller GmbH", "Mueller GmbH", "Muller GmbH", "Müller 007 GmbH", "MÜLLER-7-GMBH", "Müll",
@@ -88,7 +95,13 @@ def worlds(draw: st.DrawFn, most: int = 6, count: int = 6) -> list[World]:
     """
     days_only = draw(st.booleans())
     shared = draw(st.lists(st.sampled_from(AMOUNTS), min_size=1, max_size=4))
-    texts = draw(st.lists(st.sampled_from(draw(st.sampled_from((TEXTS, TEXTS, NAMES)))), min_size=1, max_size=6))
+    texts = draw(
+        st.lists(
+            st.sampled_from(draw(st.sampled_from((TEXTS, TEXTS, NAMES, PRINTED, TEXTS + PRINTED)))),
+            min_size=1,
+            max_size=6,
+        )
+    )
     return [
         (draw(_side(number, shared, texts, most, days_only)), draw(_side(number, shared, texts, most, days_only)))
         for number in range(draw(st.integers(1, count)))

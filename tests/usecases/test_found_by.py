@@ -26,6 +26,7 @@ NUMBER_KEY = "the column of that number"
         ("ccy, day_cell, found", [DAYS, CONTAINS],
          "same currency, dates within 2 days and words shared by description and the ledger's reference"),
         ("found", [REFERENCE | {"operator": "starts_with"}], "letters shared by the reference of both sides"),
+        ("zeroless(s.reference_both_loose)", [REFERENCE | {"operator": "eq"} | LOOSE], "same reference"),
         ("day", [{"field": "date", "operator": "eq"}], "same day"),
         (NUMBER_KEY, [REFERENCE, NUMBER], "description as the ledger's reference"),
         ("group_0, group_1, amt", [AMOUNT], "same parent transaction, same date and same amount"),
@@ -35,5 +36,5 @@ NUMBER_KEY = "the column of that number"
 def test_what_the_engine_looked_up_is_said_in_words(key, criteria, said):
     rule = parse_rule({"name": "Rule", "criteria": criteria})
     if key == NUMBER_KEY:
-        key = rule.criteria[1].column("statement", "loose").name
+        key = rule.criteria[1].column("statement", "both_loose").name
     assert pairs_found_by(key, rule, ["parent_transaction", "date"]) == said

@@ -41,6 +41,7 @@ def _words(name: str, rule: Rule, grouping: Sequence[str]) -> str:
             return f"dates within {_reach(compared, 'date')}"
         case "found":
             return next(_shared(compared), "texts that share a part")
+    name = name.removeprefix("zeroless(s.").removesuffix(")")
     return next(_same(name, compared), name.replace("_", " "))
 
 

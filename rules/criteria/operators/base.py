@@ -80,7 +80,7 @@ class Operator:
         """How candidates can be found without comparing every pair; None if the operator does not help."""
         return None
 
-    def contained_length(self, criterion: Criterion) -> str | None:
+    def contained_length(self, criterion: Criterion, scope: Scope) -> str | None:
         """SQL for the length of the text found inside the other, for operators that prefer the longer one."""
         return None
 
@@ -120,11 +120,13 @@ class Operator:
 class Blocking:
     """What two matching rows must have in common.
 
-    ``equal``: SQL expressions on ``s`` and ``l`` that are equal in every matching pair. ``amount``, ``date``: windows
-    in which the difference lies. ``text``: which relation of two text columns can be searched by parts.
+    ``equal``: SQL expressions on ``s`` and ``l`` that are equal in every matching pair. ``coarse``: they are so in
+    other pairs too, and made of the columns that the criterion reads. ``amount``, ``date``: windows in which the
+    difference lies. ``text``: which relation of two text columns can be searched by parts.
     """
 
     equal: tuple[str, str] | None = None
+    coarse: bool = False
     amount: Window | None = None
     date: Window | None = None
     text: Literal["tokens", "loose_tokens", "substring", "prefix", "suffix"] | None = None

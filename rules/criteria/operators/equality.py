@@ -19,9 +19,11 @@ from rules.criteria.operators.base import (
     read_drift,
     shown_length,
 )
+from rules.criteria.operators.loosely import either, either_constant, plain_form, without_zeros
 from rules.criteria.problems import ExpectedError
 from rules.criteria.scope import (
     ALIAS,
+    Form,
     Scope,
     Side,
     amount_within,
@@ -34,7 +36,6 @@ from rules.criteria.scope import (
     units_up,
     whole_days,
 )
-from rules.criteria.text import loose_key, text_key
 from rules.criteria.values import Moment, Unit, Window, read_currency, read_moment, read_number, read_text
 
 _READERS = {"amount": read_number, "date": read_moment, "currency": read_currency, "text": read_text}
@@ -78,12 +79,14 @@ class Equals(Operator):
             size, unit = size * 100, "percent"
         return Window(-size, size, unit)
 
+    def forms(self, criterion: Criterion) -> tuple[Form, ...]:
+        return (plain_form(criterion),)
+
     def matches(self, criterion: Criterion, scope: Scope) -> str:
         if criterion.field.kind == "currency":
             return "s.ccy = l.ccy"
         if criterion.field.kind == "text":
-            form = self.forms(criterion)[0]
-            return f"{criterion.text('statement', form)} = {criterion.text('ledger', form)}"
+            return either(criterion, scope, plain_form(criterion), _are_equal, _are_equal)
         window = _window_of(criterion)
         return amount_within(window, scope) if criterion.field.kind == "amount" else date_within(window, scope)
 
@@ -95,15 +98,17 @@ class Equals(Operator):
             return _date_near(alias, constant, _window_of(criterion), scope)
         if criterion.field.kind == "currency":
             return f"{alias}.ccy = {quoted(str(constant))}"
-        key = loose_key(str(constant)) if criterion.loose else text_key(str(constant))
-        return f"{criterion.text(side, self.forms(criterion)[0])} = {quoted(key or '')}"
+        return either_constant(criterion, scope, criterion.text(side, plain_form(criterion)), _are_equal)
 
     def blocking(self, criterion: Criterion, scope: Scope) -> Blocking | None:
         if criterion.field.kind == "currency":
             return Blocking(equal=("s.ccy", "l.ccy"))
         if criterion.field.kind == "text":
-            form = self.forms(criterion)[0]
-            return Blocking(equal=(criterion.text("statement", form), criterion.text("ledger", form)))
+            form = plain_form(criterion)
+            left, right = criterion.text("statement", form), criterion.text("ledger", form)
+            if criterion.loose and scope.compact:
+                return Blocking(equal=(without_zeros(left), without_zeros(right)), coarse=True)
+            return Blocking(equal=(left, right))
         window = _window_of(criterion)
         if criterion.field.kind == "amount":
             return Blocking(equal=("s.amt", "l.amt")) if window.exact else Blocking(amount=window)
@@ -124,6 +129,10 @@ def read_constant(reader: Any, raw: object) -> Any:
         return reader(raw)
     except ExpectedError as error:
         raise KeyedError("value", str(error)) from error
+
+
+def _are_equal(left: str, right: str) -> str:
+    return f"{left} = {right}"
 
 
 def _window_of(criterion: Criterion) -> Window:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any, ClassVar, Literal
@@ -11,8 +11,9 @@ from rules.criteria.criterion import Criterion
 from rules.criteria.fields import Field
 from rules.criteria.operators.base import Blocking, Inputs, Operator, is_given, read_drift
 from rules.criteria.operators.equality import read_constant
-from rules.criteria.scope import Form, Scope, Side, quoted
-from rules.criteria.text import loose_key, text_key
+from rules.criteria.operators.loosely import Relation, either, either_constant, greater, plain_form
+from rules.criteria.scope import Form, Scope, Side
+from rules.criteria.text import compact_sql
 from rules.criteria.values import read_percent, read_text
 
 MIN_CONTAINED = 4
@@ -43,27 +44,26 @@ class Contains(Operator):
         return parsed
 
     def forms(self, criterion: Criterion) -> tuple[Form, ...]:
-        plain: Form = "loose" if criterion.loose else "key"
+        plain = plain_form(criterion)
         if criterion.is_constant or criterion.substring:
             return (plain,)
-        runs: Form = "loose_tokens" if criterion.loose else "tokens"
+        runs: Form = "both_loose_tokens" if criterion.loose else "tokens"
         return (runs, plain) if criterion.percent else (runs,)
 
     def matches(self, criterion: Criterion, scope: Scope) -> str:
         form = self.forms(criterion)[0]
-        left, right = criterion.text("statement", form), criterion.text("ledger", form)
-        found = f"{_stands_in(left, right, form)} OR {_stands_in(right, left, form)}"
+        found = either(criterion, scope, form, _one_in_the_other(form), _one_in_the_other(form, compact=True))
         if criterion.percent is None:
             return f"({found})"
-        form = self.forms(criterion)[-1]
-        left, right = criterion.text("statement", form), criterion.text("ledger", form)
-        return f"({found} OR {_alike(left, right, 100 - criterion.percent)})"
+        alike = _are_alike(100 - criterion.percent)
+        return f"({found} OR {either(criterion, scope, self.forms(criterion)[-1], alike, alike)})"
 
     def accepts(self, criterion: Criterion, side: Side, scope: Scope) -> str:
         text = criterion.text(side, self.forms(criterion)[0])
-        wanted = quoted(_key(criterion) or "")
-        found = f"contains({text}, {wanted})"
-        return found if criterion.percent is None else f"({found} OR {_alike(text, wanted, 100 - criterion.percent)})"
+        found = either_constant(criterion, scope, text, _function("contains"))
+        if criterion.percent is None:
+            return found
+        return f"({found} OR {either_constant(criterion, scope, text, _are_alike(100 - criterion.percent))})"
 
     def blocking(self, criterion: Criterion, scope: Scope) -> Blocking | None:
         if criterion.is_constant or criterion.percent is not None:
@@ -72,14 +72,16 @@ class Contains(Operator):
             return Blocking(text="substring")
         return Blocking(text="loose_tokens" if criterion.loose else "tokens")
 
-    def contained_length(self, criterion: Criterion) -> str | None:
+    def contained_length(self, criterion: Criterion, scope: Scope) -> str | None:
         if criterion.is_constant:
             return None
         form = self.forms(criterion)[0]
-        left, right = criterion.text("statement", form), criterion.text("ledger", form)
-        found = f"{_stands_in(left, right, form)} OR {_stands_in(right, left, form)}"
-        length = f"least(length({left}), length({right}))"
-        return length if criterion.percent is None else f"CASE WHEN {found} THEN {length} ELSE 0 END"
+        sure = criterion.percent is None and not (criterion.loose and scope.compact)
+        by_loose = _shorter if sure else _shorter_if(_one_in_the_other(form))
+        if not criterion.loose or not scope.compact:
+            return by_loose(criterion.text("statement", form), criterion.text("ledger", form))
+        key = compact_sql if form == "both_loose_tokens" else str
+        return greater(criterion, form, by_loose, _shorter_if(_one_in_the_other(form, compact=True), key))
 
     def tolerance(self, criterion: Criterion) -> str:
         where = " anywhere" if criterion.substring else ""
@@ -97,6 +99,9 @@ class StartsWith(Operator):
     function: ClassVar[str] = "starts_with"
     part: ClassVar[Literal["prefix", "suffix"]] = "prefix"
 
+    def forms(self, criterion: Criterion) -> tuple[Form, ...]:
+        return (plain_form(criterion),)
+
     def inputs(self, field: Field) -> Inputs:
         return Inputs("text", options=_TEXT_OPTIONS)
 
@@ -104,12 +109,12 @@ class StartsWith(Operator):
         return {"constant": read_constant(read_text, given["value"])} if is_given(given, "value") else {}
 
     def matches(self, criterion: Criterion, scope: Scope) -> str:
-        form = self.forms(criterion)[0]
-        left, right = criterion.text("statement", form), criterion.text("ledger", form)
-        return f"({self.function}({left}, {right}) OR {self.function}({right}, {left}))"
+        relation = _either_way(self.function)
+        return either(criterion, scope, plain_form(criterion), relation, relation)
 
     def accepts(self, criterion: Criterion, side: Side, scope: Scope) -> str:
-        return f"{self.function}({criterion.text(side, self.forms(criterion)[0])}, {quoted(_key(criterion) or '')})"
+        text = criterion.text(side, plain_form(criterion))
+        return either_constant(criterion, scope, text, _function(self.function))
 
     def blocking(self, criterion: Criterion, scope: Scope) -> Blocking | None:
         return None if criterion.is_constant else Blocking(text=self.part)
@@ -141,13 +146,15 @@ class Agrees(Operator):
     def inputs(self, field: Field) -> Inputs:
         return Inputs(options=frozenset({"loose", "ledger_field"}))
 
+    def forms(self, criterion: Criterion) -> tuple[Form, ...]:
+        return (plain_form(criterion),)
+
     def read(self, field: Field, operator_name: str, given: Mapping[str, Any]) -> dict[str, Any]:
         return {}
 
     def matches(self, criterion: Criterion, scope: Scope) -> str:
-        form = self.forms(criterion)[0]
-        left, right = criterion.text("statement", form), criterion.text("ledger", form)
-        return f"coalesce(starts_with({left}, {right}) OR starts_with({right}, {left}), true)"
+        relation = _either_way("starts_with")
+        return f"coalesce({either(criterion, scope, plain_form(criterion), relation, relation)}, true)"
 
 
 class Similar(Operator):
@@ -161,27 +168,63 @@ class Similar(Operator):
     def inputs(self, field: Field) -> Inputs:
         return Inputs("percent", required=True, options=_TEXT_OPTIONS - {"applies_to"})
 
+    def forms(self, criterion: Criterion) -> tuple[Form, ...]:
+        return (plain_form(criterion),)
+
     def read(self, field: Field, operator_name: str, given: Mapping[str, Any]) -> dict[str, Any]:
         return {"percent": read_constant(read_percent, given["value"])}
 
     def matches(self, criterion: Criterion, scope: Scope) -> str:
-        form = self.forms(criterion)[0]
-        percent = criterion.percent or Decimal(0)
-        return _alike(criterion.text("statement", form), criterion.text("ledger", form), percent)
+        alike = _are_alike(criterion.percent or Decimal(0))
+        return either(criterion, scope, plain_form(criterion), alike, alike)
 
     def tolerance(self, criterion: Criterion) -> str:
         return f", at least {criterion.percent:f}% alike"
 
 
-def _key(criterion: Criterion) -> str | None:
-    constant = str(criterion.constant)
-    return loose_key(constant) if criterion.loose else text_key(constant)
+def _function(name: str) -> Relation:
+    return lambda text, other: f"{name}({text}, {other})"
+
+
+def _either_way(function: str) -> Relation:
+    return lambda left, right: f"({function}({left}, {right}) OR {function}({right}, {left}))"
+
+
+def _are_alike(percent: Decimal) -> Relation:
+    return lambda left, right: _alike(left, right, percent)
+
+
+def _one_in_the_other(form: Form, *, compact: bool = False) -> Relation:
+    if compact and form == "both_loose_tokens":
+        return lambda left, right: f"({_compact_stands_in(left, right)} OR {_compact_stands_in(right, left)})"
+    return lambda left, right: f"({_stands_in(left, right, form)} OR {_stands_in(right, left, form)})"
+
+
+def _shorter(left: str, right: str) -> str:
+    return f"least(length({left}), length({right}))"
+
+
+def _shorter_if(related: Relation, key: Callable[[str], str] = str) -> Relation:
+    return lambda left, right: f"CASE WHEN {related(left, right)} THEN {_shorter(key(left), key(right))} ELSE 0 END"
+
+
+def _compact_stands_in(longer: str, shorter: str) -> str:
+    """SQL: a run of tokens of the longer text has the compact key of the shorter, and that has enough letters.
+
+    A number of the run may begin with zeros, and be in several tokens.
+    """
+    whole = compact_sql(shorter)
+    spaced = rf"regexp_replace({whole}, '(.)', '\1 ?', 'g')"
+    run = rf"regexp_replace({spaced}, '(^|[^0-9] \?)([0-9])', '\1(?:0 ?)*\2', 'g')"
+    rough = f"contains(replace(replace({longer}, ' ', ''), '0', ''), replace({whole}, '0', ''))"
+    found = f"regexp_matches(' ' || {longer} || ' ', ' ' || {run} || ' ')"
+    return f"({rough} AND length({whole}) >= {MIN_CONTAINED} AND {found})"
 
 
 def _stands_in(longer: str, shorter: str, form: Form) -> str:
     """SQL: the shorter text is in the longer and has enough letters and digits."""
-    if form in ("key", "loose"):
-        letters = shorter if form == "loose" else rf"regexp_replace({shorter}, '[^\p{{L}}\p{{N}}]', '', 'g')"
+    if form in ("key", "both_loose"):
+        letters = shorter if form == "both_loose" else rf"regexp_replace({shorter}, '[^\p{{L}}\p{{N}}]', '', 'g')"
         return f"(contains({longer}, {shorter}) AND length({letters}) >= {MIN_CONTAINED})"
     # Between two letters stands at most one space, so that most texts need not lose theirs to be counted.
     enough = (
