@@ -154,11 +154,11 @@ def _standing(kept: Sequence[Found], *, ledger_grouped: bool) -> Standing:
 def _verdict(rule: Rule, solution: _Solution, *, decided: bool, over: bool) -> tuple[str, str]:
     if not decided and rule.on_ambiguity == "skip":
         return "skipped", "ambiguous"
-    if not decided and rule.on_ambiguity != "best":
+    if not decided:  # by `best` too: of several sums none is better than the others
         return "suggested", "ambiguous"
     if over:
         return "suggested", "limit"
-    return "confirmed", ("twins" if solution.twins else "sole") if decided else "best"
+    return "confirmed", "twins" if solution.twins else "sole"
 
 
 def _solutions(

@@ -51,8 +51,10 @@ def sums(line: Body, entries: list[Body]) -> list[frozenset[int]]:
     ]
 
 
-@given(st.lists(books(), min_size=1, max_size=8))
-def test_a_sum_is_confirmed_only_if_there_is_no_other(several: list[tuple[list[Body], list[Body]]]) -> None:
+@given(st.lists(books(), min_size=1, max_size=8), st.sampled_from(["review", "date", "best"]))
+def test_a_sum_is_confirmed_only_if_there_is_no_other(
+    several: list[tuple[list[Body], list[Body]]], on_ambiguity: str
+) -> None:
     worlds = [
         ([line | {"currency": f"XA{chr(65 + n)}", "id": 100 * n + line["id"]} for line in lines],
          [entry | {"currency": f"XA{chr(65 + n)}", "id": 100 * n + entry["id"]} for entry in entries])
@@ -60,7 +62,8 @@ def test_a_sum_is_confirmed_only_if_there_is_no_other(several: list[tuple[list[B
     ]  # fmt: skip
     every_line = [line for lines, _ in worlds for line in lines]
     every_entry = [entry for _, entries in worlds for entry in entries]
-    found = taken(outcome([RULE], every_line, every_entry, Books(strategy="one_to_many")))
+    rule = RULE | {"on_ambiguity": on_ambiguity}
+    found = taken(outcome([rule], every_line, every_entry, Books(strategy="one_to_many")))
     states = {next(iter(m.lines))[0]: (m.state, frozenset(entry for entry, _ in m.entries)) for m in found}
     for lines, entries in worlds:
         solutions = {line["id"]: sums(line, entries) for line in lines}
