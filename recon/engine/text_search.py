@@ -16,6 +16,7 @@ from recon.engine.candidates import Join, within_budget
 from recon.engine.plan import Plan
 from recon.engine.session import BATCH, Session
 from recon.engine.tokens import rarest, shared_tokens
+from rules.criteria.operators.texts import MIN_CONTAINED
 from rules.criteria.text import compact_sql
 
 _SIDE_BY_SIDE = 1_000_000
@@ -134,25 +135,18 @@ def _grams(session: Session, sources: Tables) -> tuple[Tables, Tables]:
 def _whole(session: Session, sources: Tables, *, kind: str, both: bool) -> tuple[Tables, Tables]:
     """The same where a text is looked up as a whole: all parts of a text that could be some whole text."""
     sources = session.create("texts", sources[0]), session.create("texts", sources[1])
-    whole, part, compact = "text", "array_to_string(list_slice(tokens, i, j), '')", ""
+    whole = "text"
     if kind == "loose_tokens":
         whole = "replace(text, ' ', '')"
-    if kind == "loose_tokens" and both:
-        whole, part = (f"CASE WHEN compact THEN {compact_sql(each)} ELSE {each} END" for each in (whole, part))
-        compact = ", compact"
+        whole = f"CASE WHEN compact THEN {compact_sql(whole)} ELSE {whole} END" if both else whole
     parts = []
     for source, others in zip(sources, reversed(sources), strict=True):
-        tokens = "string_split(text, ' ')"
-        lengths = f"SELECT DISTINCT length(text) AS n FROM {others}"
-        spans = (
-            f"SELECT u{compact}, tokens, i, unnest(range(i, len(tokens) + 1)) AS j FROM (SELECT u{compact},"
-            f" {tokens} AS tokens, unnest(range(1, len({tokens}) + 1)) AS i FROM {source})"
-        )
-        query = {
-            "prefix": f"SELECT u, left(text, n) AS part FROM {source} JOIN ({lengths}) ON n <= length(text)",
-            "suffix": f"SELECT u, right(text, n) AS part FROM {source} JOIN ({lengths}) ON n <= length(text)",
-            "loose_tokens": f"SELECT DISTINCT u, {part} AS part FROM ({spans})",
-        }[kind]
+        if kind == "loose_tokens":
+            query = _spans(session, source, others, both=both)
+        else:
+            end = {"prefix": "left", "suffix": "right"}[kind]
+            lengths = f"SELECT DISTINCT length(text) AS n FROM {others}"
+            query = f"SELECT u, {end}(text, n) AS part FROM {source} JOIN ({lengths}) ON n <= length(text)"
         parts.append(session.create("parts", query))
     keys = [
         session.create(
@@ -163,6 +157,21 @@ def _whole(session: Session, sources: Tables, *, kind: str, both: bool) -> tuple
     ]
     session.drop(*sources)
     return (parts[0], parts[1]), (keys[0], keys[1])
+
+
+def _spans(session: Session, source: str, others: str, *, both: bool) -> str:
+    """Query ``(u, part)``: the runs of tokens of a text that are not too short to count, nor longer than every text of
+    the other side but for zeros, which its compact key may have lost. A single token is the same in both keys."""
+    compact, tokens = ", compact" if both else "", "string_split(text, ' ')"
+    starts = f"SELECT u{compact}, {tokens} AS tokens, unnest(range(1, len({tokens}) + 1)) AS i FROM {source}"
+    ends = "range(i + compact::INT, len(tokens) + 1)" if both else "range(i, len(tokens) + 1)"
+    runs = f"list_transform({ends}, lambda j: array_to_string(list_slice(tokens, i, j), ''))"
+    longest = session.number(f"SELECT max(length(replace(replace(text, ' ', ''), '0', ''))) FROM {others}")
+    part = f"CASE WHEN compact THEN {compact_sql('run')} ELSE run END" if both else "run"
+    return (
+        f"SELECT DISTINCT u, {part} AS part FROM (SELECT u{compact}, unnest({runs}) AS run FROM ({starts}))"
+        f" WHERE length(run) >= {MIN_CONTAINED} AND length(replace(run, '0', '')) <= {longest}"
+    )
 
 
 def _counted(parts: str) -> str:

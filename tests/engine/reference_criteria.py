@@ -198,7 +198,7 @@ def _texts_hold(c: Criterion, a: str, b: str) -> bool:
             return a == b
         case "contains":
             drift = Fraction(str(c.get("allowable_drift", 0)))  # Blnk's clients send a 0 for none
-            return _stands_in(c, a, b) > 0 or (drift > 0 and _alike(a, b) >= 100 - drift)
+            return _stands_in(c, a, b) or (drift > 0 and _alike(a, b) >= 100 - drift)
         case "starts_with":
             return long.startswith(short)
         case "ends_with":
@@ -208,28 +208,38 @@ def _texts_hold(c: Criterion, a: str, b: str) -> bool:
 
 
 def contained(c: Criterion, s: Unit, e: Unit) -> int:
-    """How many characters of one text stand in the other, at most, over the members of both."""
-    return max((_stands_in(way, a, b) for way in _ways(c) for a, b in _texts(way, s, e)), default=0)
+    """How many characters of one text stand in the other, at most, over the members of both. Where texts are compared
+    in two ways it is enough that one finds them, and the way in which they are longer counts."""
+    ways = [[(_stands_in(way, a, b), _shorter(way, a, b)) for a, b in _texts(way, s, e)] for way in _ways(c)]
+    return max(
+        (max(n for _, n in pair) for pair in zip(*ways, strict=True) if any(found for found, _ in pair)), default=0
+    )
 
 
-def _stands_in(c: Criterion, a: str, b: str) -> int:
-    """The length of the shorter text if it stands in the longer, else 0; without `substring` both as their tokens."""
+def _stands_in(c: Criterion, a: str, b: str) -> bool:
+    """Whether the shorter text stands in the longer; without `substring` both as their tokens."""
     if not c.get("substring"):
-        return max(_run_length(c, tokens(a), tokens(b)), _run_length(c, tokens(b), tokens(a)))
+        return _is_run(c, tokens(a), tokens(b)) or _is_run(c, tokens(b), tokens(a))
     short, long = sorted((a, b), key=len)
-    return len(short) if short in long and _letters(short) >= 4 else 0
+    return short in long and _letters(short) >= 4
 
 
-def _run_length(c: Criterion, inner: list[str], outer: list[str]) -> int:
-    """Of a run of whole tokens. Where only letters and digits count, so do the borders inside the run not."""
+def _is_run(c: Criterion, inner: list[str], outer: list[str]) -> bool:
+    """A run of whole tokens. Where only letters and digits count, so do the borders inside the run not."""
     glue = "" if c.get("loose") else " "
     runs = {glue.join(outer[i:j]) for i in range(len(outer)) for j in range(i + 1, len(outer) + 1)}
+    whole = glue.join(inner)
     if c.get("loose") == "separators first":
-        whole = _without_leading_zeros("".join(inner))
-        found = whole in {_without_leading_zeros(run) for run in runs} and len(whole) >= 4
-        return min(len(whole), len(_without_leading_zeros("".join(outer)))) if found else 0
-    found = glue.join(inner) in runs and _letters("".join(inner)) >= 4
-    return min(len(" ".join(inner)), len(" ".join(outer))) if found else 0
+        whole, runs = _without_leading_zeros(whole), set(map(_without_leading_zeros, runs))
+    return whole in runs and _letters(whole) >= 4
+
+
+def _shorter(c: Criterion, a: str, b: str) -> int:
+    if c.get("substring"):
+        return min(len(a), len(b))
+    if c.get("loose") == "separators first":
+        return min(len(_without_leading_zeros("".join(tokens(text)))) for text in (a, b))
+    return min(len(" ".join(tokens(text))) for text in (a, b))
 
 
 def _letters(text: str) -> int:

@@ -21,13 +21,15 @@ def plain_form(criterion: Criterion) -> Form:
 
 
 def either(criterion: Criterion, scope: Scope, form: Form, by_loose: Relation, by_compact: Relation) -> str:
-    """SQL: the texts of a pair are related, loose ones in either of the two ways."""
+    """SQL: the texts of a pair are related, loose ones in either of the two ways; NULL if one of them is missing."""
     left, right = criterion.text("statement", form), criterion.text("ledger", form)
     if not criterion.loose or not scope.compact:
         return by_loose(left, right)
+    # Cases are asked in turn, so that the second way, which may be dear, is asked of few.
+    by_loose_key, by_compact_key = by_loose(_loose(left), _loose(right)), by_compact(_compact(left), _compact(right))
     several = f"contains({left}, '|') OR contains({right}, '|')"
-    related = f"{by_loose(_loose(left), _loose(right))} OR {by_compact(_compact(left), _compact(right))}"
-    return f"(CASE WHEN {several} THEN {related} ELSE {by_loose(left, right)} END)"
+    neither = f"({left} <> {left} OR {right} <> {right})"
+    return f"(CASE WHEN {by_loose_key} THEN true WHEN {several} THEN {by_compact_key} ELSE {neither} END)"
 
 
 def greater(criterion: Criterion, form: Form, by_loose: Relation, by_compact: Relation) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any, ClassVar, Literal
@@ -52,7 +52,7 @@ class Contains(Operator):
 
     def matches(self, criterion: Criterion, scope: Scope) -> str:
         form = self.forms(criterion)[0]
-        found = either(criterion, scope, form, _one_in_the_other(form), _one_in_the_other(form, compact=True))
+        found = self._found(criterion, scope, form)
         if criterion.percent is None:
             return f"({found})"
         alike = _are_alike(100 - criterion.percent)
@@ -76,12 +76,18 @@ class Contains(Operator):
         if criterion.is_constant:
             return None
         form = self.forms(criterion)[0]
-        sure = criterion.percent is None and not (criterion.loose and scope.compact)
-        by_loose = _shorter if sure else _shorter_if(_one_in_the_other(form))
-        if not criterion.loose or not scope.compact:
-            return by_loose(criterion.text("statement", form), criterion.text("ledger", form))
-        key = compact_sql if form == "both_loose_tokens" else str
-        return greater(criterion, form, by_loose, _shorter_if(_one_in_the_other(form, compact=True), key))
+        left, right = criterion.text("statement", form), criterion.text("ledger", form)
+        length = _shorter(left, right)
+        if criterion.loose and scope.compact:
+            key = compact_sql if form == "both_loose_tokens" else str
+            length = greater(criterion, form, _shorter, lambda one, other: _shorter(key(one), key(other)))
+        if criterion.percent is None:
+            return length
+        return f"CASE WHEN {self._found(criterion, scope, form)} THEN {length} ELSE 0 END"
+
+    def _found(self, criterion: Criterion, scope: Scope, form: Form) -> str:
+        """SQL: one text stands in the other."""
+        return either(criterion, scope, form, _one_in_the_other(form), _one_in_the_other(form, compact=True))
 
     def tolerance(self, criterion: Criterion) -> str:
         where = " anywhere" if criterion.substring else ""
@@ -202,10 +208,6 @@ def _one_in_the_other(form: Form, *, compact: bool = False) -> Relation:
 
 def _shorter(left: str, right: str) -> str:
     return f"least(length({left}), length({right}))"
-
-
-def _shorter_if(related: Relation, key: Callable[[str], str] = str) -> Relation:
-    return lambda left, right: f"CASE WHEN {related(left, right)} THEN {_shorter(key(left), key(right))} ELSE 0 END"
 
 
 def _compact_stands_in(longer: str, shorter: str) -> str:
