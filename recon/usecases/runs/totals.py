@@ -89,7 +89,7 @@ def _summed_of_few(side: Side, rows: pa.Table, placed: pa.Table, unmatched: pa.T
     )
     by_group: dict[tuple[Any, ...], list[int]] = {}
     for its_side, row_id, state in outcomes:
-        if its_side == side and row_id in amounts:
+        if its_side == side:
             currency, scale, units = amounts[row_id]
             by_group.setdefault((state, currency, scale), []).append(units)
     return _added_up(by_group)
