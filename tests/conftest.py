@@ -12,13 +12,14 @@ from django.test import Client
 
 from recon.usecases.runs import pushdown
 
-# How hard the tests marked random try: enough for every day, or hundreds of examples each; the same every time, so
+# How hard the tests marked random try: enough for every day, or dozens of examples each; the same every time, so
 # that what is green stays green until somebody changes it.
 REPEATABLE = hypothesis.settings(deadline=None, derandomize=True, database=None)
 hypothesis.settings.register_profile("everyday", REPEATABLE, max_examples=5)
-hypothesis.settings.register_profile(
-    "thorough", REPEATABLE, max_examples=100, suppress_health_check=list(hypothesis.HealthCheck)
-)
+for name, examples in {"often": 15, "thorough": 60}.items():
+    hypothesis.settings.register_profile(
+        name, REPEATABLE, max_examples=examples, suppress_health_check=list(hypothesis.HealthCheck)
+    )
 hypothesis.settings.load_profile(os.environ.get("TIEOUT_HYPOTHESIS", "everyday"))
 
 
