@@ -80,6 +80,12 @@ def two():
             each.leaves()
 
 
+def asked(*statements: str) -> None:
+    with connection.cursor() as cursor:
+        for each in statements:
+            cursor.execute(each)
+
+
 def until_somebody_waits() -> None:
     deadline = time.monotonic() + 30
     with connection.cursor() as cursor:

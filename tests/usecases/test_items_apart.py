@@ -29,7 +29,7 @@ from recon.usecases.runs import execution, undo
 from recon.usecases.runs.starting import start_run
 from recon.usecases.runs.undo import reverse_run, unmatch
 from tests.cast import SAME_REFERENCE, lines, make_account, make_entries, make_rule, make_statement, row
-from tests.usecases.test_claims_apart import two, until_somebody_waits
+from tests.usecases.test_claims_apart import asked, two, until_somebody_waits
 
 only_postgres = pytest.mark.skipif(connection.vendor != "postgresql", reason="only PostgreSQL has such tables")
 numbers = count(1_000_000)
@@ -83,9 +83,9 @@ def told(account) -> list[tuple[object, ...]]:
 def not_claimed(account) -> set[tuple[int, int]]:
     """By a plain look at every row."""
     found = set()
-    for side, asked in ((Side.STATEMENT, lines_in_scope(account)), (Side.LEDGER, entries_in_scope(account))):
+    for side, in_scope in ((Side.STATEMENT, lines_in_scope(account)), (Side.LEDGER, entries_in_scope(account))):
         claimed = set(Claim.objects.filter(account_id=account.pk, side=side).values_list("row_id", flat=True))
-        found |= {(int(side), pk) for pk in asked.values_list("pk", flat=True) if pk not in claimed}
+        found |= {(int(side), pk) for pk in in_scope.values_list("pk", flat=True) if pk not in claimed}
     return found
 
 
@@ -299,11 +299,6 @@ def test_a_reversal_keeps_nobody_from_storing_matches_while_it_waits_for_who_ope
 def test_a_run_that_gives_way_to_who_would_wait_for_it_for_ever_matches_again(transactional_db, by):
     account, statement, rule = books_of_their_own()
     run = start_run(by, account, statement, [rule], kind=RunKind.BATCH, is_dry_run=False)
-
-    def asked(*statements: str) -> None:
-        with connection.cursor() as cursor:
-            for each in statements:
-                cursor.execute(each)
 
     def execute() -> None:
         execution.execute_run(run.run_id)

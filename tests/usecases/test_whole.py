@@ -18,7 +18,7 @@ from recon.usecases.review.manual import match_by_hand
 from recon.usecases.runs.starting import start_run
 from recon.usecases.runs.undo import reverse_run
 from tests.cast import SAME_AMOUNT, SAME_REFERENCE, lines, make_account, make_entries, make_rule, make_statement, row
-from tests.usecases.test_claims_apart import two, until_somebody_waits
+from tests.usecases.test_claims_apart import asked, two, until_somebody_waits
 from tests.usecases.test_items_apart import are_right, everything_is_large, real_run, rows, told
 
 pytestmark = pytest.mark.skipif(connection.vendor != "postgresql", reason="only PostgreSQL has such tables")
@@ -151,12 +151,6 @@ def with_a_suggestion(by):
     run.refresh_from_db()
     assert run.matches_suggested == 1
     return account, run
-
-
-def asked(*statements: str) -> None:
-    with connection.cursor() as cursor:
-        for each in statements:
-            cursor.execute(each)
 
 
 def test_a_reversal_waits_for_a_run_that_withdraws_its_suggestions_before_it_keeps_that_from_opening_items(

@@ -216,7 +216,6 @@ def upload_operation() -> Schema:
 
 def document() -> Schema:
     """The whole document; what a criterion is, is asked of the operators there are."""
-    rules, recon = "/reconciliation/matching-rules", "/reconciliation"
     return {
         "openapi": "3.1.0",
         "info": {"title": "Tieout: Blnk's reconciliation routes", "version": "1"},
@@ -228,51 +227,66 @@ def document() -> Schema:
                 "bearerKey": {"type": "http", "scheme": "bearer"},
             },
         },
-        "paths": {
-            rules: {
-                "get": operation("List the rules", a_list(named("Rule"))),
-                "post": operation("Create a rule", named("Rule"), takes="RuleGiven", status=201, repeatable=True),
-            },
-            rules + "/{rule_id}": {
-                "parameters": in_path("rule_id"),
-                "get": operation("Read a rule", named("Rule")),
-                "put": operation("Save a new version of a rule", named("Rule"), takes="RuleGiven"),
-                "delete": operation("Delete a rule", named("Message")),
-            },
-            f"{recon}/upload": {"post": upload_operation()},
-            f"{recon}/start": {
-                "post": operation("Start a run of an upload", named("Started"), takes="StartGiven", repeatable=True)
-            },
-            f"{recon}/start-instant": {
-                "post": operation("Run rows at once", named("Started"), takes="InstantGiven", repeatable=True)
-            },
-            recon: {
-                "parameters": [
-                    in_query("limit", 100, "How many, the latest first; at most 1000."),
-                    in_query("offset", 0, "How many of the latest are left out."),
-                ],
-                "get": operation("List the runs", a_list(named("Reconciliation"))),
-            },
-            recon + "/{reconciliation_id}": {
-                "parameters": in_path("reconciliation_id"),
-                "get": operation("Read a run", named("Reconciliation")),
-            },
-            "/transactions": {
-                "post": operation(
-                    "Add a ledger entry", named("Transaction"), takes="TransactionGiven", repeatable=True
-                )
-            },
-            "/transactions/bulk": {
-                "post": operation("Add many ledger entries", named("Bulk"), takes="BulkGiven", repeatable=True)
-            },
-            "/transactions/{transaction_id}": {
-                "parameters": in_path("transaction_id"),
-                "get": operation("Read a ledger entry", named("Transaction")),
-            },
-            "/transactions/reference/{reference}": {
-                "parameters": in_path("reference"),
-                "get": operation("Read a ledger entry by its reference", named("Transaction")),
-            },
+        "paths": rule_paths() | run_paths() | transaction_paths(),
+    }
+
+
+def rule_paths() -> Schema:
+    rules = "/reconciliation/matching-rules"
+    return {
+        rules: {
+            "get": operation("List the rules", a_list(named("Rule"))),
+            "post": operation("Create a rule", named("Rule"), takes="RuleGiven", status=201, repeatable=True),
+        },
+        rules + "/{rule_id}": {
+            "parameters": in_path("rule_id"),
+            "get": operation("Read a rule", named("Rule")),
+            "put": operation("Save a new version of a rule", named("Rule"), takes="RuleGiven"),
+            "delete": operation("Delete a rule", named("Message")),
+        },
+    }
+
+
+def run_paths() -> Schema:
+    runs = "/reconciliation"
+    return {
+        f"{runs}/upload": {"post": upload_operation()},
+        f"{runs}/start": {
+            "post": operation("Start a run of an upload", named("Started"), takes="StartGiven", repeatable=True)
+        },
+        f"{runs}/start-instant": {
+            "post": operation("Run rows at once", named("Started"), takes="InstantGiven", repeatable=True)
+        },
+        runs: {
+            "parameters": [
+                in_query("limit", 100, "How many, the latest first; at most 1000."),
+                in_query("offset", 0, "How many of the latest are left out."),
+            ],
+            "get": operation("List the runs", a_list(named("Reconciliation"))),
+        },
+        runs + "/{reconciliation_id}": {
+            "parameters": in_path("reconciliation_id"),
+            "get": operation("Read a run", named("Reconciliation")),
+        },
+    }
+
+
+def transaction_paths() -> Schema:
+    entries = "/transactions"
+    return {
+        entries: {
+            "post": operation("Add a ledger entry", named("Transaction"), takes="TransactionGiven", repeatable=True)
+        },
+        f"{entries}/bulk": {
+            "post": operation("Add many ledger entries", named("Bulk"), takes="BulkGiven", repeatable=True)
+        },
+        entries + "/{transaction_id}": {
+            "parameters": in_path("transaction_id"),
+            "get": operation("Read a ledger entry", named("Transaction")),
+        },
+        entries + "/reference/{reference}": {
+            "parameters": in_path("reference"),
+            "get": operation("Read a ledger entry by its reference", named("Transaction")),
         },
     }
 
