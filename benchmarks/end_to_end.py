@@ -38,7 +38,7 @@ def write_csv(table: pa.Table, path: Path) -> None:
 @dataclass(frozen=True)
 class Job:
     """One `reconcile`: seconds from the first byte read to the last result stored, without starting Python and without
-    printing; the peak of its memory in bytes; how good its matches are; and its stages in its own words."""
+    printing; the peak of its memory by then, in bytes; how good its matches are; and its stages in its own words."""
 
     seconds: float
     peak: int
@@ -60,15 +60,13 @@ def reconcile(data: Dataset, folder: Path, database: str) -> Job:
     ]  # fmt: skip
     environment = {**os.environ, "DATABASE_URL": database, "TIEOUT_DATA_DIR": str(folder / "var")}
     with files["outcome.json"].open("w") as output, files["log.txt"].open("w") as log:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=log)
-        _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
+        done = subprocess.run(command, cwd=ROOT, env=environment, stdout=output, stderr=log, check=False)
     said = files["log.txt"].read_text()
-    if process.returncode:
+    if done.returncode:
         raise RuntimeError(said)
     stages = next(line for line in said.splitlines() if line.startswith("reconcile: parse"))
     seconds = sum(float(number) for number in re.findall(r"([0-9.]+) s\b", stages.partition(";")[0]))
-    peak = usage.ru_maxrss if sys.platform == "darwin" else usage.ru_maxrss * 1024
+    peak = int(re.findall(r"peak memory ([0-9,]+) MiB", stages)[0].replace(",", "")) * 2**20
     score = _score(data, json.loads(files["outcome.json"].read_text().splitlines()[-1]))
     return Job(seconds, peak, score, stages.removeprefix("reconcile: "))
 

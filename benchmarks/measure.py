@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from benchmarks.datasets import Dataset, load, save
 from benchmarks.end_to_end import reconcile
 from benchmarks.suites import SUITES
 from recon.engine import EngineError
+from recon.memory import peak_memory
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -122,19 +122,13 @@ def _measured(data: Dataset, contender: str, stage: str, seconds: list[float], l
         "stage": stage,
         "seconds": round(statistics.median(seconds), 4),
         "floor_seconds": None,
-        # The kernel's high-water mark: inputs, libraries and all. Kilobytes on Linux, bytes on macOS.
+        # Inputs, libraries and all.
         "peak_mib": round(peak_memory() / 2**20, 1),
         "matches": last.matches,
         "precision": round(last.score.precision, 6) if last.score else None,
         "recall": round(last.score.recall, 6) if last.score else None,
     }
     return {"measurement": measurement, "notes": _notes(last)}
-
-
-def peak_memory() -> int:
-    """The most memory this process ever held, in bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def _notes(run: Run) -> list[str]:

@@ -7,7 +7,6 @@ number alone, so that its count and its sum are known; a reading that differs is
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any, TextIO
 
+from recon.memory import peak_memory
 from recon.statements import read
 from recon.statements.model import Hints
 
@@ -154,13 +154,7 @@ def _timed(path: Path, rows: int, repeat: int) -> dict[str, Any]:
         net = sum(int(total.net.scaleb(2)) for each in reading.statements for total in each.totals())
         if (sum(each.lines.num_rows for each in reading.statements), net) != (rows, sum(map(_units, range(rows)))):
             raise AssertionError(f"{path.name}: {net} in another number of lines than {rows}")
-    return {"seconds": round(median(seconds), 3), "peak_mib": round(_peak_memory() / 2**20)}
-
-
-def _peak_memory() -> int:
-    """The most memory this process ever held, in bytes (the kernel counts kilobytes on Linux, bytes on macOS)."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    return {"seconds": round(median(seconds), 3), "peak_mib": round(peak_memory() / 2**20)}
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ def measure(say: Callable[[str], None], rows: int) -> None:
 
 
 def _twice(folder: Path) -> None:
-    from benchmarks.measure import peak_memory
+    from recon.memory import peak_memory
     from recon.models import MatchingRun, RunKind, RunState
     from recon.usecases.events import Actor
     from recon.usecases.runs.execution import execute_run

@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import resource
-import sys
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
 from recon.management.commands.serve import migrate_if_needed
+from recon.memory import peak_memory
 from recon.models import Account, RunState, Strategy
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor
@@ -140,9 +139,8 @@ def refusal(refused: Refused) -> str:
 def spent(finished: Finished) -> str:
     """Seconds per stage and the peak of memory."""
     stages = ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in finished.seconds.items())
-    unit = 1024 * 1024 if sys.platform == "darwin" else 1024  # bytes there, kibibytes elsewhere
     indexes = f"; indexes afterwards {finished.afterwards:.2f} s" if finished.afterwards >= SHOWN_FROM else ""
-    return f"{stages}{indexes}; peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // unit:,} MiB"
+    return f"{stages}{indexes}; peak memory {peak_memory() / 2**20:,.0f} MiB"
 
 
 def in_words(finished: Finished) -> str:
