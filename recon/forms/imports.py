@@ -9,7 +9,7 @@ from typing import Any
 from django.http import QueryDict
 
 from recon.models import Side
-from recon.statements.mapping import JOINED_ROLES, ROLES, Role
+from recon.statements.mapping import JOINED_ROLES, ROLES, Mapping, Role
 from recon.statements.model import Reading
 
 ROLE_WORDS: dict[Role, str] = {
@@ -128,12 +128,16 @@ def encodings(found: str) -> list[str]:
 
 def carried(reading: Reading) -> str:
     """The mapping a preview used, as the form carries it on. What the file left open stays open until answered."""
-    if reading.mapping is None:
-        return ""
-    plain = reading.mapping.to_dict()
+    return "" if reading.mapping is None else json.dumps(without_the_open(reading, reading.mapping))
+
+
+def without_the_open(reading: Reading, mapping: Mapping) -> dict[str, Any]:
+    """The mapping a preview used, as plain data, but for what was only suggested: a form that showed that as chosen
+    would answer by itself."""
+    plain = mapping.to_dict()
     for question in reading.questions:
         plain.pop("debits" if question.about == "columns.debit" else question.about, None)
-    return json.dumps(plain)
+    return plain
 
 
 def posted_mapping(data: QueryDict) -> dict[str, Any] | None:
@@ -172,5 +176,7 @@ def answer_questions(data: QueryDict, chosen: dict[str, Any], columns: dict[Role
             both = [*columns.get("debit", []), *columns.get("credit", [])]
             columns["debit"], columns["credit"] = [value], [name for name in both if name != value]
             chosen["debits"] = "positive"
+        elif about == "in_cents":
+            chosen[about] = value == "true"
         else:
             chosen[about] = value.strip().upper() if about == "currency" else value

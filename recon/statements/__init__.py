@@ -118,6 +118,7 @@ def _together(found: list[Reading | StatementError]) -> Reading:
         errors=tuple(error for reading in readings for error in reading.errors)
         + tuple(error for refusal in refusals for error in refusal.errors),
         questions=tuple(question for each in readings for question in each.questions),
+        warnings=tuple(warning for each in readings for warning in each.warnings),
     )
 
 

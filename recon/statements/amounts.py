@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping as PlainMapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Final, Protocol
 
 import pyarrow as pa
@@ -16,6 +18,7 @@ from recon.statements.fees import less_fees, may_move_the_balance, with_fees
 from recon.statements.mapping import Mapping, Role
 from recon.statements.model import Hints
 from recon.statements.numbers import NumberError, fitted
+from recon.statements.smallest_unit import places_by_writer
 from recon.statements.tables import Table
 
 ONE_OF_BOTH: Final = "an amount in only one of the two columns"
@@ -58,12 +61,12 @@ def row_amounts(
         gross, read = read, less_fees(read, fees, negative=mapping.fees == "negative")
         texts = pc.if_else(pc.equal(texts, ""), table.texts(name), texts)
     codes = _codes(currencies, read.symbols, mapping.currency or hints.currency)
-    read = _in_cents(read, mapping, codes)
+    read = _in_cents(read, table, mapping, codes)
     units, scales, failed = _fitted(read, codes)
     failures.add(amount_column(mapping) or mapping.column("debit") or mapping.column("credit") or "", texts, failed)
     beside = _beside(table, mapping, hints, codes)
     if gross and "gross" not in beside:
-        beside["gross"] = _decimal_texts(_in_cents(gross, mapping, codes))
+        beside["gross"] = _decimal_texts(_in_cents(gross, table, mapping, codes))
     return RowAmounts(units, scales, codes, or_null(texts), beside)
 
 
@@ -114,23 +117,29 @@ def _amount_columns(mapping: Mapping, first: str) -> tuple[str, ...]:
     return names + mapping.columns.get("net", ()) if first == mapping.column("gross") else names
 
 
-def _in_cents(read: Amounts, mapping: Mapping, codes: pa.Array) -> Amounts:
+def _in_cents(read: Amounts, table: Table, mapping: Mapping, codes: pa.Array) -> Amounts:
     """Whole numbers of the smallest unit get the places of their row's currency."""
     if not mapping.in_cents:
         return read
-    return replace(read, scales=pc.add(read.scales, _exponents(codes)).cast(pa.int16()))
+    return replace(read, scales=pc.add(read.scales, _exponents(codes, places_by_writer(table))).cast(pa.int16()))
 
 
-def _exponents(codes: pa.Array) -> pa.Array:
+def _exponents(codes: pa.Array, by_writer: PlainMapping[str, int] = MappingProxyType({})) -> pa.Array:
     """Decimal places of every row's currency."""
-    places, indices = mapped(codes, lambda _place, code: exponent(code))
+    places, indices = mapped(codes, lambda _place, code: by_writer.get(code, exponent(code)))
     return pa.array(places, pa.int16()).take(indices)
 
 
 def _read(texts: pa.Array, mapping: Mapping, hints: Hints) -> Amounts:
     """The numbers of a column; in cents they are whole, and become their currency's when that is known."""
-    places = 0 if mapping.in_cents else exponent(mapping.currency or hints.currency)
-    return amounts_of(texts, mapping.decimal or ".", places=places)
+    if not mapping.in_cents:
+        return amounts_of(texts, mapping.decimal or ".", places=exponent(mapping.currency or hints.currency))
+    read = amounts_of(texts, mapping.decimal or ".", places=0)
+    parted = pc.indices_nonzero(pc.greater(read.scales, 0)).to_pylist()
+    return replace(read, failures={**dict.fromkeys(parted, _OF_THE_SMALLEST), **read.failures})
+
+
+_OF_THE_SMALLEST: Final = "a whole number of the smallest unit, as amounts in cents are"
 
 
 def _factors(table: Table, mapping: Mapping, failures: FailureList, amounts: pa.Array) -> pa.Array:
@@ -230,7 +239,7 @@ def _beside(table: Table, mapping: Mapping, hints: Hints, codes: pa.Array) -> di
     for role in roles:
         name = mapping.column(role)
         if name:
-            beside[role] = _decimal_texts(_in_cents(_read(table.texts(name), mapping, hints), mapping, codes))
+            beside[role] = _decimal_texts(_in_cents(_read(table.texts(name), mapping, hints), table, mapping, codes))
     return beside
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from datetime import date
 from mmap import mmap
 from typing import Final
 
 from recon.statements.cells import Row, delimiter_of, rows_of
 from recon.statements.convert import converted, missing_questions
+from recon.statements.counted_dates import DAY_ZERO, with_counted_dates
 from recon.statements.csv_encoding import decode, encoding_of, is_text
 from recon.statements.csv_quick import WORTHWHILE, quick_table
 from recon.statements.derived import with_derived_dates
@@ -96,21 +98,21 @@ def _delimiter(text: str, wanted: Mapping) -> str:
     return delimiter
 
 
-def read_rows(kind: str, rows: list[Row], partial: Mapping, hints: Hints) -> Reading:
-    """Rows of cells, from whatever file, to a reading."""
+def read_rows(kind: str, rows: list[Row], partial: Mapping, hints: Hints, day_zero: date = DAY_ZERO) -> Reading:
+    """Rows of cells, from whatever file, to a reading. From `day_zero` a spreadsheet counts its days."""
     header = header_of(rows, partial)
     table = table_of(rows, header)
-    return read_table(kind, table, partial, hints)
+    return read_table(kind, table, partial, hints, day_zero)
 
 
-def read_table(kind: str, table: Table, partial: Mapping, hints: Hints) -> Reading:
+def read_table(kind: str, table: Table, partial: Mapping, hints: Hints, day_zero: date = DAY_ZERO) -> Reading:
     """A table to a reading."""
     if table.rows > hints.limits.max_rows:
         limit = hints.limits.max_rows
         raise StatementError.at(
             f"The file has {table.rows:,} rows, more than the limit of {limit:,}.", expected=f"at most {limit:,} rows"
         )
-    table = with_derived_dates(table)
+    table = with_derived_dates(with_counted_dates(table, partial, day_zero))
     sample = tuple(table.cells(row) for row in range(min(table.rows, SAMPLE_ROWS)))
     try:
         mapping, questions = sniffed(table, partial, hints)

@@ -13,7 +13,8 @@ from recon.statements.cells import Row
 from recon.statements.csv_encoding import decode, encoding_of, is_text
 from recon.statements.csv_format import read_table
 from recon.statements.mapping import Mapping, Role
-from recon.statements.model import Hints, Reading, StatementError
+from recon.statements.model import Hints, LeftOut, Reading, StatementError
+from recon.statements.sheets import with_left_out
 from recon.statements.tables import table_of
 
 NAME: Final = "json"
@@ -43,7 +44,8 @@ def read(data: bytes, name: str, hints: Hints) -> Reading:
     """Every object is a row, its keys are the columns; numbers are read as text, so that no digit is lost."""
     encoding = hints.encoding or encoding_of(data)
     text = decode(data, encoding)
-    objects = list(_objects(text))
+    lists = _lists_of_objects(text)
+    objects = lists[0][1]
     if not objects:
         raise StatementError("The file has no transactions: no list of objects was found in it.")
     flat = [_flat(each) for each in objects]
@@ -60,7 +62,7 @@ def read(data: bytes, name: str, hints: Hints) -> Reading:
     ):
         partial = replace(partial, decimal=".")  # JSON's numbers know no other mark
     reading = read_table(NAME, table, partial, hints)
-    return Reading(**{**reading.__dict__, "encoding": encoding})
+    return replace(with_left_out(reading, _in_other_lists(lists[1:], keys)), encoding=encoding)
 
 
 class Number(str):
@@ -122,7 +124,8 @@ def _own_words(keys: tuple[str, ...]) -> dict[Role, tuple[str, ...]]:
     return {EXTERNAL[key]: (key,) for key in keys} if plain else {}
 
 
-def _objects(text: str) -> Iterator[dict[str, Any]]:
+def _lists_of_objects(text: str) -> list[tuple[str, list[dict[str, Any]]]]:
+    """The list that is read, and then the others, each with its name; of lines of objects there is one."""
     try:
         whole = _loads(text)
     except RecursionError:
@@ -131,11 +134,12 @@ def _objects(text: str) -> Iterator[dict[str, Any]]:
         lines = [line for line in text.splitlines() if line.strip()]
         if len(lines) < 2 or not lines[0].rstrip().endswith("}"):
             raise _refusal(error, error.lineno) from None
-        for number, line in enumerate(text.splitlines(), start=1):
-            if line.strip():
-                yield _parsed_line(line, number)
-        return
-    found = whole if isinstance(whole, list) else _longest_list(whole)
+        numbered = enumerate(text.splitlines(), start=1)
+        return [("", [_parsed_line(line, number) for number, line in numbered if line.strip()])]
+    return [(name, list(_objects(found))) for name, found in _lists_in(whole)]
+
+
+def _objects(found: list[Any]) -> Iterator[dict[str, Any]]:
     has_rows = any(isinstance(each, dict) for each in found)
     for place, each in enumerate(found, start=1):
         if isinstance(each, dict):
@@ -169,22 +173,45 @@ def _refusal(error: json.JSONDecodeError, line: int) -> StatementError:
     return StatementError.at(message, line=line, found=error.doc[error.pos : error.pos + 40], expected="valid JSON")
 
 
-def _longest_list(whole: Any) -> list[Any]:
-    """The longest list of objects anywhere inside; the object itself if there is none."""
+def _lists_in(whole: Any) -> list[tuple[str, list[Any]]]:
+    """The lists of objects anywhere inside, the one of transactions first: the longest that has numbers, but pending
+    ones last. The object itself if there are none, or if it says that it is a record (Stripe's ``object``)."""
     if not isinstance(whole, dict):
-        return []
-    lists = [each for each in _lists(whole) if any(isinstance(item, dict) for item in each)]
-    return max(lists, key=len, default=[whole])
+        return [("", whole if isinstance(whole, list) else [])]
+    lists = [(name, each) for name, each in _lists(whole) if any(isinstance(item, dict) for item in each)]
+    if not lists or ("id" in whole and whole.get("object", "list") != "list"):
+        return [("", [whole])]
+    return sorted(
+        lists, key=lambda each: (_PENDING.search(each[0]) is not None, not _has_a_number(each[1]), -len(each[1]))
+    )
 
 
-def _lists(value: Any, depth: int = 0) -> Iterator[list[Any]]:
+def _has_a_number(found: list[Any]) -> bool:
+    first = next(each for each in found if isinstance(each, dict))
+    return any(_NUMBER.fullmatch(cell) for cell in _flat(first).values())
+
+
+_NUMBER: Final = re.compile(r"-?\d+(?:[.,]\d+)*")
+_PENDING: Final = re.compile(r"pending|future|info(?:rmation)?$", re.IGNORECASE)
+"""Lists of what is not booked yet are called so (Berlin Group: ``booked``, ``pending``, ``information``)."""
+
+
+def _lists(value: Any, name: str = "", depth: int = 0) -> Iterator[tuple[str, list[Any]]]:
     if depth > 6:  # deeper than any export nests its transactions
         return
     if isinstance(value, list):
-        yield value
-    inner = value.values() if isinstance(value, dict) else ()
-    for each in inner:
-        yield from _lists(each, depth + 1)
+        yield name, value
+    for key, each in value.items() if isinstance(value, dict) else ():
+        yield from _lists(each, f"{name}.{key}" if name else key, depth + 1)
+
+
+def _in_other_lists(lists: list[tuple[str, list[dict[str, Any]]]], keys: tuple[str, ...]) -> Iterator[LeftOut]:
+    """What has most of the keys of the rows that were read: somebody may miss it."""
+    for name, objects in lists:
+        for place, each in enumerate(map(_flat, objects), start=1):
+            if 2 * len(each.keys() & {*keys}) > len(each):
+                raw = "; ".join(cell for cell in each.values() if cell)
+                yield LeftOut(place, raw, f"in another list ({name})")
 
 
 def _flat(value: dict[str, Any], prefix: str = "", depth: int = 0) -> dict[str, str]:

@@ -187,6 +187,8 @@ class Reading:
     header: tuple[str, ...] = ()
     sample: tuple[tuple[str, ...], ...] = ()
     questions: tuple[Question, ...] = ()
+    warnings: tuple[RowError, ...] = ()
+    """What was read, but may be wrong in the file itself."""
 
     @property
     def lines(self) -> pa.Table:

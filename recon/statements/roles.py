@@ -188,6 +188,10 @@ def _dates_by_content(free: Sequence[Traits]) -> dict[Role, tuple[str, ...]]:
     return {"booking_date": (dates[0],), **({"value_date": (dates[1],)} if len(dates) > 1 else {})}
 
 
+_KINDS_OF_RECORD: Final = frozenset({"object", "resource", "entity"})
+"""Keys by which APIs say what a record is: a charge or a payment, whichever way money goes."""
+
+
 def _direction(free: Sequence[Traits]) -> str | None:
     """A column of nothing but marks whose header means nothing else: a reference may be called ``C`` as well."""
     return _first(
@@ -196,6 +200,7 @@ def _direction(free: Sequence[Traits]) -> str | None:
             each.directions == 1
             and each.filled >= 0.9
             and each.distinct <= 6
+            and plain(each.name) not in _KINDS_OF_RECORD
             and not any(fit(role, each.name) for role in ROLES if role != "sign")
         ),
     )

@@ -26,7 +26,12 @@ def chosen(sheets: Sequence[Sheet], partial: Mapping) -> tuple[list[Row], list[S
 
 def telling(reading: Reading, others: Iterable[Sheet], partial: Mapping) -> Reading:
     """The reading that names the rows below the headers of other sheets as left out."""
-    rows = islice(chain.from_iterable(_below_header(*sheet, partial) for sheet in others), _TOLD)
+    return with_left_out(reading, chain.from_iterable(_below_header(*sheet, partial) for sheet in others))
+
+
+def with_left_out(reading: Reading, more_rows: Iterable[LeftOut]) -> Reading:
+    """The reading with rows that stand elsewhere in its file among those left out."""
+    rows = islice(more_rows, _TOLD)
     first, *more = reading.statements
     left_out = (*first.left_out, *rows)
     return replace(reading, statements=(replace(first, left_out=left_out), *more))

@@ -13,7 +13,8 @@ from recon.statements.mapping import Mapping, Role
 from recon.statements.model import Hints, Question, StatementError
 from recon.statements.profiles import profile_for
 from recon.statements.roles import roles_of
-from recon.statements.styles import counts_cents, currency_of, date_order_of, decimal_of
+from recon.statements.smallest_unit import smallest_unit
+from recon.statements.styles import currency_of, date_order_of, decimal_of
 from recon.statements.tables import Table
 from recon.statements.traits import traits_of
 
@@ -33,12 +34,12 @@ def sniffed(table: Table, partial: Mapping, hints: Hints) -> tuple[Mapping, tupl
         decimal, question = decimal_of(table, mapping)
         mapping = replace(mapping, decimal=decimal)
         questions.append(question)
-    if mapping.in_cents is None and counts_cents(table, mapping):
-        mapping = replace(mapping, in_cents=True)
     mapping = replace(mapping, currency=mapping.currency or currency_of(table, mapping, hints))
     if not exponent(mapping.currency):  # then a mark before three digits parts thousands
         questions = []
     mapping = _of_own_currency(table, mapping, partial, hints)
+    mapping, question = _with_unit(table, mapping, partial, hints)
+    questions.append(question)
     if mapping.date_order is None:
         order, question = date_order_of(table, mapping, hints)
         mapping = replace(mapping, date_order=order)
@@ -51,6 +52,14 @@ def sniffed(table: Table, partial: Mapping, hints: Hints) -> tuple[Mapping, tupl
     questions.append(question)
     mapping = with_proven_fees(table.head(_SAMPLE), mapping, hints)
     return mapping, tuple(each for each in questions if each)
+
+
+def _with_unit(table: Table, mapping: Mapping, chosen: Mapping, hints: Hints) -> tuple[Mapping, Question | None]:
+    """The mapping that says whether amounts count cents; what was chosen stays."""
+    if chosen.in_cents is not None:
+        return mapping, None
+    in_cents, question = smallest_unit(table, mapping, hints)
+    return replace(mapping, in_cents=question.suggested == "true" if question else in_cents), question
 
 
 def _of_own_currency(table: Table, mapping: Mapping, partial: Mapping, hints: Hints) -> Mapping:

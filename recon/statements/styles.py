@@ -40,18 +40,6 @@ def decimal_of(table: Table, mapping: Mapping) -> tuple[Decimals, Question | Non
     return suggested, question
 
 
-_CENTS: Final = re.compile(r"(?<![a-z])(?:cents?|centimes|centavos|pence|minor units?)(?![a-z])")
-_WHOLE: Final = re.compile(r"[-+(]*\d+\)?")
-
-
-def counts_cents(table: Table, mapping: Mapping) -> bool:
-    """Whether the amounts' own header says that they are in the smallest unit, and all of them are whole numbers."""
-    names = [name for role in AMOUNT_ROLES if role != "balance" for name in mapping.columns.get(role, ())]
-    if not names or not all(_CENTS.search(re.sub("[_ -]+", " ", name.casefold())) for name in names):
-        return False
-    return all(_WHOLE.fullmatch(text) for text in _some(table, names))
-
-
 def date_order_of(table: Table, mapping: Mapping, hints: Hints) -> tuple[DateOrder, Question | None]:
     """The order of day, month and year: as `_day_and_month` has it; asked too where a year may stand first."""
     names = [name for role in ("booking_date", "value_date") for name in mapping.columns.get(role, ())]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from io import BytesIO
 from typing import Any, Final
@@ -11,9 +14,10 @@ from typing import Any, Final
 from python_calamine import CalamineError, CalamineWorkbook
 
 from recon.statements.cells import Row, cell_text
+from recon.statements.counted_dates import DAY_ZERO, DAY_ZERO_1904
 from recon.statements.csv_format import read_rows
-from recon.statements.mapping import Mapping
-from recon.statements.model import Hints, Reading, StatementError
+from recon.statements.mapping import Mapping, Role
+from recon.statements.model import Hints, Reading, RowError, StatementError
 from recon.statements.ole import runs_in_circles
 from recon.statements.sheets import chosen, telling
 
@@ -46,7 +50,48 @@ def read(data: bytes, name: str, hints: Hints) -> Reading:
         raise StatementError("The spreadsheet is empty.")
     partial = hints.mapping or Mapping()
     rows, others = chosen(filled, partial)
-    return telling(read_rows(NAME, rows, partial, hints), others, partial)
+    reading = read_rows(NAME, rows, partial, hints, DAY_ZERO_1904 if _counts_from_1904(data) else DAY_ZERO)
+    return replace(telling(reading, others, partial), warnings=tuple(_inexact(rows, reading)))
+
+
+def _counts_from_1904(data: bytes) -> bool:
+    """Whether the workbook says so; only the XML ones can be asked."""
+    try:
+        with zipfile.ZipFile(BytesIO(data)) as archive, archive.open("xl/workbook.xml") as workbook:
+            return _OF_1904.search(workbook.read(_MOST_OF_WORKBOOK)) is not None
+    except (zipfile.BadZipFile, KeyError, NotImplementedError, RuntimeError, OSError, zlib.error):
+        return False
+
+
+_OF_1904: Final = re.compile(rb"date1904\s*=\s*[\"'](?:1|true)[\"']")
+_MOST_OF_WORKBOOK: Final = 1 << 20
+
+
+class Inexact(str):
+    """A number of more digits than a spreadsheet keeps."""
+
+    __slots__ = ()
+
+
+def _inexact(rows: Iterable[Row], reading: Reading) -> Iterator[RowError]:
+    """Numbers in columns of texts whose last digits the spreadsheet itself has lost."""
+    columns = reading.mapping.columns if reading.mapping else {}
+    meant = {name for role in _TEXTS for name in columns.get(role, ())}
+    named = [(place, name) for place, name in enumerate(reading.header) if name in meant]
+    below = (reading.mapping.header_row if reading.mapping else 0) or 0
+    for row in rows:
+        for place, name in named if row.line > below else ():
+            found = row.cells[place] if place < len(row.cells) else ""
+            if isinstance(found, Inexact):
+                expected = "a number of at most 15 digits, or a cell of text"
+                message = (
+                    f"Line {row.line}, column {name}: {found} is a number of more than 15 digits, of which a"
+                    " spreadsheet keeps 15; the others may be wrong. Make the column one of text where it comes from."
+                )
+                yield RowError(row.line, name, found, expected, message)
+
+
+_TEXTS: Final[tuple[Role, ...]] = ("external_id", "reference", "description", "counterparty", "parent_transaction")
 
 
 def _sheets(data: bytes) -> list[tuple[str, list[Row]]]:
@@ -92,9 +137,14 @@ def _text(value: Any) -> str:
 
 def _number(value: float) -> str:
     text = f"{value:.15g}"
+    if abs(value) >= _BEYOND_DIGITS:
+        return Inexact(f"{value:f}".rstrip("0").rstrip("."))
     if "e" in text:
         text = f"{value:f}".rstrip("0").rstrip(".")
     return text + "0" if text[-4:-3] == "." else text
+
+
+_BEYOND_DIGITS: Final = 10**15
 
 
 def _refuse_bombs(data: bytes, limit: int) -> None:

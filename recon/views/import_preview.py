@@ -9,7 +9,7 @@ from typing import Any, get_args
 import pyarrow as pa
 from django.http import QueryDict
 
-from recon.forms.imports import carried, encodings, posted_mapping, role_fields, setting_fields
+from recon.forms.imports import carried, encodings, posted_mapping, role_fields, setting_fields, without_the_open
 from recon.forms.inputs import after_key
 from recon.models import Account, AccountKind, ImportProfile, Side, Statement
 from recon.rows import amount
@@ -27,7 +27,7 @@ SHOWN_ROWS = 12
 SHOWN_ERRORS = 100
 SHOWN_LEFT_OUT = 20
 SHOWN_CHANGES = 40
-WARNED = ("balance_differs", "no_balance_check", "gap", "account", "currency", "no_date")
+WARNED = ("balance_differs", "no_balance_check", "gap", "account", "currency", "no_date", "inexact")
 """Announcements that need no decision, but a look."""
 
 
@@ -255,7 +255,7 @@ def mapping_context(reading: Reading, side: Side, debits_in: bool) -> dict[str, 
         "header": reading.header,
         "sample": reading.sample[:SHOWN_ROWS],
         "role_fields": role_fields(reading.mapping.columns, side, debit_is_in=debits_in),
-        "setting_fields": setting_fields(reading.mapping.to_dict()),
+        "setting_fields": setting_fields(without_the_open(reading, reading.mapping)),
         "encoding": reading.mapping.encoding or reading.encoding or "",
         "encodings": encodings(reading.mapping.encoding or reading.encoding or ""),
         "header_row": reading.mapping.header_row,

@@ -130,10 +130,23 @@ def test_what_a_file_does_not_say_is_asked_and_the_answer_counts(client, uploade
     assert "Are positive amounts money in or money out?" in page
     mapping = carried_mapping(page)
     assert "sign" not in json.loads(mapping)
+    assert " selected>money in<" not in page  # or a change anywhere in the form would answer
     unanswered = client.post(url, {"action": "import", "account": account.pk, "mapping": mapping})
     assert unanswered.status_code == 422
     client.post(url, {"action": "import", "account": account.pk, "mapping": mapping, "answer_sign": "inverted"})
     assert sorted(StatementLine.objects.values_list("units", flat=True)) == [-15275, -2000]
+
+
+def test_whole_numbers_of_json_are_asked_about_and_the_answer_counts(client, uploaded, account):
+    rows = [{"date": f"2026-03-0{day}", "amount": -1050 * day, "currency": "EUR"} for day in (1, 2, 3)]
+    url = uploaded(json.dumps(rows).encode(), "rows.json")
+    page = client.get(url).content.decode()
+    assert "cents: 1050 is 10.50" in page
+    asked = {"action": "import", "account": account.pk, "mapping": carried_mapping(page), "in_cents": ""}
+    assert 'value="no" selected' not in page  # or the form would answer by itself
+    assert client.post(url, asked).status_code == 422
+    client.post(url, {**asked, "answer_in_cents": "true"})
+    assert sorted(StatementLine.objects.values_list("units", flat=True)) == [-3150, -2100, -1050]
 
 
 def test_a_file_seen_before_is_announced_and_imported_again_only_on_ones_word(client, uploaded, account):

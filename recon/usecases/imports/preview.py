@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from collections.abc import Mapping as Plain
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -81,6 +81,7 @@ def examine(reading: Reading, account: Account | None, side: Side, sha256: str) 
         repeated_file(account, side, sha256),
         *repeated_rows(side, rows, known),
         _left_out(reading),
+        _inexact(reading),
         _fees(reading),
         _undated(reading),
     ]
@@ -239,6 +240,19 @@ def _left_out(reading: Reading) -> Announcement | None:
         return None
     reasons = ", ".join(sorted({each.reason for each in rows}))
     return Announcement("left_out", f"{counted(len(rows), 'row')} left out: {reasons}.", len(rows))
+
+
+def _inexact(reading: Reading) -> Announcement | None:
+    """What the file itself has lost, by row."""
+    if not reading.warnings:
+        return None
+    more = len(reading.warnings) - _TOLD
+    text = " ".join(each.message for each in reading.warnings[:_TOLD])
+    return Announcement("inexact", f"{text} And {more:,} more such." if more > 0 else text, len(reading.warnings))
+
+
+_TOLD: Final = 3
+"""So many rows are named one by one."""
 
 
 def _fees(reading: Reading) -> Announcement | None:
