@@ -11,13 +11,14 @@ from functools import partial
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from recon.engine.candidates import Join, within_budget
 from recon.engine.plan import Plan
 from recon.engine.session import BATCH, Session
-from recon.engine.tokens import rarest, shared_tokens
+from recon.engine.token_runs import Found, Ways, inner_runs, wholes
+from recon.engine.tokens import counted, rarest, shared_tokens
 from rules.criteria.operators.texts import MIN_CONTAINED
-from rules.criteria.text import compact_sql
 
 _SIDE_BY_SIDE = 1_000_000
 """Pairs whose rows are copied next to each other: quicker than a join, and more memory."""
@@ -34,7 +35,7 @@ def text_join(session: Session, plan: Plan, join: Join, rows: tuple[int, int]) -
     texts = criterion.column("statement", form).name, criterion.column("ledger", form).name
     both = criterion.loose and plan.scope.compact
     sources = (_texts(join.left, texts[0], both=both), _texts(join.right, texts[1], both=both))
-    search = {"tokens": _tokens, "substring": _grams}.get(kind, partial(_whole, kind=kind, both=both))
+    search = {"tokens": _tokens, "loose_tokens": _runs, "substring": _grams}.get(kind, partial(_whole, kind=kind))
     parts, keys = search(session, sources)
     estimated = sum(session.number(f"SELECT sum(n) FROM {each}") for each in keys)
     within_budget(session, plan, estimated, *rows)
@@ -132,46 +133,53 @@ def _grams(session: Session, sources: Tables) -> tuple[Tables, Tables]:
     return (both[0], both[1]), (keys[0], keys[1])
 
 
-def _whole(session: Session, sources: Tables, *, kind: str, both: bool) -> tuple[Tables, Tables]:
-    """The same where a text is looked up as a whole: all parts of a text that could be some whole text."""
+def _whole(session: Session, sources: Tables, *, kind: str) -> tuple[Tables, Tables]:
+    """The same where a text is looked up as a whole: all ends of a text that could be some whole text."""
     sources = session.create("texts", sources[0]), session.create("texts", sources[1])
-    whole = "text"
-    if kind == "loose_tokens":
-        whole = "replace(text, ' ', '')"
-        whole = f"CASE WHEN compact THEN {compact_sql(whole)} ELSE {whole} END" if both else whole
     parts = []
     for source, others in zip(sources, reversed(sources), strict=True):
-        if kind == "loose_tokens":
-            query = _spans(session, source, others, both=both)
-        else:
-            end = {"prefix": "left", "suffix": "right"}[kind]
-            lengths = f"SELECT DISTINCT length(text) AS n FROM {others}"
-            query = f"SELECT u, {end}(text, n) AS part FROM {source} JOIN ({lengths}) ON n <= length(text)"
+        end = {"prefix": "left", "suffix": "right"}[kind]
+        lengths = f"SELECT DISTINCT length(text) AS n FROM {others}"
+        query = f"SELECT u, {end}(text, n) AS part FROM {source} JOIN ({lengths}) ON n <= length(text)"
         parts.append(session.create("parts", query))
     keys = [
-        session.create(
-            "keys",
-            f"SELECT u, part, n FROM (SELECT u, {whole} AS part FROM {source}) JOIN ({_counted(others)}) USING (part)",
-        )
+        session.create("keys", f"SELECT u, part, n FROM (SELECT u, text AS part FROM {source}) JOIN"
+        f" ({_counted(others)}) USING (part)")
         for source, others in zip(sources, reversed(parts), strict=True)
-    ]
+    ]  # fmt: skip
     session.drop(*sources)
     return (parts[0], parts[1]), (keys[0], keys[1])
 
 
-def _spans(session: Session, source: str, others: str, *, both: bool) -> str:
-    """Query ``(u, part)``: the runs of tokens of a text that are not too short to count, nor longer than every text of
-    the other side but for zeros, which its compact key may have lost. A single token is the same in both keys."""
-    compact, tokens = ", compact" if both else "", "string_split(text, ' ')"
-    starts = f"SELECT u{compact}, {tokens} AS tokens, unnest(range(1, len({tokens}) + 1)) AS i FROM {source}"
-    ends = "range(i + compact::INT, len(tokens) + 1)" if both else "range(i, len(tokens) + 1)"
-    runs = f"list_transform({ends}, lambda j: array_to_string(list_slice(tokens, i, j), ''))"
-    longest = session.number(f"SELECT max(length(replace(replace(text, ' ', ''), '0', ''))) FROM {others}")
-    part = f"CASE WHEN compact THEN {compact_sql('run')} ELSE run END" if both else "run"
-    return (
-        f"SELECT DISTINCT u, {part} AS part FROM (SELECT u{compact}, unnest({runs}) AS run FROM ({starts}))"
-        f" WHERE length(run) >= {MIN_CONTAINED} AND length(replace(run, '0', '')) <= {longest}"
-    )
+def _runs(session: Session, sources: Tables) -> tuple[Tables, Tables]:
+    """The same where the letters and digits of a text are looked up among the runs of tokens of others, in both keys.
+
+    A single token is the same in both keys, and a text that has no compact key of its own has all its runs in one.
+    """
+    ways = [_ways(session.arrow(source)) for source in sources]
+    whole = [wholes(each, MIN_CONTAINED) for each in ways]
+    inside = [
+        inner_runs(each, found.number, MIN_CONTAINED, most)
+        for each, (found, most) in zip(ways, reversed(whole), strict=True)
+    ]
+    parts = [session.lend_new("parts", pa.table(_columns(each))) for each in inside]
+    keys = []
+    for (found, _), others in zip(whole, reversed(inside), strict=True):
+        count = counted(found.number, others.number)
+        table = pa.table({**_columns(found), "n": count}).filter(pa.array(count > 0))
+        keys.append(session.lend_new("keys", table))
+    return (parts[0], parts[1]), (keys[0], keys[1])
+
+
+def _columns(found: Found) -> dict[str, pa.Array]:
+    # Signed: DuckDB asks Arrow for a range of them, which it cannot name beyond 63 bits.
+    return {"u": found.u, "part": found.number.view(np.int64)}
+
+
+def _ways(texts: pa.Table) -> Ways:
+    if "compact" not in texts.column_names:
+        return [(texts, False)]
+    return [(texts.filter(pc.equal(texts["compact"], compact)), compact) for compact in (False, True)]
 
 
 def _counted(parts: str) -> str:

@@ -53,7 +53,7 @@ def shared_tokens(texts: tuple[pa.ChunkedArray, pa.ChunkedArray]) -> tuple[Token
     """
     shorter = int(texts[1].nbytes < texts[0].nbytes)
     few = _tokens(texts[shorter])
-    bits = _bits_for(8 * len(few.number))
+    bits = buckets_for(8 * len(few.number))
     many = _tokens(texts[1 - shorter], _Known(few.number, bits))
     few = _only(few, _Known(many.number, bits).has(few.number))
     return (few, many) if shorter == 0 else (many, few)
@@ -68,11 +68,16 @@ def rarest(tokens: Tokens, others: Tokens) -> LookedUp:
     tokens = _only(tokens, whole[tokens.text])
     if not len(tokens.text):
         return LookedUp(tokens.text, tokens.number, np.zeros(0, np.int64))
-    bits = _bits_for(2 * len(others.number))
-    count = np.bincount(_bucket(others.number, bits), minlength=1 << bits)[_bucket(tokens.number, bits)]
+    count = counted(tokens.number, others.number)
     starts = np.flatnonzero(np.diff(tokens.text, prepend=-1))
     best = np.minimum.reduceat(count << 32 | np.arange(len(count)), starts) & 0xFFFF_FFFF
     return LookedUp(tokens.text[best], tokens.number[best], count[best])
+
+
+def counted(numbers: Numbers, others: Numbers) -> Ints:
+    """For each number about how many of the others are the same, never fewer."""
+    bits = buckets_for(2 * len(others))
+    return np.bincount(bucket_of(others, bits), minlength=1 << bits)[bucket_of(numbers, bits)]
 
 
 class _Known:
@@ -81,17 +86,19 @@ class _Known:
     def __init__(self, numbers: Numbers, bits: int) -> None:
         self._bits = bits
         self._seen = np.zeros(1 << bits, np.bool_)
-        self._seen[_bucket(numbers, bits)] = True
+        self._seen[bucket_of(numbers, bits)] = True
 
     def has(self, numbers: Numbers) -> Flags:
-        return self._seen[_bucket(numbers, self._bits)]
+        return self._seen[bucket_of(numbers, self._bits)]
 
 
-def _bits_for(buckets: int) -> int:
-    return min(max(buckets.bit_length(), _BITS.start), _BITS.stop - 1)
+def buckets_for(numbers: int) -> int:
+    """How many bits number the buckets in which so many numbers are looked for."""
+    return min(max(numbers.bit_length(), _BITS.start), _BITS.stop - 1)
 
 
-def _bucket(numbers: Numbers, bits: int) -> Ints:
+def bucket_of(numbers: Numbers, bits: int) -> Ints:
+    """The bucket of each number."""
     return (numbers >> np.uint64(64 - bits)).view(np.int64)
 
 
