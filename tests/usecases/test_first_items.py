@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime
 
+import pyarrow as pa
 import pytest
 from django.db import connection, transaction
 
 from recon.models import LedgerEntry, MatchingRun, OpenItem, RunKind, RunState, Side, Statement
+from recon.usecases.bulk import apart
+from recon.usecases.bulk.apart_tables import tables_apart
 from recon.usecases.integrity import violations
 from recon.usecases.review.manual import match_by_hand
 from recon.usecases.runs import first_items
 from recon.usecases.runs.execution import execute_run
 from recon.usecases.runs.starting import start_run
 from tests.cast import SAME_AMOUNT, lines, make_account, make_entries, make_rule, make_statement, row
-from tests.usecases.test_claims_apart import until_somebody_waits
+from tests.usecases.test_claims_apart import unheard, until_somebody_waits
 
 CONTESTING = row(2, "20.00", description="Somebody else's")
 
@@ -23,6 +27,11 @@ CONTESTING = row(2, "20.00", description="Somebody else's")
 @pytest.fixture
 def a_few_are_many(monkeypatch):
     monkeypatch.setattr(first_items, "MANY", 1)
+
+
+wherever_they_go = pytest.mark.parametrize(
+    "apart_from", [apart.APART_FROM, 1], ids=["in the large table", "in a table of their own"]
+)
 
 
 @pytest.fixture
@@ -46,12 +55,14 @@ def opened(account) -> list[tuple[object, ...]]:
     return [(item.side, item.row_id - first[item.side], *(getattr(item, name) for name in told)) for item in items]
 
 
-def test_they_are_those_that_the_query_opens(by, amounts, monkeypatch):
+@wherever_they_go
+def test_they_are_those_that_the_query_opens(by, amounts, monkeypatch, apart_from):
     account = make_account("Queried")
     usual = queued(by, account, amounts)
     execute_run(usual.run_id)
     expected = opened(account)
     monkeypatch.setattr(first_items, "MANY", 1)
+    monkeypatch.setattr(apart, "APART_FROM", apart_from)
     account = make_account("Loaded")
     run = queued(by, account, amounts)
     execute_run(run.run_id)
@@ -61,7 +72,11 @@ def test_they_are_those_that_the_query_opens(by, amounts, monkeypatch):
     assert list(violations()) == []
 
 
-def test_a_second_run_of_the_account_finds_those_that_are_there(by, account, amounts, a_few_are_many):
+@wherever_they_go
+def test_a_second_run_of_the_account_finds_those_that_are_there(
+    by, account, amounts, a_few_are_many, monkeypatch, apart_from
+):
+    monkeypatch.setattr(apart, "APART_FROM", apart_from)
     execute_run(queued(by, account, amounts).run_id)
     before = OpenItem.objects.count()
     statement = make_statement(account, [row(8, "8.00"), row(7, "70.00")], sha256="1" * 64)
@@ -103,3 +118,37 @@ def test_the_query_opens_them_if_somebody_was_there_meanwhile(by, account, amoun
     assert not OpenItem.objects.filter(side=Side.LEDGER, row_id=entry.pk).exists()
     assert OpenItem.objects.unresolved().filter(side=Side.STATEMENT).count() == run.lines_total - run.lines_matched
     assert list(violations()) == []
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="no tables of large loads")
+def test_a_table_of_them_is_dropped_if_somebody_has_opened_one_meanwhile(db, monkeypatch):
+    monkeypatch.setattr(apart, "APART_FROM", 1)
+    ours, others = items(11, row_ids=[1, 2, 3]), items(21, row_ids=[3])
+    waiting = first_items.load_first_items(ours, unheard)
+    assert waiting == ["recon_openitem_11_13"]
+    assert not OpenItem.objects.exists()
+    first_items.join_first_items(first_items.load_first_items(others, unheard))
+    assert first_items.join_first_items(waiting) is False
+    assert list(OpenItem.objects.values_list("pk", flat=True)) == [21]
+    assert [each.name for each in tables_apart(OpenItem)] == ["recon_openitem_21_21"]
+
+
+def items(first: int, *, row_ids: list[int]) -> pa.Table:
+    """Lines that are open, in the first account."""
+    rows = len(row_ids)
+    return pa.table(
+        {
+            "id": pa.array(range(first, first + rows), pa.int64()),
+            "account_id": pa.repeat(1, rows),
+            "run_number": pa.repeat(1, rows),
+            "opened_at": pa.repeat(pa.scalar(datetime(2026, 3, 31, tzinfo=UTC), pa.timestamp("us", tz="UTC")), rows),
+            "side": pa.repeat(0, rows),
+            "row_id": pa.array(row_ids, pa.int64()),
+            "part": pa.repeat(0, rows),
+            "reason": pa.repeat("no_candidate", rows),
+            "units": pa.array([100 * each for each in row_ids], pa.int64()),
+            "scale": pa.repeat(2, rows),
+            "currency": pa.repeat("EUR", rows),
+            "row_date": pa.repeat(date(2026, 3, 1), rows),
+        }
+    )

@@ -18,15 +18,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from django.db import OperationalError, connection, models, transaction
 
-from recon.models import Claim, MatchingRun, OpenItem
+from recon.models import Claim, MatchingRun, OpenItem, UnmatchedItem
 from recon.usecases.bulk.apart_columns import add_the_rest, create_with
 from recon.usecases.bulk.apart_indexes import NEEDLESS, complete
-from recon.usecases.bulk.apart_tables import LOCK_NOT_AVAILABLE, ONLY_MOVED, RANGE, Apart, tables_apart
+from recon.usecases.bulk.apart_tables import LOCK_NOT_AVAILABLE, RANGE, Apart, tables_apart
 
 logger = logging.getLogger(__name__)
 
 APART_FROM: Final = 100_000
 """Rows of one load from which a table of their own pays."""
+
+_SOONER: Final = {UnmatchedItem: 50_000, OpenItem: 50_000}
+"""Of models whose rows each take their places in several indexes while everybody waits for them."""
 
 MOST_APART: Final = 16
 """Children of a table. A query locks every one of them and its indexes; further loads then go into the parent, until
@@ -41,6 +44,11 @@ Join = Callable[[type[models.Model], str], None]
 """What becomes of the table of a load when it is complete: `join_apart`, at once or later in the transaction."""
 
 
+def apart_from(model: type[models.Model]) -> int:
+    """`APART_FROM` for rows of a model."""
+    return min(APART_FROM, _SOONER.get(model, APART_FROM))
+
+
 def load_apart(
     model: type[models.Model], rows: pa.Table, fill: Callable[[str, pa.Table], None], join: Join | None = None
 ) -> bool:
@@ -50,7 +58,7 @@ def load_apart(
 
     False, with nothing done, if they are too few, or there are too many such tables, or one of that range.
     """
-    if model not in RANGE or model in ONLY_MOVED or rows.num_rows < APART_FROM:
+    if model not in RANGE or rows.num_rows < apart_from(model):
         return False
     ranges = {column: pc.min_max(rows[column]).as_py() for column in RANGE[model]}
     first, last = ranges[RANGE[model][0]].values()

@@ -21,9 +21,6 @@ RANGE: Final[dict[type[models.Model], tuple[str, ...]]] = {
 }
 """The columns that tell the rows of one load from those of all others: first a block of ids or the run's number."""
 
-ONLY_MOVED: Final = {OpenItem}
-"""Whose rows get a table of their own only where a large change moves them (`recon.usecases.bulk.moved`)."""
-
 LOCK_NOT_AVAILABLE: Final = "55P03"
 
 

@@ -43,7 +43,7 @@ from recon.usecases.runs.at_hand import AtHand
 from recon.usecases.runs.cancelling import forget
 from recon.usecases.runs.claims import ClaimedError, giving_way, join_claims, load_claims, withdraw_suggestions
 from recon.usecases.runs.engine_options import engine_options, explained, rules_of
-from recon.usecases.runs.first_items import are_still_first, load_first_items
+from recon.usecases.runs.first_items import are_still_first, join_first_items, load_first_items
 from recon.usecases.runs.input import RunInput, read_input
 from recon.usecases.runs.lease import NOTHING_COUNTED, Heartbeat, StoppedError, shutting_down, take_lease
 from recon.usecases.runs.leftovers import discard, keep_note, remove_leftovers_of
@@ -204,8 +204,10 @@ def complete(run: MatchingRun, heartbeat: Heartbeat, results: Results, laps: Lap
         raise StoppedError
     with nullcontext(load) if results.are_few else beside(load) as loaded, transaction.atomic():
         waiting = load_claims(results.claims, partial(stored, Claim)) if results.claims.num_rows else ()
-        opened = load_first_items(results.items, partial(stored, OpenItem))
+        items = load_first_items(results.items, partial(stored, OpenItem))
         loaded()
+        with giving_way(), given_up_by(heartbeat.check) if items else nullcontext():
+            opened = join_first_items(items)
         join_claims(waiting, heartbeat.check)
         _refuse_vanished_statement(run)
         if not run.is_dry_run:

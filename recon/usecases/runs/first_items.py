@@ -5,16 +5,18 @@ end (`recon.usecases.review.open_items`), for which the rows are looked up one b
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 
 from recon.models import Account, Claim, Event, MatchingRun, MatchState, OpenItem, RowPart, Side, reserve_ids
+from recon.usecases.bulk.apart import join_apart
 from recon.usecases.bulk.rows import Progress, load_rows
 from recon.usecases.review.open_items import sides_reported
 from recon.usecases.runs.input import RunInput
@@ -49,17 +51,36 @@ def first_items(run: MatchingRun, rows: RunInput, placed: pa.Table, unmatched: p
     return pa.table({**constants, **{name: items[name] for name in items.column_names}})
 
 
-def load_first_items(items: pa.Table | None, progress: Progress) -> bool:
-    """Whether they are loaded: not if somebody has opened one of them. To be called in the transaction that completes
-    the run."""
+def load_first_items(items: pa.Table | None, progress: Progress) -> Sequence[str] | None:
+    """None if they are not loaded, because there are none or somebody has opened one of them. Many wait in a table of
+    their own, whose name this returns, and are nobody's items yet. To be called in the transaction that completes the
+    run."""
     if items is None:
-        return False
+        return None
+    waiting: list[str] = []
     try:
         with transaction.atomic():
-            load_rows(OpenItem, items, progress=progress)
+            load_rows(OpenItem, items, progress=progress, join=lambda _, name: waiting.append(name))
     except DatabaseError:  # whatever it is, the query meets it too, or knows what to do
         if connection.needs_rollback:
             raise
+        return None
+    return waiting
+
+
+def join_first_items(waiting: Sequence[str] | None) -> bool:
+    """Whether what `load_first_items` has loaded are open items now. From here on nobody else opens items of the
+    account before the transaction is over, so this comes late; but before its claims join, as everybody does it."""
+    if waiting is None:
+        return False
+    try:
+        with transaction.atomic():
+            for name in waiting:
+                join_apart(OpenItem, name)
+    except IntegrityError:  # somebody has opened one of them
+        with connection.cursor() as cursor:
+            for name in waiting:
+                cursor.execute(f"DROP TABLE {name}")
         return False
     return True
 
