@@ -48,7 +48,7 @@ class ChangedMeanwhile(Exception):  # noqa: N818 - an answer, not a fault
 
 def parsed(version: RuleVersion) -> Rule:
     """The rule as the engine takes it."""
-    return parse_rule(read_body(version.body))
+    return parse_rule(read_body(version.body), stored=True)
 
 
 def create_rule(by: Author, text: str | bytes, rule_id: str = "") -> MatchingRule:

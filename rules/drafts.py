@@ -69,6 +69,7 @@ class DraftCriterion:
             keys |= {"value"}
         if self.is_fixed:
             keys |= {"applies_to"} & self.inputs.options
+            keys -= {"substring", "expected"}  # not shown beside a value
         for key in CRITERION_KEYS[2:]:
             if key in keys and (text := self.said.get(key, "")) and (key, text) != ("applies_to", "statement"):
                 given[key] = _json_value(key, text)

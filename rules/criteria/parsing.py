@@ -29,8 +29,15 @@ CRITERION_KEYS = (
 _APPLIES_TO = ("statement", "ledger", "both")
 
 
-def parse_criterion(number: int, given: object) -> tuple[Criterion | None, list[Problem]]:
-    """The criterion with this number (from 1), or None with its problems."""
+_BETWEEN_SIDES = {
+    "substring": "a criterion with a value finds it anywhere already; leave it out",
+    "expected": "a criterion with a value has no lag between the sides; leave it out",
+}
+"""Keys that say something of two sides only, where a criterion could have either."""
+
+
+def parse_criterion(number: int, given: object, *, stored: bool = False) -> tuple[Criterion | None, list[Problem]]:
+    """The criterion with this number (from 1), or None with its problems. For ``stored`` see `parse_rule`."""
     if not isinstance(given, Mapping):
         return None, [Problem(number, None, str(ExpectedError("an object with field and operator", given)))]
     problems = [
@@ -43,6 +50,9 @@ def parse_criterion(number: int, given: object) -> tuple[Criterion | None, list[
     if field is None or operator is None:
         return None, problems
     arguments = _arguments(field, operator, given, number, problems)
+    if "constant" in arguments and not stored:
+        problems += [Problem(number, key, why) for key, why in _BETWEEN_SIDES.items()
+                     if key in operator.inputs(field).keys and is_given(given, key)]  # fmt: skip
     if problems:
         return None, problems
     return Criterion(number, field, operator, given=dict(given), **arguments), []

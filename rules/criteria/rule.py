@@ -54,11 +54,12 @@ class Rule:
         return copy.deepcopy(dict(self.given))
 
 
-def parse_rule(data: Mapping[str, Any]) -> Rule:
+def parse_rule(data: Mapping[str, Any], *, stored: bool = False) -> Rule:
     """Read the body of the rule API. Raises RuleError with all that is wrong with it.
 
     Unknown keys of the rule are ignored (clients send back ids and times), unknown keys of a criterion are refused:
-    a misspelt drift would change what matches. Numbers may be int, Decimal, float or text.
+    a misspelt drift would change what matches. Numbers may be int, Decimal, float or text. ``stored``: the rule was
+    accepted when it was saved, so that what is refused only since, because it means nothing, is passed over.
     """
     if not isinstance(data, Mapping):
         raise RuleError([Problem(None, None, str(ExpectedError("an object with name and criteria", data)))])
@@ -74,13 +75,13 @@ def parse_rule(data: Mapping[str, Any]) -> Rule:
         "on_ambiguity": _choice(data, "on_ambiguity", tuple(ON_AMBIGUITY), problems),
         "group_date": _choice(data, "group_date", tuple(GROUP_DATES), problems),
     }
-    criteria = _criteria(data.get("criteria"), problems)
+    criteria = _criteria(data.get("criteria"), problems, stored=stored)
     if problems:
         raise RuleError(problems)
     return Rule(name, criteria, description, given=copy.deepcopy(dict(data)), **cast("dict[str, Any]", options))
 
 
-def _criteria(given: object, problems: list[Problem]) -> tuple[Criterion, ...]:
+def _criteria(given: object, problems: list[Problem], *, stored: bool) -> tuple[Criterion, ...]:
     if not isinstance(given, list | tuple) or not given:
         problems.append(Problem(None, "criteria", f"expected a list of at least one criterion, found {shown(given)}"))
         return ()
@@ -89,7 +90,7 @@ def _criteria(given: object, problems: list[Problem]) -> tuple[Criterion, ...]:
         return ()
     criteria = []
     for number, each in enumerate(given, start=1):
-        criterion, found = parse_criterion(number, each)
+        criterion, found = parse_criterion(number, each, stored=stored)
         problems += found
         if criterion is not None:
             criteria.append(criterion)

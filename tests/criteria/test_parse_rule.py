@@ -106,11 +106,22 @@ def test_date_windows_keep_their_unit(value, window):
         ({"field": "reference", "operator": "eq", "loose": "yes"}, "loose"),
         ({"field": "reference", "operator": "eq", "substring": True}, "substring"),  # means nothing with eq
         ({"field": "reference", "operator": "eq", "fuzzy": True}, "fuzzy"),  # an unknown key
+        ({"field": "reference", "operator": "contains", "value": "abc", "substring": True}, "substring"),  # it is
+        ({"field": "date", "operator": "eq", "value": "2026-01-31", "expected": "2d"}, "expected"),  # no other side
+        ({"field": "date", "operator": "after", "value": "2026-01-31", "expected": 2}, "expected"),
         ({"field": "date", "operator": "within_range", "value": "2d", "expected": "soon"}, "expected"),
     ],
 )
 def test_what_is_not_understood_is_refused_under_its_key(criterion, key):
     assert problems_of(criterion) == [(1, key)]
+
+
+def test_a_rule_that_was_saved_when_idle_keys_were_passed_over_still_reads():
+    kept = {"field": "reference", "operator": "contains", "value": "abc", "substring": True}
+    body = {"name": "Kept", "criteria": [kept]}
+    with pytest.raises(RuleError, match=r"criterion 1: substring: .* finds it anywhere already"):
+        parse_rule(body)
+    assert parse_rule(body, stored=True).criteria[0].constant == "abc"
 
 
 def test_all_problems_are_named_at_once_with_their_criterion():

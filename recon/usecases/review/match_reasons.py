@@ -30,7 +30,7 @@ def match_reasons(view: MatchView) -> list[Reason]:
     """The reasons of a match, in the order of its rule's criteria; none for a match by hand."""
     if view.rule is None:
         return []
-    rule = parse_rule(json.loads(view.rule.body, parse_float=Decimal))
+    rule = parse_rule(json.loads(view.rule.body, parse_float=Decimal), stored=True)
     return [_reason(rule, criterion, view) for criterion in rule.criteria]
 
 

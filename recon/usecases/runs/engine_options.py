@@ -73,7 +73,7 @@ def rules_in(versions: Sequence[RuleVersion]) -> list[Rule]:
 @lru_cache(maxsize=256)
 def rule_in(body: str) -> Rule:
     """The stored body of a version as a rule."""
-    return parse_rule(json.loads(body, parse_float=Decimal))
+    return parse_rule(json.loads(body, parse_float=Decimal), stored=True)
 
 
 def rates_typed(text: str) -> dict[str, str]:
