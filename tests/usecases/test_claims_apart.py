@@ -14,6 +14,7 @@ from django.db import DatabaseError, connection, transaction
 from recon.models import Claim
 from recon.usecases.bulk import apart
 from recon.usecases.bulk.apart import merge_apart
+from recon.usecases.bulk.apart_indexes import mend_indexes
 from recon.usecases.bulk.apart_tables import tables_apart
 from recon.usecases.bulk.rows import load_rows
 from recon.usecases.integrity import violations
@@ -172,6 +173,40 @@ def test_what_one_table_has_no_other_takes(db):
     with pytest.raises(ClaimedError):
         claim_rows(claims(MANY).set_column(2, "row_id", pa.array([50, 51, 51], pa.int64())), unheard)
     assert Claim.objects.count() == before
+
+
+def test_a_table_of_one_accounts_whole_rows_has_a_key_of_side_and_row(db):
+    """Others, and what several become, have the whole key."""
+    claim_rows(claims(MANY, first=1), unheard)
+    claim_rows(claims(MANY, first=11, account=2), unheard)
+    parts = claims(MANY, first=21).set_column(3, "part", pa.array([1, 1, 2], pa.int32()))
+    claim_rows(parts, unheard)
+    assert [keys(each.name) for each in tables_apart(Claim)] == [
+        ["(side, row_id)"], ["(side, row_id)"], ["(account_id, side, row_id, part)"],
+    ]  # fmt: skip
+    mend_indexes()
+    assert keys(tables_apart(Claim)[0].name) == ["(side, row_id)"]
+    merge_apart(Claim, tables_apart(Claim))
+    assert [keys(each.name) for each in tables_apart(Claim)] == [["(account_id, side, row_id, part)"]]
+
+
+def test_accounts_are_locked_in_their_order_whichever_row_comes_first(no_tables_left):
+    several = claims(MANY).set_column(4, "account_id", pa.array([2, 1, 3], pa.int64()))
+    with two() as (first, second):
+        first.claims(claims(FEW, account=1, first=9)).result(60)
+        waiting = second.claims(several)
+        until_somebody_waits()
+        first.claims(claims(FEW, account=2, first=9)).result(60)  # nobody has that yet
+        first.ends()
+        waiting.result(60)
+        second.ends()
+    assert Claim.objects.count() == 2 * FEW + MANY
+
+
+def keys(table: str) -> list[str]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = %s::regclass", [table])
+        return [definition.partition(" USING btree ")[2] for (definition,) in cursor.fetchall()]
 
 
 def test_merged_tables_refuse_what_each_had(db):

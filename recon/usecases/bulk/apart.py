@@ -11,7 +11,7 @@ in small pieces. All of it happens in the transaction of the load.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import pyarrow as pa
@@ -20,7 +20,7 @@ from django.db import OperationalError, connection, models, transaction
 
 from recon.models import Claim, MatchingRun, OpenItem, UnmatchedItem
 from recon.usecases.bulk.apart_columns import add_the_rest, create_with
-from recon.usecases.bulk.apart_indexes import NEEDLESS, complete
+from recon.usecases.bulk.apart_indexes import KEYS, NEEDLESS, ONE_KEY, complete
 from recon.usecases.bulk.apart_tables import LOCK_NOT_AVAILABLE, RANGE, Apart, tables_apart
 
 logger = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ def load_apart(
         sent = rows.drop_columns([*common, *empty_columns(rows)])
         needless = {*NEEDLESS.values()} & {*rows.column_names}
         same = _same_throughout(model, {column: pc.min_max(rows[column]).as_py() for column in needless})
-        own = _check_of_each(name, ranges, same)
+        own = _check_of_each(name, ranges, same) | _one_key(model, name, common)
         at_once = [own.pop(column) for column in sent.column_names if column in own]
         create_with(cursor, name, model._meta.db_table, sent.column_names, at_once)
         fill(name, sent)
@@ -124,6 +124,16 @@ def _same_throughout(model: type[models.Model], reaches: dict[str, dict[str, Any
     return found
 
 
+def _one_key(model: type[models.Model], name: str, common: Mapping[str, Any]) -> dict[str, str]:
+    """The check by which a table does with less of a unique index (`KEYS`), if all rows have the same there: instead
+    of that of the first of these columns."""
+    columns = KEYS[model][2] if model in KEYS else ()
+    if not columns or not {*columns} <= common.keys():
+        return {}
+    says = " AND ".join(f"{each} = {common[each]}" for each in columns)
+    return {columns[0]: f"CONSTRAINT {name}_{ONE_KEY} CHECK ({says})"}
+
+
 def _wider(reach: dict[str, Any] | None, other: dict[str, Any]) -> dict[str, Any]:
     found = [each for each in (reach, other) if each is not None and each["min"] is not None]
     if not found:
@@ -173,7 +183,7 @@ def join_apart(model: type[models.Model], name: str) -> None:
     transaction."""
     with connection.cursor() as cursor:
         if model is Claim:
-            cursor.execute("SELECT tieout_join_claims(%s)", [name])  # migration 0016
+            cursor.execute("SELECT tieout_join_claims(%s)", [name])  # migrations 0016 and 0023
         elif model is OpenItem:
             cursor.execute("SELECT tieout_join_items(%s)", [name])  # migration 0019
         else:

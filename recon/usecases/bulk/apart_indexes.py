@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from django.db import DatabaseError, connection, models, transaction
 
-from recon.models import MatchingRun
+from recon.models import Claim, MatchingRun
 from recon.usecases.bulk.apart_tables import RANGE, tables_apart
 from recon.usecases.bulk.later import MOST_INDEXED, is_left_for_later, leave
 
@@ -38,6 +38,15 @@ unique there."""
 NEEDLESS: Final = {"entry_import": "import_number", "entry_api_reference_once": "api_reference"}
 """Indexes, by name, that a table does without in which all rows have the same in this column, or nothing: a check says
 so, by which the planner leaves the table out."""
+
+ONE_KEY: Final = "one_key"
+"""The name, after its table's, of the check that `KEYS` says."""
+
+KEYS: Final[dict[type[models.Model], tuple[str, str, tuple[str, ...]]]] = {
+    Claim: ("recon_claim_pkey", "btree (side, row_id)", ("account_id", "part")),
+}
+"""Unique indexes of which a table needs less in which all rows have the same in some columns, as those of one account
+that nobody has split: the index, what is left of it, and these columns. A check says what all rows have there."""
 
 SCOPED_BY: Final = ("source", "destination")
 """Texts without an index that say which entries are an account's."""
@@ -220,6 +229,7 @@ def _indexes_of_child(cursor: Any, parent: str, child: str) -> dict[str, str]:
     """The statements that make a child's indexes, by name; a name says what the index is."""
     cursor.execute("SELECT conname FROM pg_constraint WHERE conrelid = %s::regclass AND contype = 'c'", [child])
     checks = {check for (check,) in cursor.fetchall()}
+    shorter = {index: what_is_left for index, what_is_left, _ in KEYS.values()}
     statements = {}
     for index, definition in _indexes(cursor, parent):
         if f"{child}_{NEEDLESS.get(index)}" in checks:
@@ -228,6 +238,8 @@ def _indexes_of_child(cursor: Any, parent: str, child: str) -> dict[str, str]:
         create, using = head.partition(" INDEX ")[0], usual
         if index in INSTEAD:
             create, using = "CREATE", INSTEAD[index]
+        if f"{child}_{ONE_KEY}" in checks and index in shorter:
+            using = shorter[index]
         name = f"{child}_{zlib.crc32(using.encode()):08x}"
         statements[name] = f"{create} INDEX {name} ON {child} USING {using}"
     return statements
