@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
@@ -20,6 +21,7 @@ from recon.usecases.bulk import embedded_load, giving_up
 from recon.usecases.bulk import rows as bulk
 from recon.usecases.bulk.afterwards import indexes_afterwards
 from recon.usecases.bulk.embedded_load import mend_indexes
+from recon.usecases.bulk.laid_out import LONGEST_TEXT
 from recon.usecases.bulk.rows import load_pieces, load_rows
 from recon.usecases.events import Actor
 from recon.usecases.imports.rows import tidy_up_after_loads
@@ -68,6 +70,55 @@ def test_all_rows_arrive_however_many_fit_into_a_statement(always_large, monkeyp
     load_rows(StatementLine, rows(count), chunk=500)
     stored = StatementLine.objects.order_by("id").values_list("units", "currency", "description", "superseded")
     assert list(stored) == [(n, "EUR", "it's 100% odd ?1" if n > 1 else None, False) for n in range(1, count + 1)]
+
+
+@pytest.fixture
+def laid_out(monkeypatch, transactional_db):
+    """Even a few rows are laid out, outside a transaction."""
+    monkeypatch.setattr(embedded_load, "ASIDE_FROM", 1)
+    monkeypatch.setattr(embedded_load, "LAID_OUT_FROM", 1)
+
+
+def test_rows_that_are_laid_out_arrive_as_others_do(laid_out, monkeypatch):
+    taken_over = in_order(monkeypatch, embedded_load, "_take_over")
+    monkeypatch.setattr(embedded_load, "CONVERTED", 50)
+    texts = ["even", "texts", None, "", "much longer than others", "x" * (LONGEST_TEXT + 1), "it's 100% odd ?1"]
+    given = rows(350).set_column(6, "description", pa.array([texts[number // 50] for number in range(350)]))
+    given = given.append_column("booking_date", pa.array([date(2026, 1, 1 + n % 28) for n in range(350)], pa.date32()))
+    load_rows(StatementLine, given, chunk=50)
+    columns = ["id", "units", "currency", "description", "booking_date"]
+    assert list(StatementLine.objects.order_by("id").values(*columns)) == given.select(columns).to_pylist()
+    assert taken_over == [50] * 6  # all but the ones with a text that is too long
+
+
+def test_keys_hold_for_rows_that_are_laid_out_and_what_was_stored_before_stays(laid_out):
+    given = rows(300)
+    twice = pa.array([*range(1, 300), 1], pa.int64())
+    with pytest.raises(IntegrityError):
+        load_rows(StatementLine, given.set_column(given.column_names.index("position"), "position", twice), chunk=100)
+    assert StatementLine.objects.count() == 200
+    StatementLine.objects.all().delete()
+    load_rows(StatementLine, given)  # nothing is left of the first attempt that would be in the way
+    assert StatementLine.objects.count() == 300
+
+
+def test_what_the_database_checks_it_checks_of_rows_that_are_laid_out(laid_out):
+    given = rows(300)
+    with pytest.raises(IntegrityError, match="line_currency_shape"):
+        load_rows(StatementLine, given.set_column(2, "currency", pa.array(["EUR"] * 299 + ["eur"])))
+    assert StatementLine.objects.count() == 0
+
+
+def in_order(monkeypatch, module, name: str) -> list[int]:
+    """How many rows each call of a function was for."""
+    original, heard = getattr(module, name), list[int]()
+
+    def listening(statement, same, count):
+        heard.append(count)
+        return original(statement, same, count)
+
+    monkeypatch.setattr(module, name, listening)
+    return heard
 
 
 def test_indexes_are_away_between_the_pieces_and_back_at_the_end(always_large):

@@ -1,23 +1,25 @@
-"""Rows by the million into SQLite: many rows a statement, and indexes made when all rows are there.
+"""Rows by the million into SQLite: a whole transaction's in one statement, and indexes made when all rows are there.
 
-SQLite begins every statement anew, checks and all; for one row that takes longer than the row itself. And a row that
-finds its place in an index by itself dirties a page of it, which every commit writes to the log and the log to the
-file: sorting the keys of a million rows into a new index takes a third of the time. So a large load takes a table's
-plain indexes away and makes them again at its end. Each of these steps is a transaction of its own, between which
-others write; meanwhile their queries find the same rows, only slower. Unique indexes stay: what they refuse is
+SQLite begins every statement anew, checks and all; for one row that takes longer than the row itself. So a statement
+takes all rows from a database in memory (`recon.usecases.bulk.laid_out`), or, where a row is too long for that or a
+transaction is open already, which cannot exchange that database, 200 as values of Python's.
+
+A row that finds its place in an index by itself dirties a page of it, which every commit writes to the log and the log
+to the file: sorting the keys of a million rows into a new index takes a third of the time. So a large load takes a
+table's plain indexes away and makes them again at its end. Each of these steps is a transaction of its own, between
+which others write; meanwhile their queries find the same rows, only slower. Unique indexes stay: what they refuse is
 refused row by row. Where the process is killed in between, `mend_indexes` makes what is missing. Who loads several
-tables before anybody looks at them makes the indexes of all at the end (`recon.usecases.bulk.afterwards`).
-Meanwhile a thread copies the log to the file: a loader that does so after each commit waits for the disk.
+tables before anybody looks at them makes the indexes of all at the end (`recon.usecases.bulk.afterwards`). Meanwhile a
+thread copies the log to the file: a loader that does so after each commit waits for the disk.
 """
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property
-from itertools import chain
 from typing import Any, Final
 
 import pyarrow as pa
@@ -27,6 +29,7 @@ from django.db import connection, models, transaction
 from recon.usecases.bulk.apart import in_common
 from recon.usecases.bulk.apart_tables import RANGE
 from recon.usecases.bulk.giving_up import given_up_by
+from recon.usecases.bulk.laid_out import TABLE, as_database
 from recon.usecases.bulk.later import MOST_INDEXED, is_left_for_later, leave
 
 ASIDE_FROM: Final = 100_000
@@ -42,6 +45,12 @@ STATEMENT_VALUES: Final = 32_000
 CONVERTED: Final = 20_000
 """Rows whose values are Python's objects at a time. The memory of many more is given back to the system each time and
 asked for again, which takes half as long as making the objects. A multiple of `STATEMENT_ROWS`, to waste none."""
+
+LAID_OUT_FROM: Final = 2_000
+"""Rows of one load from which it pays to lay them out."""
+
+_BESIDE: Final = "coming"
+"""The database in memory in which they are."""
 
 _COPY_EVERY: Final = 0.2  # seconds
 _PAGES: Final = 1000  # in the log, after which a commit copies them: SQLite's own setting
@@ -63,33 +72,52 @@ def insert_rows(
     same = [_as_sqlite(table[name].slice(0, 1)).to_pylist()[0] for name in shared]
     rows = table.drop_columns([*shared, *empty])
     statement = _Statement(target, list(shared), rows.column_names)
-    transactions = _pieces(rows, chunk)
-    following, done = chain.from_iterable(transactions), 0
-    coming = _known(_in_python(next(following)))
-    with ThreadPoolExecutor(1, thread_name_prefix="values-ahead") as pool:
-        for pieces in transactions:
-            coming.result()  # others write until they are there
+    with _place_to_lay_out(rows.num_rows) as is_there:
+        for start in range(0, rows.num_rows, chunk):
+            piece = rows.slice(start, chunk)
+            # Before the transaction: others write meanwhile.
+            values = None if is_there and _lay_out(piece) else _in_python(piece.slice(0, CONVERTED))
             with transaction.atomic(), connection.wrap_database_errors:
                 if hold is not None:
                     hold()
-                for piece in pieces:
-                    _insert(statement, same, coming.result())
-                    done += piece.num_rows
-                    if done < rows.num_rows:  # the next ones while SQLite commits, which leaves the interpreter free
-                        coming = pool.submit(_in_python, next(following))
-            progress(done)
+                if values is None:
+                    _take_over(statement, same, piece.num_rows)
+                else:
+                    _insert(statement, same, values)
+                    for at in range(CONVERTED, piece.num_rows, CONVERTED):
+                        _insert(statement, same, _in_python(piece.slice(at, CONVERTED)))
+            progress(start + piece.num_rows)
 
 
-def _pieces(rows: pa.Table, chunk: int) -> list[list[pa.Table]]:
-    """The rows of each transaction, cut into what is made Python's objects at a time."""
-    whole = (rows.slice(start, chunk) for start in range(0, rows.num_rows, chunk))
-    return [[each.slice(start, CONVERTED) for start in range(0, each.num_rows, CONVERTED)] for each in whole]
+@contextmanager
+def _place_to_lay_out(rows: int) -> Iterator[bool]:
+    """Have a database in memory beside the connection's own, if so many rows are worth it and it can be exchanged:
+    not in a transaction, nor where SQLite was built without that."""
+    if connection.in_atomic_block or rows < LAID_OUT_FROM or not hasattr(sqlite3.Connection, "deserialize"):
+        yield False
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(f"ATTACH ':memory:' AS {_BESIDE}")
+        try:
+            yield True
+        finally:
+            cursor.execute(f"DETACH {_BESIDE}")
 
 
-def _known(values: list[Any]) -> Future[list[Any]]:
-    known: Future[list[Any]] = Future()
-    known.set_result(values)
-    return known
+def _lay_out(rows: pa.Table) -> bool:
+    """Whether these rows could be laid out as that database."""
+    made = as_database(pa.table([_as_sqlite(column) for column in rows.columns], rows.column_names))
+    if made is None:
+        return False
+    connection.connection.deserialize(made, name=_BESIDE)
+    return True
+
+
+def _take_over(statement: _Statement, same: list[Any], rows: int) -> None:
+    """Insert all rows that are laid out."""
+    inserted = connection.connection.execute(statement.from_beside, same).rowcount
+    if inserted != rows:
+        raise RuntimeError(f"{rows} rows were laid out and {inserted} inserted: {statement.from_beside}")
 
 
 def _in_python(rows: pa.Table) -> list[Any]:
@@ -107,7 +135,14 @@ class _Statement:
         self.shared, self.width = len(shared), len(own)
         self.rows = max(1, min(STATEMENT_ROWS, STATEMENT_VALUES // self.width))
         names = ", ".join(connection.ops.quote_name(name) for name in (*shared, *own))
-        self._head = f"INSERT INTO {target} ({names}) VALUES "  # noqa: S608 - names of ours
+        self._head = f"INSERT INTO {target} ({names}) "
+        self._own = ", ".join(connection.ops.quote_name(name) for name in own)
+
+    @cached_property
+    def from_beside(self) -> str:
+        """For all rows that are laid out."""
+        shared = "".join(f"?{place}, " for place in range(1, self.shared + 1))
+        return f"{self._head}SELECT {shared}{self._own} FROM {_BESIDE}.{TABLE}"  # noqa: S608 - names of ours
 
     @cached_property
     def whole(self) -> str:
@@ -118,7 +153,7 @@ class _Statement:
         shared = [f"?{place}" for place in range(1, self.shared + 1)]
         places = range(self.shared + 1, self.shared + count * self.width + 1, self.width)
         rows = (", ".join((*shared, *(f"?{place + at}" for at in range(self.width)))) for place in places)
-        return self._head + ", ".join(f"({row})" for row in rows)
+        return f"{self._head}VALUES {', '.join(f'({row})' for row in rows)}"
 
 
 def _insert(statement: _Statement, same: list[Any], values: list[Any]) -> None:
