@@ -18,6 +18,11 @@ from django.db.models.sql.compiler import SQLCompiler
 Record = TypeVar("Record", bound=Model)
 
 
+def kept_cursor() -> Any:
+    """A cursor for statements whose text never changes: a database that can parses each once a connection."""
+    return getattr(connection, "prepared_cursor", connection.cursor)()
+
+
 class KeptQuery(Generic[Record]):
     """Records by texts: ``KeptQuery(lambda name: User.objects.filter(username=name))("alice")``.
 
@@ -32,7 +37,7 @@ class KeptQuery(Generic[Record]):
         if any("\x00" in text for text in texts):  # no database holds it
             return []
         made = self._made.get(connection.vendor) or self._compiled(len(texts))
-        with connection.cursor() as cursor:
+        with kept_cursor() as cursor:
             cursor.execute(made.sql, made.filled(texts))
             return [made.record(row) for row in made.converted(cursor.fetchall())]
 

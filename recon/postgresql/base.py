@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import select
+from typing import Any
 
+import psycopg
 from django.db.backends.postgresql import base
 
 
@@ -19,6 +21,21 @@ class DatabaseWrapper(base.DatabaseWrapper):
         if self.connection is None or self.connection.closed or self.errors_occurred:
             return super().is_usable()
         return not _has_something_to_say(self.connection.fileno()) or super().is_usable()
+
+    def prepared_cursor(self) -> Any:
+        """A cursor as `cursor` gives one, each of whose statements the server parses once a connection: to parse and
+        plan a small query takes it several times as long as to answer it."""
+        self.close_if_health_check_failed()
+        self.ensure_connection()
+        with self.wrap_database_errors:
+            return self._prepare_cursor(_Prepared(self.connection))  # type: ignore[attr-defined] # missing in the stubs
+
+
+class _Prepared(psycopg.Cursor[Any]):
+    """Sends parameters apart from the statement."""
+
+    def execute(self, query: Any, params: Any = None, **how: Any) -> Any:
+        return super().execute(query, params, **{**how, "prepare": True})
 
 
 def _has_something_to_say(socket: int) -> bool:

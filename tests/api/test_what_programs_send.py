@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
+from recon.api.json import dumps, dumps_flat, loads
 from recon.models import MatchingRun, Statement, StatementLine
 from recon.usecases.accounts.scope import builtin_account
 from recon.usecases.events import Actor
@@ -142,3 +143,14 @@ def test_the_list_of_runs_comes_in_parts_the_latest_first(api, rule_id):
     assert listed("?limit=2&offset=3") == [ids[0]]
     for wrong in ("limit=x", "limit=-1", "offset=1e3", "offset=99999999999999999999"):
         assert api.get(f"/reconciliation?{wrong}").data["error_detail"]["code"] == "GEN_VALIDATION_ERROR"
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [{"id": 'à \u2028\n"', "amount": 12, "currency": None, "date": True}, {}],
+        [{"amount": Decimal("12.30"), "id": "x"}, {"amount": 1, "extra": {"deep": [Decimal("1E+2")]}}],
+    ],
+)
+def test_rows_are_written_as_they_were_sent(rows):
+    assert loads(dumps_flat(rows)) == rows == loads(dumps(rows))

@@ -58,3 +58,35 @@ def test_a_connection_that_was_closed_underneath_is_made_anew(kept):
     kept.connection.close()
     kept.close_if_unusable_or_obsolete()
     assert process_of(kept) != process
+
+
+def test_statements_that_are_asked_often_are_parsed_once_a_connection(kept):
+    for number in (1, 2):
+        with kept.prepared_cursor() as cursor:
+            cursor.execute("SELECT %s::int + 1", [number])
+            assert cursor.fetchone() == (number + 1,)
+    with kept.cursor() as cursor:
+        cursor.execute("SELECT statement FROM pg_prepared_statements")
+        assert cursor.fetchall() == [("SELECT $1::int + 1",)]
+
+
+def test_a_statement_is_asked_anew_after_its_connection_was_lost_or_its_table_changed(kept):
+    def found() -> list:
+        with kept.prepared_cursor() as cursor:
+            cursor.execute("SELECT name FROM prepared_once")
+            return cursor.fetchall()
+
+    with kept.cursor() as cursor:
+        cursor.execute("CREATE TABLE prepared_once (name text)")
+    try:
+        assert found() == []
+        with kept.cursor() as cursor:
+            cursor.execute("ALTER TABLE prepared_once DROP COLUMN name")
+            cursor.execute("ALTER TABLE prepared_once ADD COLUMN name text DEFAULT 'there'")
+            cursor.execute("INSERT INTO prepared_once DEFAULT VALUES")
+        assert found() == [("there",)]
+        kept.close()
+        assert found() == [("there",)]
+    finally:
+        with kept.cursor() as cursor:
+            cursor.execute("DROP TABLE prepared_once")

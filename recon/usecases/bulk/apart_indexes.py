@@ -18,6 +18,7 @@ from django.db import DatabaseError, connection, models, transaction
 from recon.models import Claim, MatchingRun
 from recon.usecases.bulk.apart_tables import RANGE, tables_apart
 from recon.usecases.bulk.later import MOST_INDEXED, is_left_for_later, leave
+from rules.kept_queries import kept_cursor
 
 logger = logging.getLogger(__name__)
 
@@ -122,7 +123,7 @@ def rows_without_index(model: type[models.Model], columns: Sequence[str]) -> int
     is left for later: to look something up is to go through all of them."""
     if connection.vendor != "postgresql":
         return 0
-    with connection.cursor() as cursor:
+    with kept_cursor() as cursor:
         cursor.execute(
             """
             SELECT COALESCE(sum(c.reltuples), 0)::bigint FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid

@@ -9,6 +9,7 @@ from typing import Final
 from django.db import connection, models
 
 from recon.models import Claim, LedgerEntry, Match, MatchRow, OpenItem, StatementLine, UnmatchedItem
+from rules.kept_queries import kept_cursor
 
 RANGE: Final[dict[type[models.Model], tuple[str, ...]]] = {
     LedgerEntry: ("id",),
@@ -37,7 +38,7 @@ def tables_apart(model: type[models.Model]) -> list[Apart]:
     """The children of a model's table, by their first key. None on a database that has no such thing."""
     if connection.vendor != "postgresql" or model not in RANGE:
         return []
-    with connection.cursor() as cursor:
+    with kept_cursor() as cursor:
         cursor.execute(
             "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid"
             " WHERE i.inhparent = to_regclass(%s) AND i.inhseqno = 1",

@@ -17,6 +17,7 @@ from recon.models import Account, Sign
 from recon.rows import MAX_UNITS, amount
 from recon.usecases.errors import Refused
 from rules.criteria import Criterion, Rule
+from rules.kept_queries import kept_cursor
 
 Window = tuple[int, str, int, int]  # scale, currency, lowest and highest units
 _Key = str | Window  # a reference, or a window of one amount
@@ -73,7 +74,7 @@ class Sought:
 
 def stored_scales() -> list[int]:
     """The scales that entries have."""
-    with connection.cursor() as cursor:
+    with kept_cursor() as cursor:
         cursor.execute(SCALES)
         return [scale for (scale,) in cursor.fetchall()]
 
