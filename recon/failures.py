@@ -22,11 +22,16 @@ CODES = {
 def failure(request: HttpRequest, status: int, message: str) -> JsonResponse | None:
     """The error body of the API that the path belongs to; None for pages."""
     blnk_code, kind = CODES[status]
-    if request.path.startswith(BLNK_PATHS):
-        return JsonResponse(blnk_body(blnk_code, message), status=status)
     if request.path.startswith(OWN_PATHS):
         return JsonResponse(body(Problem(kind, message)), status=status, content_type=CONTENT_TYPE)
+    if request.path.startswith(BLNK_PATHS) or is_of_a_program(request):
+        return JsonResponse(blnk_body(blnk_code, message), status=status)
     return None
+
+
+def is_of_a_program(request: HttpRequest) -> bool:
+    """Blnk's clients ask for routes that are not here, and read JSON."""
+    return "X-Blnk-Key" in request.headers or request.headers.get("Authorization", "").lower().startswith("bearer ")
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
@@ -34,7 +39,8 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
-    return failure(request, 404, "there is no such path") or defaults.page_not_found(request, exception)
+    message = f"There is no path {request.path} here; /openapi.json lists those of Blnk's that are."
+    return failure(request, 404, message) or defaults.page_not_found(request, exception)
 
 
 def server_error(request: HttpRequest) -> HttpResponseBase:

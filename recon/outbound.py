@@ -106,7 +106,9 @@ def checked_url(url: str, only_hosts: Collection[str] | None = None) -> SplitRes
     if parts.username is not None or parts.password is not None:
         raise AddressRefusedError("The address holds a user name or password; give the address without them.")
     if only_hosts is not None and not _is_listed(parts, only_hosts):
-        raise AddressRefusedError(f"{parts.hostname} is not among the hosts that files may be fetched from.")
+        raise AddressRefusedError(
+            f"{parts.hostname} is not among the hosts that files may be fetched from, which TIEOUT_UPLOAD_HOSTS lists."
+        )
     return parts
 
 

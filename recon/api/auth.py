@@ -30,7 +30,7 @@ class KeyAuthentication(BaseAuthentication):
             return None
         key = find_key(text)
         if key is None:
-            raise AuthenticationFailed("the API key is unknown, revoked or expired")
+            raise AuthenticationFailed("The API key is unknown, revoked or expired.")
         return key.user, key
 
     def authenticate_header(self, request: Request) -> str:
@@ -40,7 +40,7 @@ class KeyAuthentication(BaseAuthentication):
 class HasScope(BasePermission):
     """A view names `scopes`, a scope per HTTP method; reading needs `read`. A signed-in person has all of them."""
 
-    message = "the API key lacks the scope for this"
+    message = "The API key lacks the scope for this."
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         if not request.user.is_authenticated:
@@ -50,7 +50,7 @@ class HasScope(BasePermission):
         scopes: dict[str, str] = getattr(view, "scopes", {})
         method = request.method or "GET"
         needed = scopes.get(method, "read" if method in {"GET", "HEAD", "OPTIONS"} else "admin")
-        self.message = f"the API key lacks the scope {needed!r}"
+        self.message = f"The API key lacks the scope {needed!r}."
         return request.auth.allows(needed)
 
 

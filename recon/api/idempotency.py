@@ -39,7 +39,7 @@ Handler = Callable[..., HttpResponseBase]
 class IdempotencyKeyReused(APIException):
     status_code = 409
     default_code = "idempotency_key_reused"
-    default_detail = "this Idempotency-Key came with another request before; use a new key for a new request"
+    default_detail = "This Idempotency-Key came with another request before; use a new key for a new request."
 
 
 class RequestInWork(APIException):
@@ -47,7 +47,7 @@ class RequestInWork(APIException):
 
     status_code = 409
     default_code = "request_in_work"
-    default_detail = "a request with this Idempotency-Key is still being worked on; ask again"
+    default_detail = "A request with this Idempotency-Key is still being worked on; ask again."
     wait = 1
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from decimal import Decimal
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -91,6 +93,8 @@ def problem_of(error: Exception) -> Problem | None:
         return Problem("not-found", str(error) or "Nothing is here.")
     if isinstance(error, PermissionDenied):
         return Problem("forbidden", str(error) or "Not allowed.")
+    if isinstance(error, exceptions.NotAuthenticated):
+        return Problem("unauthorized", "No API key was sent; expected one in Authorization: Bearer or X-Blnk-Key.")
     if isinstance(error, exceptions.APIException):
         kind = _BY_CODE.get(error.default_code) or _BY_STATUS.get(error.status_code, "failed")
         return Problem(kind, str(error.detail))
@@ -100,6 +104,9 @@ def problem_of(error: Exception) -> Problem | None:
 def handle(error: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's exception handler for these routes."""
     problem = problem_of(error)
+    if isinstance(error, exceptions.UnsupportedMediaType) and (view := context.get("view")):
+        expected = " or ".join(parser.media_type for parser in view.get_parsers())
+        problem = Problem("unsupported-media-type", f"{error.detail} Expected {expected}.")
     if problem is None:
         log.error("a request failed", exc_info=error)
         problem = Problem("failed", "Something went wrong on our side. Nothing half-done was kept.")
@@ -124,22 +131,43 @@ def body(problem: Problem) -> dict[str, Any]:
     }
 
 
-def faults_of(detail: Any, place: str, shape: Any = None) -> list[Fault]:
-    """DRF's nested errors, flat: each with its place, and what its field expects."""
+def faults_of(detail: Any, place: str, shape: Any = None, given: Any = None) -> list[Fault]:
+    """DRF's nested errors, flat: each with its place, what its field expects and what was given there."""
     if isinstance(detail, Mapping):
         return [
             fault
             for name, inner in detail.items()
-            for fault in faults_of(inner, _inside(place, name), _child(shape, name))
+            for fault in faults_of(inner, _inside(place, name), _child(shape, name), _given(given, name))
         ]
     if isinstance(detail, list) and any(isinstance(each, Mapping | list) for each in detail):
         return [
             fault
             for number, inner in enumerate(detail)
-            for fault in faults_of(inner, f"{place}[{number}]", getattr(shape, "child", None))
+            for fault in faults_of(inner, f"{place}[{number}]", getattr(shape, "child", None), _given(given, number))
         ]
     messages = detail if isinstance(detail, list) else [detail]
-    return [Fault(place, str(each), expectation(shape)) for each in messages]
+    return [Fault(place, str(each), expectation(shape), _shown(given)) for each in messages]
+
+
+def _given(given: Any, name: Any) -> Any:
+    """What a body or query has at a name or place; the whole where a fault is not about a part."""
+    if name == "non_field_errors":
+        return given
+    try:
+        return given[name]
+    except (KeyError, IndexError, TypeError):
+        return None
+
+
+def _shown(given: Any) -> str | None:
+    """A plain value as it came, cut if it is long; nothing of what has parts."""
+    if not isinstance(given, str | int | Decimal | bool):
+        return None
+    text = json.dumps(given) if isinstance(given, bool) else str(given)
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
+
+
+_MOST_SHOWN: Final = 80
 
 
 def _inside(place: str, name: Any) -> str:

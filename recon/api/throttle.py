@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from django.conf import settings
+from rest_framework.exceptions import Throttled
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
@@ -23,6 +24,12 @@ if TYPE_CHECKING:  # DRF loads this module while it loads its views
     from rest_framework.views import APIView
 
 _BUCKET = struct.Struct("dd")  # requests left, and the time (Unix, seconds) they were counted at
+
+
+class TooManyRequests(Throttled):
+    default_detail = "This key has sent too many requests."
+    extra_detail_singular = "Try again in {wait} second."
+    extra_detail_plural = "Try again in {wait} seconds."
 
 
 class KeyThrottle(BaseThrottle):

@@ -29,6 +29,7 @@ def test_a_key_over_its_limit_is_told_when_to_come_back(api, settings):
     refused = api.get("/reconciliation")
     assert 1 <= int(refused.headers["Retry-After"]) <= 30
     assert refused.data["error_detail"]["code"] == "GEN_RATE_LIMITED"
+    assert "This key has sent too many requests. Try again in" in refused.data["error"]
 
 
 def test_a_key_may_have_a_limit_of_its_own(caller_with, settings):

@@ -14,6 +14,7 @@ from rest_framework.views import APIView
 from recon.api.auth import HasScope, KeyAuthentication
 from recon.api.blnk.errors import BlnkError, handle
 from recon.api.json import ExactJSONRenderer, StorableJSONParser
+from recon.api.throttle import TooManyRequests
 
 
 class JsonNegotiation(DefaultContentNegotiation):
@@ -39,6 +40,15 @@ class BlnkView(APIView):
     renderer_classes = (ExactJSONRenderer,)
     content_negotiation_class = JsonNegotiation
     scopes: dict[str, str] = {}
+
+    def check_permissions(self, request: Request) -> None:
+        """What nobody can do here is not a matter of scopes."""
+        if request.method and not hasattr(self, request.method.lower()):
+            self.http_method_not_allowed(request)
+        super().check_permissions(request)
+
+    def throttled(self, request: Request, wait: float | None) -> None:  # type: ignore[override] # it never returns
+        raise TooManyRequests(wait)
 
     def get_exception_handler(self) -> Any:
         return handle

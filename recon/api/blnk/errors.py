@@ -9,6 +9,7 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
 from recon.api.idempotency import IdempotencyKeyReused, RequestInWork
+from recon.api.throttle import TooManyRequests
 
 STATUS: Final = {
     "AUTH_MISSING_API_KEY": 401,
@@ -76,7 +77,7 @@ def described(error: Exception, status: int) -> tuple[str, str, Any]:
         exceptions.PermissionDenied: "AUTH_INSUFFICIENT_PERMISSIONS",
         exceptions.ParseError: "GEN_MALFORMED_REQUEST",
         exceptions.UnsupportedMediaType: "GEN_MALFORMED_REQUEST",
-        exceptions.Throttled: "GEN_RATE_LIMITED",
+        TooManyRequests: "GEN_RATE_LIMITED",
         exceptions.ValidationError: "GEN_VALIDATION_ERROR",
         IdempotencyKeyReused: "GEN_CONFLICT",
         RequestInWork: "GEN_CONFLICT",

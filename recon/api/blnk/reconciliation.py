@@ -73,8 +73,10 @@ class Upload(BlnkView):
         except HostRefused as refused:
             raise BlnkError("RECON_UPLOAD_HOST_NOT_ALLOWED", refused.message) from refused
         except Refused as refused:
-            raise BlnkError("RECON_UPLOAD_FAILED", refused.message, row_errors(refused)) from refused
-        raise BlnkError("RECON_UPLOAD_FAILED", "File upload failed")
+            raise BlnkError("RECON_UPLOAD_FAILED", with_advice(refused), row_errors(refused)) from refused
+        raise BlnkError(
+            "RECON_UPLOAD_FAILED", "File upload failed", [{"expected": "a form with file, or JSON with url"}]
+        )
 
 
 def on_disk(file: UploadedFile[bytes]) -> Path | bytes:
@@ -276,6 +278,14 @@ def shown(run: MatchingRun) -> dict[str, Any]:
         "completed_at": run.completed_at,
         **failure,
     }
+
+
+def with_advice(refused: Refused) -> str:
+    """A refusal; of a file that leaves something open also where that can be answered, as this API has no place."""
+    is_open = any((each.column or "").startswith("mapping.") for each in refused.row_errors)
+    return (
+        f"{refused.message} Upload it to /api/v1/statements, which takes the answer." if is_open else refused.message
+    )
 
 
 def row_errors(refused: Refused) -> list[dict[str, Any]] | None:

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import Q
 from rest_framework import serializers
 
-from recon.api.v1.fields import AmountField, InstantField, Shape, scale_of
+from recon.api.v1.fields import AmountField, IdField, InstantField, Shape, scale_of
 from recon.api.v1.paging import Paged, paged
 from recon.api.v1.rows import CurrencyField
 from recon.api.v1.spec import Call, found, operation
@@ -103,12 +103,8 @@ class AccountInput(Shape):
     grouping = serializers.CharField(max_length=200, allow_blank=True, required=False)
     tolerance = AmountField(allow_null=True, required=False, help_text="Not negative; null: no limit of its own.")
     cut_over = serializers.DateField(allow_null=True, required=False)
-    statement_profile = serializers.PrimaryKeyRelatedField(
-        queryset=ImportProfile.objects.all(), allow_null=True, required=False
-    )
-    ledger_profile = serializers.PrimaryKeyRelatedField(
-        queryset=ImportProfile.objects.all(), allow_null=True, required=False
-    )
+    statement_profile = IdField(queryset=ImportProfile.objects.all(), allow_null=True, required=False)
+    ledger_profile = IdField(queryset=ImportProfile.objects.all(), allow_null=True, required=False)
 
     example = {"name": "House bank EUR", "time_zone": "Europe/Berlin", "currencies": ["EUR"], "scope": {"owned": True}}
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from recon.api.v1.fields import InstantField, Shape
+from recon.api.v1.fields import IdField, InstantField, Shape
 from recon.api.v1.paging import Paged, paged
 from recon.api.v1.spec import Call, found, operation
 from recon.models import Account, Connector, ConnectorSync, LedgerImport, SyncState
@@ -65,7 +65,7 @@ class ConnectorChange(Shape):
     name = serializers.CharField(max_length=200, required=False)
     url = serializers.CharField(max_length=1000, required=False, help_text="The address of the Blnk Core.")
     key = serializers.CharField(max_length=1000, required=False, help_text="Shown nowhere again.")
-    account = serializers.PrimaryKeyRelatedField(
+    account = IdField(
         queryset=Account.objects.for_people(), required=False, allow_null=True, pk_field=serializers.IntegerField(),
         help_text="The owner of what is read. Null: anybody's; accounts take them by balance or source.",
     )  # fmt: skip

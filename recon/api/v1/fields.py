@@ -55,6 +55,18 @@ class InstantField(serializers.DateTimeField):
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
+class IdField(serializers.PrimaryKeyRelatedField[Any]):
+    """The id of a record that must exist."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        name = _EXISTING[kwargs["queryset"].model.__name__]
+        self.error_messages["does_not_exist"] = f"There is no {name} {{pk_value}}."
+
+
+_EXISTING = {"Account": "account", "Statement": "statement", "MatchingRun": "run", "ImportProfile": "import profile"}
+
+
 @extend_schema_field(OpenApiTypes.OBJECT)
 class PlainField(serializers.Field[Any, Any, Any, Any]):
     """Any JSON object, given back as it was given."""
@@ -104,6 +116,10 @@ class Shape(serializers.Serializer[Any]):
 
 def expectation(field: Any) -> str | None:
     """What a field takes, in words; None if there is nothing to add to the message."""
+    if isinstance(field, serializers.IntegerField):
+        return _whole_number(field)
+    if isinstance(field, IdField):
+        return "the id of a record that exists"
     if isinstance(field, serializers.ChoiceField):
         return "one of " + ", ".join(str(choice) for choice in field.choices if choice != "")
     words: dict[type[Any], str] = {
@@ -111,7 +127,6 @@ def expectation(field: Any) -> str | None:
         serializers.DateTimeField: "an instant such as 2026-03-31T12:00:00Z",
         serializers.DateField: "a date such as 2026-03-31",
         serializers.BooleanField: "true or false",
-        serializers.IntegerField: "a whole number",
         serializers.ListField: "a list",
         serializers.ListSerializer: "a list of objects",
         serializers.FileField: "a file",
@@ -120,6 +135,15 @@ def expectation(field: Any) -> str | None:
         serializers.CharField: "a text",
     }
     return next((text for kind, text in words.items() if isinstance(field, kind)), None)
+
+
+def _whole_number(field: Any) -> str:
+    least, most = field.min_value, field.max_value
+    if least is not None and most is not None:
+        return f"a whole number from {least} to {most}"
+    if least is not None:
+        return f"a whole number, {least} or more"
+    return "a whole number" if most is None else f"a whole number, {most} or less"
 
 
 def scale_of(value: Decimal) -> int:

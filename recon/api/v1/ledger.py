@@ -12,7 +12,7 @@ from rest_framework import serializers
 from recon.api.idempotency import done_earlier
 from recon.api.json import loads_storable
 from recon.api.problems import Fault, Problem
-from recon.api.v1.fields import AmountField, InstantField, PlainField, Shape
+from recon.api.v1.fields import AmountField, IdField, InstantField, PlainField, Shape
 from recon.api.v1.ledger_imports import ImportShape
 from recon.api.v1.paging import Paged, paged
 from recon.api.v1.rows import AccountFilter, CurrencyField, EntryShape, RowQuery, Shown, row_filter, shown_entries
@@ -72,7 +72,7 @@ class EntryInput(Shape):
 class EntryAccount(Shape):
     """Whose entries are sent."""
 
-    account = serializers.PrimaryKeyRelatedField(
+    account = IdField(
         queryset=Account.objects.all(), required=False, pk_field=serializers.IntegerField(),
         help_text="Their owner. Without one they are anybody's: accounts take them by balance or source.",
     )  # fmt: skip

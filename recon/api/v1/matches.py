@@ -8,7 +8,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from recon.api.v1.fields import Shape
+from recon.api.v1.fields import IdField, Shape
 from recon.api.v1.matches_by_hand import DIFFERENCE_TYPE
 from recon.api.v1.paging import Paged, number
 from recon.api.v1.rows import AccountFilter
@@ -62,7 +62,7 @@ class DoneShape(Shape):
 class SuggestionQuery(AccountFilter):
     """Whose suggestions."""
 
-    account = serializers.PrimaryKeyRelatedField(queryset=Account.objects.all(), pk_field=serializers.IntegerField())
+    account = IdField(queryset=Account.objects.all(), pk_field=serializers.IntegerField())
 
 
 @operation(TAG, query=SuggestionQuery, gives=MatchShape, paged=True)

@@ -8,7 +8,7 @@ from typing import Any
 from rest_framework import serializers
 
 from recon.api.problems import Fault, Problem
-from recon.api.v1.fields import AmountField, Shape
+from recon.api.v1.fields import AmountField, IdField, Shape
 from recon.api.v1.shown_matches import MatchDetailShape, ShownMatch, detail
 from recon.api.v1.spec import Call, operation
 from recon.models import Account, DifferenceType, MatchingRun
@@ -49,7 +49,7 @@ DIFFERENCE_TYPE: dict[str, Any] = {
 class Selection(Shape):
     """Rows of one account that belong together."""
 
-    account = serializers.PrimaryKeyRelatedField(queryset=Account.objects.all(), pk_field=serializers.IntegerField())
+    account = IdField(queryset=Account.objects.all(), pk_field=serializers.IntegerField())
     lines = LinePart(many=True, default=list)
     entries = EntryPart(many=True, default=list)
     difference_type = serializers.ChoiceField(**DIFFERENCE_TYPE)
@@ -71,7 +71,7 @@ class MatchInput(Selection):
     """A match to be made by hand."""
 
     comment = serializers.CharField(max_length=500, default="", allow_blank=True)
-    run = serializers.PrimaryKeyRelatedField(
+    run = IdField(
         queryset=MatchingRun.objects.all(), pk_field=serializers.CharField(), required=False,
         help_text="The run whose leftovers they are.",
     )  # fmt: skip

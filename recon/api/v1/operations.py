@@ -20,6 +20,7 @@ from recon.api.auth import HasScope, KeyAuthentication, actor
 from recon.api.idempotency import idempotent
 from recon.api.json import ExactJSONRenderer, StorableJSONParser
 from recon.api.problems import Fault, Problem, faults_of
+from recon.api.throttle import TooManyRequests
 from recon.api.v1.etags import is_known, tag_of
 from recon.api.v1.fields import Shape
 from recon.api.v1.openapi import described
@@ -43,8 +44,18 @@ class Endpoint(APIView):
         self.spec = self.specs.get(request.method or "")
         return super().initialize_request(request, *args, **kwargs)
 
+    def check_permissions(self, request: Request) -> None:
+        """What nobody can do here is not a matter of scopes."""
+        if request.method not in {*self.specs, "HEAD", "OPTIONS"}:
+            methods = ", ".join(self.specs)
+            raise Problem("method-not-allowed", f"{request.method} is not one of the methods of this path: {methods}.")
+        super().check_permissions(request)
+
     def get_parsers(self) -> list[BaseParser]:
         return self.spec.parsers if self.spec else [StorableJSONParser()]
+
+    def throttled(self, request: Request, wait: float | None) -> None:  # type: ignore[override] # it never returns
+        raise TooManyRequests(wait)
 
     def get_exception_handler(self) -> Any:
         return problems.handle
@@ -97,7 +108,7 @@ def checked(shape: type[Shape], data: Any, place: str) -> dict[str, Any]:
     """The values of a body or query as its shape reads them. Raises Problem naming everything that does not hold."""
     reader = shape(data=_plain(shape, data) if isinstance(data, QueryDict) else data)
     if not reader.is_valid():
-        faults = faults_of(reader.errors, place, reader)
+        faults = faults_of(reader.errors, place, reader, reader.initial_data)
         raise Problem("invalid", f"{faults[0].place}: {faults[0].message}", faults)
     values: dict[str, Any] = reader.validated_data
     return values

@@ -9,7 +9,7 @@ from django.utils import timezone
 from rest_framework import serializers
 
 from recon.api.problems import Fault, Problem
-from recon.api.v1.fields import AmountField, Shape
+from recon.api.v1.fields import AmountField, IdField, Shape
 from recon.api.v1.paging import Paged, number
 from recon.api.v1.rows import AccountFilter
 from recon.api.v1.run_results import ids
@@ -41,7 +41,7 @@ class DayField(serializers.DateField):
 class AsAtQuery(Shape):
     """Which account, and as at which day."""
 
-    account = serializers.PrimaryKeyRelatedField(queryset=Account.objects.all(), pk_field=serializers.IntegerField())
+    account = IdField(queryset=Account.objects.all(), pk_field=serializers.IntegerField())
     as_at = DayField(required=False, help_text="By the end of this day; today by default.")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from recon.api.v1.fields import AmountField, InstantField, Shape, TextObjectField
+from recon.api.v1.fields import AmountField, IdField, InstantField, Shape, TextObjectField
 from recon.models import Account, LedgerEntry, LedgerImport, Side, Statement, StatementLine
 from recon.usecases.finding import RowFilter, matched_ids
 from recon.usecases.ledger.transactions import transaction_id
@@ -160,7 +160,7 @@ class RowQuery(Shape):
 class AccountFilter(Shape):
     """One account."""
 
-    account = serializers.PrimaryKeyRelatedField(
+    account = IdField(
         queryset=Account.objects.all(),
         required=False,
         pk_field=serializers.IntegerField(),

@@ -8,7 +8,7 @@ from typing import Any
 from rest_framework import serializers
 
 from recon.api.problems import Fault, Problem
-from recon.api.v1.fields import AmountField, PlainField, Shape, as_text
+from recon.api.v1.fields import AmountField, IdField, PlainField, Shape, as_text
 from recon.api.v1.paging import Paged
 from recon.api.v1.rows import CurrencyField
 from recon.api.v1.rules import BODY_EXAMPLE, RuleBodyField
@@ -71,9 +71,7 @@ class FieldShape(Shape):
 class RulePreviewInput(RuleChoiceInput):
     """A rule, and the statement to try it on."""
 
-    statement = serializers.PrimaryKeyRelatedField(
-        queryset=Statement.objects.ready().select_related("account"), pk_field=serializers.CharField()
-    )
+    statement = IdField(queryset=Statement.objects.ready().select_related("account"), pk_field=serializers.CharField())
 
     example = {"rule": BODY_EXAMPLE, "statement": "upload_9d5c2f6f-3c1b-4a10-8c9d-1f8e6a0b4f5e"}
 
@@ -158,7 +156,7 @@ class TypedRow(Shape):
 class TrialInput(RuleChoiceInput):
     """A rule, a line and an entry to try it on."""
 
-    account = serializers.PrimaryKeyRelatedField(
+    account = IdField(
         queryset=Account.objects.all(), pk_field=serializers.IntegerField(), required=False,
         help_text="Whose time zone, sign and tolerance count.",
     )  # fmt: skip
@@ -196,13 +194,11 @@ class TrialShape(Shape):
 class SuggestInput(Shape):
     """What to learn from: what a run left open, or matches of an account."""
 
-    run = serializers.PrimaryKeyRelatedField(
+    run = IdField(
         queryset=MatchingRun.objects.finished().select_related("account"), pk_field=serializers.CharField(),
         required=False,
     )  # fmt: skip
-    account = serializers.PrimaryKeyRelatedField(
-        queryset=Account.objects.all(), pk_field=serializers.IntegerField(), required=False
-    )
+    account = IdField(queryset=Account.objects.all(), pk_field=serializers.IntegerField(), required=False)
     matches = serializers.ListField(
         child=serializers.IntegerField(min_value=1, max_value=2**62), max_length=500, required=False
     )

@@ -9,7 +9,7 @@ from rest_framework import serializers
 
 from recon.api.idempotency import done_earlier
 from recon.api.problems import Fault, Problem
-from recon.api.v1.fields import AmountField, InstantField, Shape
+from recon.api.v1.fields import AmountField, IdField, InstantField, Shape
 from recon.api.v1.paging import Paged, number, paged
 from recon.api.v1.rows import AccountFilter
 from recon.api.v1.shown_matches import MatchShape, RuleVersionShape, shown_matches
@@ -109,11 +109,11 @@ class RunShape(Shape):
 class RunInput(Shape):
     """What to reconcile. What is left out is taken from the account."""
 
-    account = serializers.PrimaryKeyRelatedField(
+    account = IdField(
         queryset=Account.objects.all(), pk_field=serializers.IntegerField(), required=False,
         help_text="Not needed beside a statement.",
     )  # fmt: skip
-    statement = serializers.PrimaryKeyRelatedField(
+    statement = IdField(
         queryset=Statement.objects.ready().select_related("account"), pk_field=serializers.CharField(), required=False,
         help_text="Without one the open lines of all the account's statements are reconciled.",
     )  # fmt: skip

@@ -10,7 +10,7 @@ from rest_framework import serializers
 
 from recon.api.idempotency import done_earlier
 from recon.api.problems import Problem
-from recon.api.v1.fields import AmountField, InstantField, PlainField, Shape
+from recon.api.v1.fields import AmountField, IdField, InstantField, PlainField, Shape
 from recon.api.v1.paging import Paged, in_one_page, number, paged
 from recon.api.v1.rows import STATES, AccountFilter, LineShape, Shown, shown_lines
 from recon.api.v1.shown_matches import MatchShape, matches_of
@@ -71,7 +71,7 @@ class StatementShape(Shape):
 class StatementFile(FileInput):
     """A statement file, whose it is, and how to read it."""
 
-    account = serializers.PrimaryKeyRelatedField(queryset=Account.objects.all(), pk_field=serializers.IntegerField())
+    account = IdField(queryset=Account.objects.all(), pk_field=serializers.IntegerField())
     source: Any = serializers.CharField(
         max_length=200, default="", allow_blank=True, help_text="For lines that name none."
     )
@@ -85,7 +85,7 @@ class StatementFile(FileInput):
         default="ask",
         help_text="What to do about lines that are there already.",
     )
-    replaces = serializers.PrimaryKeyRelatedField(
+    replaces = IdField(
         queryset=Statement.objects.ready(), pk_field=serializers.CharField(), required=False,
         help_text="Id of the statement that this file supersedes, with repeats=replace.",
     )  # fmt: skip
@@ -97,7 +97,7 @@ class StatementFile(FileInput):
 class PastedRows(Shape):
     """Rows as a program or a person has them, at most 10,000: as objects, or as text of a table."""
 
-    account = serializers.PrimaryKeyRelatedField(queryset=Account.objects.all(), pk_field=serializers.IntegerField())
+    account = IdField(queryset=Account.objects.all(), pk_field=serializers.IntegerField())
     rows = serializers.ListField(child=PlainField(), max_length=10_000, required=False)
     text = serializers.CharField(max_length=5_000_000, required=False, trim_whitespace=False)
     source: Any = serializers.CharField(max_length=200, default="", allow_blank=True)

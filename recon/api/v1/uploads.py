@@ -10,7 +10,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from recon.api.json import loads
-from recon.api.v1.fields import AmountField, PlainField, Shape
+from recon.api.v1.fields import AmountField, IdField, PlainField, Shape
 from recon.models import Account
 from recon.rows import amount
 from recon.statements.model import Reading
@@ -45,9 +45,7 @@ class FileInput(Shape):
     """A file, and how to read it."""
 
     file = serializers.FileField(max_length=255)
-    account = serializers.PrimaryKeyRelatedField(
-        queryset=Account.objects.all(), required=False, pk_field=serializers.IntegerField()
-    )
+    account = IdField(queryset=Account.objects.all(), required=False, pk_field=serializers.IntegerField())
     mapping = MappingField(
         required=False, help_text="How columns are read, as JSON; remembered for the account. `inspect` shows one."
     )

@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import Count, Max
 
 from recon.models import Account, LedgerImport, LoadState, Side, Statement
-from recon.statements.model import MORE_ROWS, Question, Reading
+from recon.statements.model import MORE_ROWS, Question, Reading, RowError
 from recon.usecases.accounts.scope import builtin_account
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor, record
@@ -99,8 +99,8 @@ def prepare(
     _refuse_errors(reading, good_rows_only)
     if not reading.statements:
         raise Refused("The file holds no statement.", reading.errors)
-    if asked := [question.text for question in reading.questions if not {*_names(question)} & {*accepting}]:
-        raise Refused(" ".join(asked))
+    if asked := [question for question in reading.questions if not {*_names(question)} & {*accepting}]:
+        raise Refused(" ".join(each.text for each in asked), [_open(each) for each in asked])
     sha256 = sha256_of(source)
     found = None if repeats == "import" else examine(reading, holder, side, sha256)
     if found and repeats == "ask" and found.repeats:
@@ -119,6 +119,13 @@ def _refuse_errors(reading: Reading, good_rows_only: bool) -> None:
     if any(error.expected == MORE_ROWS for error in reading.errors):
         # Not every bad row has an error of its own, so that some would be lost.
         raise Refused("Too many rows cannot be read to keep them for repair: correct the mapping or the file first.")
+
+
+def _open(question: Question) -> RowError:
+    """A question as what is wrong at a place: the key of the mapping that answers it."""
+    values = ", ".join(value for value, _ in question.options)
+    expected = f"an answer in the mapping: one of {values}" if values else "an answer in the mapping"
+    return RowError(None, f"mapping.{question.about}", None, expected, question.text)
 
 
 def _names(question: Question) -> tuple[str, str]:

@@ -95,6 +95,12 @@ class Place:
             return None
         return Place(page[-1], within=0) if page[0] == page[-1] else Place(page[-1])
 
+    def new_among(self, page: Sequence[datetime]) -> int:
+        """How many of the page before this place do not come again behind it."""
+        if self.at is None or self.past or self.within:
+            return len(page)
+        return sum(each < self.at for each in page)
+
     def stored(self) -> dict[str, Any]:
         return {"at": self.at.isoformat() if self.at else None, "past": self.past, "within": self.within}
 
@@ -219,7 +225,7 @@ def read_all(sync: ConnectorSync) -> None:
         page = patiently(sync, partial(read_page, core, place))
         made = [instant(each["created_at"]) for each in page]
         behind = place.after(made)
-        store_page(sync, page, made, behind or place)
+        store_page(sync, page, made, behind or place, seen=behind.new_among(made) if behind else None)
         place = behind
 
 
@@ -257,8 +263,15 @@ def read_page(core: Core, place: Place) -> list[dict[str, Any]]:
     return page
 
 
-def store_page(sync: ConnectorSync, page: Sequence[dict[str, Any]], made: Sequence[datetime], place: Place) -> None:
-    """Entries, keys, counts and the place to go on from: all of it or nothing."""
+def store_page(
+    sync: ConnectorSync,
+    page: Sequence[dict[str, Any]],
+    made: Sequence[datetime],
+    place: Place,
+    *,
+    seen: int | None = None,
+) -> None:
+    """Entries, keys, counts and the place to go on from: all of it or nothing. `seen` do not come again."""
     with transaction.atomic():
         # Taken first, the sync's row keeps a cancellation, or a worker that believes us dead, waiting until the end.
         renew(sync)
@@ -270,9 +283,10 @@ def store_page(sync: ConnectorSync, page: Sequence[dict[str, Any]], made: Sequen
         if made:
             sync.connector.read_until = max([*made, sync.connector.read_until or made[0]])
             sync.connector.save(update_fields=["read_until"])
+        problems = [each for each in problems if each not in sync.problems]  # its last instant is read again
         sync.problems = [*sync.problems, *problems][:PROBLEMS_KEPT]
         ours(sync).update(
-            seen=F("seen") + len(page),
+            seen=F("seen") + (len(page) if seen is None else seen),
             added=F("added") + len(entries),
             left_out=F("left_out") + len(problems),
             problems=sync.problems,

@@ -40,10 +40,10 @@ def create_key(
     again. Raises Refused."""
     unknown = [scope for scope in scopes if scope not in KeyScope.values]
     if unknown or not scopes:
-        found = f"{', '.join(unknown)} is no scope" if unknown else "no scope was given"
-        raise Refused(f"{found}; expected one or more of {', '.join(KeyScope.values)}")
+        found = f"{', '.join(unknown)} is no scope" if unknown else "No scope was given"
+        raise Refused(f"{found}; expected one or more of {', '.join(KeyScope.values)}.")
     if expires_at is not None and expires_at <= timezone.now():
-        raise Refused("the expiry lies in the past; expected a later time")
+        raise Refused("The expiry lies in the past; expected a later time.")
     user = service_account(by, owner) if isinstance(owner, str) else owner
     text = KEY_START + secrets.token_urlsafe(32)
     key = ApiKey.objects.create(
@@ -68,7 +68,7 @@ def service_account(by: Actor, name: str) -> User:
         user.save(update_fields=["password"])
         record(by, "service account created", "user", user.pk, after={"username": name})
     elif user.has_usable_password():
-        raise Refused(f"{name!r} is a person's user name; choose another name for the service account")
+        raise Refused(f"{name!r} is a person's user name; choose another name for the service account.")
     return user
 
 

@@ -115,6 +115,28 @@ def test_what_does_not_hold_is_named_with_its_place(v1, method, path, body, plac
 
 
 @pytest.mark.parametrize(
+    ("method", "path", "body", "message", "expected", "found"),
+    [
+        ("GET", "runs?limit=many", None, "A valid integer is required.", "a whole number from 1 to 500", "many"),
+        ("POST", "runs", {"statement": "upload_1"}, "There is no statement upload_1.",
+         "the id of a record that exists", "upload_1"),
+        ("POST", "runs", {"account": 99}, "There is no account 99.", "the id of a record that exists", "99"),
+        ("POST", "accounts", {"name": "A", "currencies": ["EUR", "x" * 90]}, None, "a text", "x" * 80 + "…"),
+    ],
+)  # fmt: skip
+def test_an_error_says_what_was_expected_and_what_was_found(v1, method, path, body, message, expected, found):
+    [error] = v1.send(method, path, body).data["errors"]
+    assert error["message"] == (message or error["message"])
+    assert (error["expected"], error["found"]) == (expected, found)
+
+
+def test_what_nobody_can_do_is_no_matter_of_scopes(program_with):
+    answer = program_with("read").send("DELETE", "runs")
+    assert (answer.status_code, answer.data["type"]) == (405, "/api/v1/problems/method-not-allowed")
+    assert "GET, POST" in answer.data["detail"]
+
+
+@pytest.mark.parametrize(
     "body", ["{", "[1,", '{"name": NaN}', '{"name": "a\\u0000b"}', '{"name": "\\ud800"}', "[" * 9000]
 )
 def test_what_is_no_json_is_refused(v1, body):
