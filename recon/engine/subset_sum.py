@@ -9,26 +9,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
-from functools import lru_cache
-from itertools import combinations
-from typing import Any
+from heapq import heapify, heappop, heappush
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from recon.engine.candidates import estimate, narrowest_join, pair_query, within_budget
 from recon.engine.contest import DECIDED_BY, NOBODY
 from recon.engine.options import EngineError
-from recon.engine.plan import SIGN, make_plan
+from recon.engine.plan import FAR, MAX_UNITS, SIGN, make_plan
 from recon.engine.session import Session
 from recon.engine.sides import SIDES, Sides, grouped_sides
 from recon.engine.standing import Standing, limit_of
+from recon.engine.sums import Pool, sums
 from recon.engine.twins import twin_table
 from recon.engine.units import Units, open_units
 from rules.criteria import Criterion, Rule
-from rules.criteria.scope import ALIAS, units_down, units_up
+from rules.criteria.scope import ALIAS
 
 
 @dataclass(frozen=True)
@@ -68,14 +65,12 @@ class Search:
 
 @dataclass(frozen=True)
 class _Solution:
-    one: int
-    many: tuple[int, ...]
-    gap: int
-    kinds: tuple[int, ...]  # the first twin of each row
-    rows: tuple[int, ...]  # every row that some solution has
+    pool: Pool
+    rows: tuple[int, ...]  # every row that some sum has
     wants: frozenset[int]  # the first twins of these
     sole: bool  # apart from twins
     twins: bool
+    nearest: tuple[int, tuple[int, ...]]
 
 
 def search_groups(session: Session, sides: Sides, index: int, rule: Rule, before: Sequence[Found]) -> Search:
@@ -83,32 +78,59 @@ def search_groups(session: Session, sides: Sides, index: int, rule: Rule, before
     missed: list[Missed] = []
     unsearched: set[int] = set()
     solutions = list(_solutions(session, sides, index, rule, before, missed, unsearched))
+    kin = _kin(session, sides)
     wanted = Counter(kind for solution in solutions for kind in solution.wants)
     highest = limit_of(rule, session.options, sides.scope.scale)
-    found, used = [], set[int]()
+    found = []
     many_side = SIDES.index(grouped_sides(session.options.strategy)[0])
-    for solution in sorted(solutions, key=lambda each: (each.gap, each.one)):
-        if gone := used & set(solution.many):
-            missed += _might_have(index, many_side, solution, min(gone), "claimed_by_another")
+    for solution, gap, many in _nearest_first(session, sides, rule, solutions):
+        one = solution.pool.one
+        if not many:
+            missed += _might_have(index, many_side, solution, solution.nearest[1][0], "claimed_by_another")
             continue
-        used |= set(solution.many)
         # Of twins nobody can say which a sum is made of: another row whose sums want, or might want, their kind
         # contests it.
-        free = all(wanted[kind] == 1 and kind not in unsearched for kind in solution.kinds)
-        decided = solution.sole and free
-        state, by = _verdict(rule, solution, decided=decided, over=highest is not None and solution.gap > highest)
+        kinds = {kin.get(row, row) for row in many}
+        free = all(wanted[kind] == 1 and kind not in unsearched for kind in kinds)
+        over = highest is not None and gap > highest
+        state, by = _verdict(rule, solution, decided=solution.sole and free, over=over)
         if state != "skipped":
-            found.append(Found(index, solution.one, solution.many, solution.gap, state, by))
+            found.append(Found(index, one, many, gap, state, by))
         reason = "ambiguous" if state == "skipped" else "claimed_by_another"
-        missed += _might_have(index, many_side, solution, solution.many[0], reason)
+        missed += _might_have(index, many_side, solution, many[0], reason)
     return Search(found, missed)
+
+
+def _nearest_first(
+    session: Session, sides: Sides, rule: Rule, solutions: Sequence[_Solution]
+) -> Iterator[tuple[_Solution, int, tuple[int, ...]]]:
+    """Each row with how far its sum is and the rows of that: the nearest whose rows nobody before it got, or none."""
+    amounts, used = _amount_criteria(rule), set[int]()
+    waiting = [(abs(each.nearest[0]), each.pool.one, place) for place, each in enumerate(solutions)]
+    nearest = {place: each.nearest[1] for place, each in enumerate(solutions)}
+    heapify(waiting)
+    while waiting:
+        gap, one, place = heappop(waiting)
+        solution = solutions[place]
+        if used.isdisjoint(nearest[place]):
+            used |= set(nearest[place])
+            yield solution, gap, nearest[place]
+            continue
+        session.check()
+        left = solution.pool.without(used)
+        again = sums(left, amounts, session.options, sides.scope.scale) if left.rows else None
+        if again is None or not again.meets.any():
+            yield solution, 0, ()
+            continue
+        difference, nearest[place] = again.nearest(np.flatnonzero(again.meets))
+        heappush(waiting, (abs(difference), one, place))
 
 
 def _might_have(rule: int, many_side: int, solution: _Solution, nearest: int, reason: str) -> Iterator[Missed]:
     """What is told of the rows of any of a row's sums, and of that row, where they stay open."""
-    yield Missed(1 - many_side, solution.one, reason, rule, nearest)
+    yield Missed(1 - many_side, solution.pool.one, reason, rule, nearest)
     for row in solution.rows:
-        yield Missed(many_side, row, reason, rule, solution.one)
+        yield Missed(many_side, row, reason, rule, solution.pool.one)
 
 
 def store_groups(session: Session, sides: Sides, found: Sequence[Found]) -> list[Standing]:
@@ -170,73 +192,51 @@ def _solutions(
     missed: list[Missed],
     unsearched: set[int],
 ) -> Iterator[_Solution]:
-    """For each row of the one side its nearest sum, and whether there is no other.
+    """For each row of the one side that has sums, what is to know of these.
 
     Adds to those that are missed, and to `unsearched` the kinds of rows that somebody with too many candidates has.
     """
     amounts = _amount_criteria(rule)
-    many_side = grouped_sides(session.options.strategy)[0]
-    unsigned = session.options.sign == "unsigned"
     if not all(sides.sizes):
         return
-    twins = twin_table(session, sides, Units(many_side, ALIAS[many_side]))
-    kin = dict(session.rows(f"SELECT u, kin FROM {twins}"))
-    for one, one_amount, pool in _pools(session, sides, index, rule, amounts, before, missed, unsearched):
+    many_side = SIDES.index(grouped_sides(session.options.strategy)[0])
+    kin = _kin(session, sides)
+    for pool in _pools(session, sides, index, rule, amounts, before, missed, unsearched):
         session.check()
-        totals, chosen = _sums([amount for _, amount in pool], session.options.sum_size)
-        if unsigned:
-            totals = np.abs(totals)
-        line, entry = (one_amount, totals) if many_side == "ledger" else (totals, one_amount)
-        meets = np.asarray(np.sign(line) * np.sign(entry) >= 0, np.bool_)
-        for each in amounts:
-            meets &= np.asarray(_meets(line, entry, each, sides), np.bool_)
-        solutions = np.flatnonzero(meets)
+        found = sums(pool, amounts, session.options, sides.scope.scale)
+        solutions = np.flatnonzero(found.meets)
         if not len(solutions):
-            nearest = int(np.argmin(np.abs(line - entry)))
-            close = [pool[place][0] for place in chosen[nearest] if place < len(pool)]
-            difference = int(np.broadcast_to(line - entry, len(totals))[nearest])
-            missed += _missed_by(index, SIDES.index(many_side), one, close, [row for row, _ in pool], difference)
-        else:
-            best = solutions[
-                int(np.argmin(np.abs(line - entry)[solutions]))
-            ]  # the first of equals has the fewest rows
-            rows = tuple(pool[place][0] for place in chosen[best] if place < len(pool))
-            kinds = np.array([*(kin.get(row, row) for row, _ in pool), NOBODY])
-            alike = np.sort(kinds[chosen[solutions]], axis=1)
-            places = np.unique(chosen[solutions]).tolist()
-            yield _Solution(
-                one, rows, int(abs(one_amount - int(totals[best]))), tuple(kin.get(row, row) for row in rows),
-                rows=tuple(pool[place][0] for place in places if place < len(pool)),
-                wants=frozenset(np.unique(alike[alike != NOBODY]).tolist()),
-                sole=bool((alike == alike[0]).all()), twins=len(solutions) > 1,
-            )  # fmt: skip
+            difference, close = found.nearest()
+            missed += _missed_by(index, many_side, pool.one, close, pool.rows, difference)
+            continue
+        kinds = np.array([*(kin.get(row, row) for row in pool.rows), NOBODY])
+        alike = np.sort(kinds[found.places[solutions]], axis=1)
+        places = np.unique(found.places[solutions]).tolist()
+        yield _Solution(
+            pool,
+            rows=tuple(pool.rows[place] for place in places if place < len(pool.rows)),
+            wants=frozenset(np.unique(alike[alike != NOBODY]).tolist()),
+            sole=bool((alike == alike[0]).all()), twins=len(solutions) > 1,
+            nearest=found.nearest(solutions),
+        )  # fmt: skip
     unsearched.update([kin.get(row, row) for row in unsearched])
+
+
+def _kin(session: Session, sides: Sides) -> dict[int, int]:
+    """The first twin of each row of which sums are made, if it has any."""
+    if not all(sides.sizes):
+        return {}
+    many_side = grouped_sides(session.options.strategy)[0]
+    return dict(session.rows(f"SELECT u, kin FROM {twin_table(session, sides, Units(many_side, ALIAS[many_side]))}"))
 
 
 def _missed_by(
     rule: int, many_side: int, one: int, nearest: Sequence[int], pool: Sequence[int], difference: int
 ) -> Iterator[Missed]:
-    reason, told = "group_total_differs", difference if abs(difference) < 2**62 else None
+    reason, told = "group_total_differs", difference if abs(difference) <= MAX_UNITS else None
     yield Missed(1 - many_side, one, reason, rule, nearest[0], told)
     for row in pool:
         yield Missed(many_side, row, reason, rule, one, told if row in nearest else None)
-
-
-def _sums(amounts: Sequence[int], most: int) -> tuple[Any, npt.NDArray[np.int64]]:
-    """All sums of up to ``most`` of the amounts, small groups first, with the places that were added.
-
-    Places beyond the amounts mean nothing was added. Numbers too large for 64 bits are summed as Python's.
-    """
-    places = _places(len(amounts), min(most, len(amounts)))
-    exact = max(abs(amount) for amount in amounts) < 10**15
-    padded = np.array([*amounts, 0], np.int64 if exact else object)
-    return padded[places].sum(axis=1), places
-
-
-@lru_cache(maxsize=64)
-def _places(count: int, most: int) -> npt.NDArray[np.int64]:
-    groups = [group for size in range(1, most + 1) for group in combinations(range(count), size)]
-    return np.array([group + (count,) * (most - len(group)) for group in groups], np.int64)
 
 
 def _pools(
@@ -248,9 +248,9 @@ def _pools(
     before: Sequence[Found],
     missed: list[Missed],
     unsearched: set[int],
-) -> Iterator[tuple[int, int, list[tuple[int, int]]]]:
+) -> Iterator[Pool]:
     """Each row of the one side with the rows it might be the sum of, unless these are too many."""
-    plan = make_plan(rule, sides, session.options, without={SIGN, *(each.number for each in amounts)})
+    plan = make_plan(rule, sides, session.options, without={SIGN, FAR, *(each.number for each in amounts)})
     many_side = SIDES.index(grouped_sides(session.options.strategy)[0])
     many, one = "sl"[many_side], "sl"[1 - many_side]
     confirmed = [each for each in before if each.state == "confirmed"]
@@ -258,6 +258,8 @@ def _pools(
     tables = []
     for side, alias in ALIAS.items():
         free = session.without(alias, claimed[alias])
+        if session.options.sign == "unsigned" and alias == many:  # their sum loses its sign; alone they have none
+            free = session.create("unsigned", f"SELECT * REPLACE (abs(amt) AS amt) FROM {free}")
         tables.append(open_units(session, Units(side, alias), plan.criteria, sides, among=free))
     join = narrowest_join(session, plan, tables[0], tables[1])
     within_budget(session, plan, estimate(session, join), session.count(tables[0]), session.count(tables[1]))
@@ -278,12 +280,13 @@ def _pools(
     yield from _grouped(found)
 
 
-def _grouped(pairs: pa.Table) -> Iterator[tuple[int, int, list[tuple[int, int]]]]:
+def _grouped(pairs: pa.Table) -> Iterator[Pool]:
     pools: dict[int, tuple[int, list[tuple[int, int]]]] = {}
     for one, one_amount, row, amount in zip(*(column.to_pylist() for column in pairs.columns), strict=True):
         pools.setdefault(one, (int(one_amount), []))[1].append((row, int(amount)))
-    for one, (one_amount, pool) in pools.items():
-        yield one, one_amount, pool
+    for one, (one_amount, found) in pools.items():
+        rows, amounts = zip(*found, strict=True)
+        yield Pool(one, one_amount, rows, amounts)
 
 
 def _amount_criteria(rule: Rule) -> list[Criterion]:
@@ -294,18 +297,3 @@ def _amount_criteria(rule: Rule) -> list[Criterion]:
             " within a range, and no other condition between amounts."
         )
     return amounts
-
-
-def _meets(line: Any, entry: Any, criterion: Criterion, sides: Sides) -> Any:
-    """Whether each pair of amounts meets a criterion; one of them is an array. Percentages are compared crosswise."""
-    window = criterion.window
-    gap = line - entry
-    if window is None:
-        return np.zeros(np.shape(gap), np.bool_)
-    if window.unit == "percent":
-        low, high = Fraction(window.low) / 100, Fraction(window.high) / 100
-        gap, base = np.asarray(gap, object), np.asarray(abs(entry), object)
-        met = (gap * low.denominator >= base * low.numerator) & (gap * high.denominator <= base * high.numerator)
-        return np.asarray(met, np.bool_)
-    scale = sides.scope.scale
-    return (gap >= units_up(window.low, scale)) & (gap <= units_down(window.high, scale))

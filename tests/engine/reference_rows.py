@@ -54,6 +54,8 @@ class Books:
     grouping: tuple[str, ...] = ()
     rates: Mapping[tuple[str, str], Decimal] = field(default_factory=dict)
     tolerance_limit: Decimal | None = None
+    scale: int = 0
+    """Decimal places of the finest amount of the run: a difference has at most 18 digits at it."""
 
     @property
     def within(self) -> int | None:
@@ -97,11 +99,7 @@ def _unit(side: int, members: tuple[Row, ...], rule: Mapping[str, Any], books: B
     pick = max if rule.get("group_date") == "latest" else min
     days = [day for row in members if (day := _day(row, books.zone))]
     times = [row["booked_at"] for row in members if row["booked_at"]]
-    total = sum((_amount(row) for row in members), Decimal(0))
-    if books.sign == "unsigned":
-        total = abs(total)
-    elif books.sign == "inverted" and side:
-        total = -total
+    total = signed_total(side, members, books)
     business = Counter(
         (
             _amount(row),
@@ -113,6 +111,19 @@ def _unit(side: int, members: tuple[Row, ...], rule: Mapping[str, Any], books: B
     day = pick(days) if days else None
     group = tuple(_group_value(members[0], name, books.zone) for name in books.grouping)
     return Unit(members, total, members[0]["currency"], day, instant, frozenset(business.items()), group, books.zone)
+
+
+def signed_total(side: int, members: Sequence[Row], books: Books) -> Decimal:
+    """The sum of some rows of a side as the account reads signs."""
+    total = sum((_amount(row) for row in members), Decimal(0))
+    if books.sign == "unsigned":
+        return abs(total)
+    return -total if books.sign == "inverted" and side else total
+
+
+def too_far(difference: Decimal, books: Books) -> bool:
+    """Whether a difference has more digits than there are."""
+    return abs(difference) >= Decimal(10) ** (18 - books.scale)
 
 
 def _day(row: Row, zone: str) -> date | None:
@@ -135,7 +146,7 @@ def comparable(rule: Mapping[str, Any], s: Unit, e: Unit, books: Books) -> Decim
         if rate is None:
             return None
         amount = (amount * rate).quantize(Decimal("0.01"), ROUND_HALF_EVEN)
-    return None if amount * e.amount < 0 else amount
+    return None if amount * e.amount < 0 or too_far(amount - e.amount, books) else amount
 
 
 def _compared(rule: Mapping[str, Any]) -> set[str]:

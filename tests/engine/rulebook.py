@@ -138,3 +138,16 @@ def rules(draw: st.DrawFn, grouped: bool = False) -> Body:
     if grouped:
         rule |= draw(_maybe(group_date=["earliest", "latest"]))
     return rule
+
+
+@st.composite
+def sum_rules(draw: st.DrawFn) -> Body:
+    """Rules by which sums can be sought: all their comparisons of amounts are windows, and there is at least one."""
+    rule = draw(rules())
+    ordered = [
+        c for c in rule["criteria"] if c["field"] == "amount" and c["operator"].endswith("_than") and "value" not in c
+    ]
+    windows = draw(
+        st.lists(amounts, min_size=1, max_size=2).filter(lambda some: all("than" not in c["operator"] for c in some))
+    )
+    return rule | {"criteria": [*windows, *(c for c in rule["criteria"] if c not in ordered)]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -12,7 +13,7 @@ from tests.engine.judging import SEARCHES, Body, outcome, sayable, searching, ta
 from tests.engine.reference import Taken, judge
 from tests.engine.reference_rows import Books
 from tests.engine.rulebook import rules
-from tests.engine.worlds import ZONE, World, worlds
+from tests.engine.worlds import HUGE, ZONE, World, worlds
 
 pytestmark = pytest.mark.random
 
@@ -25,6 +26,7 @@ def judged(ruleset: list[Body], given_worlds: list[World], books: Books) -> list
 def both_agree(ruleset: list[Body], given_worlds: list[World], books: Books) -> None:
     lines = [line for world, _ in given_worlds for line in world]
     entries = [entry for _, world in given_worlds for entry in world]
+    books = replace(books, scale=max((row["scale"] for row in (*lines, *entries)), default=0))
     how = sorted(SEARCHES)[(len(lines) + len(entries) + len(ruleset)) % len(SEARCHES)]
     with searching(how):
         found = outcome(ruleset, lines, entries, books)
@@ -89,3 +91,11 @@ def test_limits_of_the_account(rule: Body, some: list[World]) -> None:
 )  # fmt: skip
 def test_one_side_by_itself(ruleset: list[Body], some: list[World], strategy: str, grouping: tuple[str, ...]) -> None:
     both_agree(ruleset, some, Books(ZONE, strategy=strategy, grouping=grouping))
+
+
+@given(st.lists(rules(), min_size=1, max_size=2), worlds(shared=HUGE, scales=(0, 2, 2, 2, 4, 9)), st.data())
+def test_amounts_of_eighteen_digits(ruleset: list[Body], some: list[World], data: st.DataObject) -> None:
+    strategy = data.draw(st.sampled_from(["one_to_one", "one_to_one", *GROUPINGS]))
+    grouping = () if strategy == "one_to_one" else ("reference", "source")
+    sign = data.draw(st.sampled_from(["as_given", "as_given", "inverted", "unsigned"]))
+    both_agree(ruleset, some, Books(ZONE, sign=sign, strategy=strategy, grouping=grouping))

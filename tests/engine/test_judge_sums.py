@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
-from itertools import combinations
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.engine.judging import Body, outcome, row, taken
+from tests.engine.judging import Body, outcome, row, sayable, taken
 from tests.engine.reference_rows import Books
+from tests.engine.reference_sums import SumBooks, judge_sums
+from tests.engine.rulebook import sum_rules
+from tests.engine.worlds import HUGE, ZONE, World, worlds
 
 pytestmark = pytest.mark.random
 
@@ -22,61 +25,75 @@ RULE: Body = {
         {"field": "counterparty", "operator": "eq"},
     ],
 }
-LARGEST_GROUP = 5
-
-parties = st.sampled_from(["Ann", "Ann", "Ann", "Bea", None])
-names = st.sampled_from([None, "a", "b", "c"])
-amounts = st.sampled_from([100, 101, 200, 250, 300, 350, 700, -50, -100, 0])
 
 
-@st.composite
-def books(draw: st.DrawFn) -> tuple[list[Body], list[Body]]:
-    entries = [
-        row(n, draw(amounts), counterparty=draw(parties), reference=draw(names))
-        for n in range(1, draw(st.integers(1, 9)))
-    ]
-    lines = [row(n, draw(amounts), counterparty=draw(parties)) for n in range(1, draw(st.integers(2, 4)))]
-    return lines, entries
+def both_agree(ruleset: list[Body], some: list[World], books: SumBooks) -> None:
+    """The engine finds the sums that the judge finds, and tells of a row without one why."""
+    lines = [line for world, _ in some for line in world]
+    entries = [entry for _, world in some for entry in world]
+    books = replace(books, scale=max((one["scale"] for one in (*lines, *entries)), default=0))
+    found = outcome(ruleset, lines, entries, books, sum_pool=books.sum_pool, sum_size=books.sum_size)
+    judged = [judge_sums(ruleset, *world, books) for world in some]
+    assert sayable(taken(found)) == sayable(match for matches, _ in judged for match in matches)
+    if len(ruleset) == 1:
+        side = 0 if books.strategy == "one_to_many" else 1
+        told = {(one["id"], one["part"]): one["reason"] for one in found.unmatched.to_pylist() if one["side"] == side}
+        why = {key: reason for _, reasons in judged for key, reason in reasons.items()}
+        twins = {key for key, reason in told.items() if reason == "possible_duplicate"}  # of a row that has a sum
+        assert {key: told[key] for key in why.keys() - twins} == {key: why[key] for key in why.keys() - twins}
 
 
-def sums(line: Body, entries: list[Body]) -> list[frozenset[int]]:
-    """Every group that settles the line: same party, no opposite sign, at most a cent away."""
-    pool = [entry for entry in entries if line["counterparty"] and entry["counterparty"] == line["counterparty"]]
-    return [
-        frozenset(entry["id"] for entry in group)
-        for size in range(1, LARGEST_GROUP + 1)
-        for group in combinations(pool, size)
-        if abs(line["units"] - sum(entry["units"] for entry in group)) <= 1
-        and line["units"] * sum(entry["units"] for entry in group) >= 0
-    ]
+small_amounts = (0, 1, -1, 2, 3, -2, 5, 100, 101, 102, 50, 200, -100, 300)
+settings = st.fixed_dictionaries({
+    "strategy": st.sampled_from(["one_to_many", "many_to_one"]),
+    "sign": st.sampled_from(["as_given", "as_given", "inverted", "unsigned"]),
+    "tolerance_limit": st.sampled_from([None, None, Decimal("0.01")]),
+    "sum_pool": st.sampled_from([20, 20, 4]),
+    "sum_size": st.sampled_from([5, 3, 2]),
+})  # fmt: skip
 
 
-@given(st.lists(books(), min_size=1, max_size=8), st.sampled_from(["review", "date", "best"]))
-def test_a_sum_is_confirmed_only_if_there_is_no_other(
-    several: list[tuple[list[Body], list[Body]]], on_ambiguity: str
-) -> None:
-    worlds = [
-        ([line | {"currency": f"XA{chr(65 + n)}", "id": 100 * n + line["id"]} for line in lines],
-         [entry | {"currency": f"XA{chr(65 + n)}", "id": 100 * n + entry["id"]} for entry in entries])
-        for n, (lines, entries) in enumerate(several)
+@given(st.lists(sum_rules(), min_size=1, max_size=2), worlds(most=7, count=4, shared=small_amounts), settings)
+def test_sums_by_any_rule(ruleset: list[Body], some: list[World], books: Body) -> None:
+    both_agree(ruleset, some, SumBooks(ZONE, **books))
+
+
+NEAR: Body = {"field": "amount", "operator": "eq", "allowable_drift": "0.01"}
+EXACT: Body = {"field": "amount", "operator": "eq"}
+
+
+@given(
+    st.sampled_from([[NEAR], [NEAR, RULE["criteria"][1]], [RULE["criteria"][1], EXACT]]),
+    st.sampled_from(["review", "date", "best", "skip"]),
+    worlds(most=8, count=4, shared=small_amounts),
+    settings,
+)  # fmt: skip
+def test_sums_by_amounts(criteria: list[Body], how: str, some: list[World], books: Body) -> None:
+    both_agree([{"name": "sum", "criteria": criteria, "on_ambiguity": how}], some, SumBooks(ZONE, **books))
+
+
+@given(sum_rules(), worlds(most=5, count=3, shared=HUGE, scales=(0, 2, 2, 4, 9)), settings)
+def test_sums_of_eighteen_digits(rule: Body, some: list[World], books: Body) -> None:
+    both_agree([rule], some, SumBooks(ZONE, **books))
+
+
+def test_a_constant_is_asked_of_the_rows_of_a_sum_as_the_account_reads_their_signs() -> None:
+    large: Body = {"field": "amount", "operator": "greater_than", "value": "0.50", "applies_to": "ledger"}
+    rule = RULE | {"criteria": [*RULE["criteria"], large]}
+    entries = [row(n, units, counterparty="Ann") for n, units in enumerate((-60, -40, -51), 1)]
+    for sign, matched in (("unsigned", [1, 3]), ("inverted", [1, 3]), ("as_given", [])):
+        line = row(1, -111 if sign == "as_given" else 111, counterparty="Ann")
+        found = taken(outcome([rule], [line], entries, Books(strategy="one_to_many", sign=sign)))
+        assert [entry for match in found for entry, _ in sorted(match.entries)] == matched
+
+
+def test_a_line_takes_its_next_sum_where_another_has_the_nearest() -> None:
+    lines = [row(1, 100, counterparty="Ann"), row(2, 100, counterparty="Ann")]
+    entries = [row(n, units, counterparty="Ann") for n, units in enumerate((60, 40, 60, 40), 1)]
+    found = taken(outcome([RULE], lines, entries, Books(strategy="one_to_many")))
+    assert [(m.state, sorted(m.entries)) for m in found] == [
+        ("suggested", [(1, 0), (2, 0)]), ("suggested", [(3, 0), (4, 0)])
     ]  # fmt: skip
-    every_line = [line for lines, _ in worlds for line in lines]
-    every_entry = [entry for _, entries in worlds for entry in entries]
-    rule = RULE | {"on_ambiguity": on_ambiguity}
-    found = taken(outcome([rule], every_line, every_entry, Books(strategy="one_to_many")))
-    states = {next(iter(m.lines))[0]: (m.state, frozenset(entry for entry, _ in m.entries)) for m in found}
-    for lines, entries in worlds:
-        solutions = {line["id"]: sums(line, entries) for line in lines}
-        for line, groups in solutions.items():
-            state, group = states.get(line, ("", frozenset()))
-            assert not group or group in groups
-            rivals = [other for rival, others in solutions.items() if rival != line for other in others]
-            if state == "confirmed":  # twins apart: entries differ in nothing but amount, party and reference
-                kind = {entry["id"]: f"{entry['units']} {entry['reference']}" for entry in entries}
-                assert len({tuple(sorted(kind[one] for one in each)) for each in groups}) == 1
-                assert not any(group & other for other in rivals), "another line could have had some of it"
-            if len(groups) == 1 and not any(groups[0] & other for other in rivals):
-                assert (state, group) == ("confirmed", groups[0])
 
 
 def test_a_sole_sum_is_not_confirmed_while_another_line_might_need_one_of_its_rows() -> None:

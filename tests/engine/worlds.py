@@ -37,6 +37,8 @@ NAMES = (
 )  # fmt: skip
 """Names that are near each other."""
 AMOUNTS = (0, 1, -1, 2, 3, 5, 100, 101, 102, 99, 98, -100, -101, 105, 10_000, 10_001, -10_000, 10**15, 10**15 + 1)
+MOST = 10**18 - 1
+HUGE = (MOST, MOST - 1, 1 - MOST, -MOST, 10**17, 10**16, -(10**16), 5 * 10**17, 0, 1, 2, 100)
 SCALES = (2, 2, 2, 2, 2, 0, 4)  # a hundred is 100, 10000 and 1000000 units
 DAY = date(2026, 3, 28)  # the night after it, clocks in Berlin go forward
 DATES = (None, *(DAY + timedelta(days=n) for n in (0, 0, 0, 1, 2, 3, -1, -3, 30)), date(1, 1, 1), date(9999, 12, 31))
@@ -68,7 +70,12 @@ def moments(draw: st.DrawFn, days_only: bool) -> Body:
 
 @st.composite
 def rows(
-    draw: st.DrawFn, amounts: Sequence[int], texts: Sequence[str | None], most: int, days_only: bool
+    draw: st.DrawFn,
+    amounts: Sequence[int],
+    texts: Sequence[str | None],
+    most: int,
+    days_only: bool,
+    scales: Sequence[int],
 ) -> list[Body]:
     """Up to ``most`` rows, some of them exact doubles of others. They are numbered later."""
     made: list[Body] = []
@@ -78,7 +85,7 @@ def rows(
             made[-1]["units"] *= draw(st.sampled_from((1, 1, 1, 1, -1)))  # or what takes it back
             continue
         one: Body = {"units": draw(st.sampled_from(amounts)), **draw(moments(days_only))}
-        one["scale"] = draw(st.sampled_from(SCALES)) if one["units"] < 10**12 else 2
+        one["scale"] = draw(st.sampled_from(scales)) if scales != SCALES or one["units"] < 10**12 else 2
         one |= {name: draw(st.sampled_from(texts)) for name in ("reference", "description", "counterparty")}
         made.append(one)
     return made
@@ -88,13 +95,19 @@ World = tuple[list[Body], list[Body]]
 
 
 @st.composite
-def worlds(draw: st.DrawFn, most: int = 6, count: int = 6) -> list[World]:
+def worlds(
+    draw: st.DrawFn,
+    most: int = 6,
+    count: int = 6,
+    shared: Sequence[int] = AMOUNTS,
+    scales: Sequence[int] = SCALES,
+) -> list[World]:
     """Worlds of lines and entries that share few amounts and texts; each in its own currency, ids unique over all.
 
     In some examples every row has a day and none a time: books are searched differently then.
     """
     days_only = draw(st.booleans())
-    shared = draw(st.lists(st.sampled_from(AMOUNTS), min_size=1, max_size=4))
+    amounts = draw(st.lists(st.sampled_from(shared), min_size=1, max_size=4))
     texts = draw(
         st.lists(
             st.sampled_from(draw(st.sampled_from((TEXTS, TEXTS, NAMES, PRINTED, TEXTS + PRINTED)))),
@@ -102,17 +115,13 @@ def worlds(draw: st.DrawFn, most: int = 6, count: int = 6) -> list[World]:
             max_size=6,
         )
     )
-    return [
-        (draw(_side(number, shared, texts, most, days_only)), draw(_side(number, shared, texts, most, days_only)))
-        for number in range(draw(st.integers(1, count)))
-    ]
+    some = rows(amounts, texts, most, days_only, scales)
+    return [(draw(_side(number, some)), draw(_side(number, some))) for number in range(draw(st.integers(1, count)))]
 
 
 @st.composite
-def _side(
-    draw: st.DrawFn, world: int, shared: Sequence[int], texts: Sequence[str | None], most: int, days_only: bool
-) -> list[Body]:
-    plain = draw(rows(shared, texts, most, days_only))
+def _side(draw: st.DrawFn, world: int, some: st.SearchStrategy[list[Body]]) -> list[Body]:
+    plain = draw(some)
     orders = draw(st.permutations(range(len(plain))))  # the order of rows is their `ord`, not where they stand
     named: Body = {"currency": f"X{chr(65 + world // 26)}{chr(65 + world % 26)}", "source": f"world {world}"}
     return [
