@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from django.conf import settings
-from django.db import IntegrityError, connection
+from django.db import IntegrityError, connection, transaction
 
 from recon import errands
 from recon.models import LedgerEntry, RunKind, RunState, StatementLine
@@ -107,6 +107,35 @@ def test_what_the_database_checks_it_checks_of_rows_that_are_laid_out(laid_out):
     with pytest.raises(IntegrityError, match="line_currency_shape"):
         load_rows(StatementLine, given.set_column(2, "currency", pa.array(["EUR"] * 299 + ["eur"])))
     assert StatementLine.objects.count() == 0
+
+
+def beside() -> set[str]:
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA database_list")
+        return {name for _, name, _ in cursor.fetchall()} - {"main", "temp"}
+
+
+def test_rows_are_laid_out_within_a_transaction_too_as_long_as_there_is_room(laid_out, monkeypatch):
+    taken_over = in_order(monkeypatch, embedded_load, "_take_over")
+    with transaction.atomic():
+        load_rows(StatementLine, rows(9), chunk=1)
+        load_rows(StatementLine, rows(10, first=10), chunk=1)
+        load_rows(StatementLine, rows(10, first=20), chunk=1)
+        load_rows(StatementLine, rows(10, first=30), chunk=1)
+    assert taken_over == [2, 2, 2, 2, 1, 2, 2, 2]  # the rest came as values
+    assert list(StatementLine.objects.order_by("id").values_list("id", "units")) == [(n, n) for n in range(1, 40)]
+    assert beside() == set()
+
+
+def test_what_a_transaction_that_was_rolled_back_has_laid_out_the_next_load_lets_go(laid_out):
+    with transaction.atomic():
+        load_rows(StatementLine, rows(10))
+        transaction.set_rollback(True)
+    assert beside()
+    assert not StatementLine.objects.exists()
+    load_rows(StatementLine, rows(10))
+    assert StatementLine.objects.count() == 10
+    assert beside() == set()
 
 
 def in_order(monkeypatch, module, name: str) -> list[int]:

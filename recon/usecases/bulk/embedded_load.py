@@ -1,8 +1,8 @@
 """Rows by the million into SQLite: a whole transaction's in one statement, and indexes made when all rows are there.
 
 SQLite begins every statement anew, checks and all; for one row that takes longer than the row itself. So a statement
-takes all rows from a database in memory (`recon.usecases.bulk.laid_out`), or, where a row is too long for that or a
-transaction is open already, which cannot exchange that database, 200 as values of Python's.
+takes all rows from a database in memory (`recon.usecases.bulk.laid_out`), or, where a row is too long for that or an
+open transaction has read too many such databases, 200 as values of Python's.
 
 A row that finds its place in an index by itself dirties a page of it, which every commit writes to the log and the log
 to the file: sorting the keys of a million rows into a new index takes a third of the time. So a large load takes a
@@ -20,6 +20,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from itertools import repeat
 from typing import Any, Final
 
 import pyarrow as pa
@@ -49,8 +50,11 @@ asked for again, which takes half as long as making the objects. A multiple of `
 LAID_OUT_FROM: Final = 2_000
 """Rows of one load from which it pays to lay them out."""
 
-_BESIDE: Final = "coming"
-"""The database in memory in which they are."""
+MOST_BESIDE: Final = 5
+"""Databases in memory that one load takes within a transaction."""
+
+_PLACES: Final = [f"coming_{number}" for number in range(8)]
+"""Names of such databases. SQLite has room for ten."""
 
 _COPY_EVERY: Final = 0.2  # seconds
 _PAGES: Final = 1000  # in the log, after which a commit copies them: SQLite's own setting
@@ -72,16 +76,19 @@ def insert_rows(
     same = [_as_sqlite(table[name].slice(0, 1)).to_pylist()[0] for name in shared]
     rows = table.drop_columns([*shared, *empty])
     statement = _Statement(target, list(shared), rows.column_names)
-    with _place_to_lay_out(rows.num_rows) as is_there:
+    if connection.in_atomic_block:
+        chunk = max(chunk, -(-rows.num_rows // MOST_BESIDE))
+    with _places_beside(rows.num_rows) as places:
         for start in range(0, rows.num_rows, chunk):
             piece = rows.slice(start, chunk)
             # Before the transaction: others write meanwhile.
-            values = None if is_there and _lay_out(piece) else _in_python(piece.slice(0, CONVERTED))
+            place = _laid_out(piece, next(places, None))
+            values = [] if place else _in_python(piece.slice(0, CONVERTED))
             with transaction.atomic(), connection.wrap_database_errors:
                 if hold is not None:
                     hold()
-                if values is None:
-                    _take_over(statement, same, piece.num_rows)
+                if place:
+                    _take_over(statement.from_place(place), same, piece.num_rows)
                 else:
                     _insert(statement, same, values)
                     for at in range(CONVERTED, piece.num_rows, CONVERTED):
@@ -90,34 +97,52 @@ def insert_rows(
 
 
 @contextmanager
-def _place_to_lay_out(rows: int) -> Iterator[bool]:
-    """Have a database in memory beside the connection's own, if so many rows are worth it and it can be exchanged:
-    not in a transaction, nor where SQLite was built without that."""
-    if connection.in_atomic_block or rows < LAID_OUT_FROM or not hasattr(sqlite3.Connection, "deserialize"):
-        yield False
-        return
-    with connection.cursor() as cursor:
-        cursor.execute(f"ATTACH ':memory:' AS {_BESIDE}")
+def _places_beside(rows: int) -> Iterator[Iterator[str]]:
+    """Names for databases in memory beside the connection's own, if so many rows are worth it and SQLite was built
+    with them: one that is exchanged again and again, or, within a transaction, which holds on to each that it has
+    read, a few that go when it is over."""
+    if rows < LAID_OUT_FROM or not hasattr(sqlite3.Connection, "deserialize"):
+        yield iter(())
+    elif connection.in_atomic_block:
+        present = _beside()
+        transaction.on_commit(_let_go, robust=True)
+        yield iter([name for name in _PLACES if name not in present][:MOST_BESIDE])
+    else:
+        _let_go()  # of what a transaction that was rolled back has left
         try:
-            yield True
+            yield repeat(_PLACES[0])
         finally:
-            cursor.execute(f"DETACH {_BESIDE}")
+            _let_go()
 
 
-def _lay_out(rows: pa.Table) -> bool:
-    """Whether these rows could be laid out as that database."""
-    made = as_database(pa.table([_as_sqlite(column) for column in rows.columns], rows.column_names))
-    if made is None:
-        return False
-    connection.connection.deserialize(made, name=_BESIDE)
-    return True
+def _beside() -> set[str]:
+    """The databases in memory that are there."""
+    connection.ensure_connection()
+    return {name for _, name, _ in connection.connection.execute("PRAGMA database_list")} & {*_PLACES}
 
 
-def _take_over(statement: _Statement, same: list[Any], rows: int) -> None:
+def _let_go() -> None:
+    for name in _beside():
+        connection.connection.execute(f"DETACH {name}")
+
+
+def _laid_out(rows: pa.Table, place: str | None) -> str | None:
+    """The place, if there is one and the rows could be laid out there."""
+    made = as_database(pa.table([_as_sqlite(column) for column in rows.columns], rows.column_names)) if place else None
+    if place is None or made is None:
+        return None
+    with connection.wrap_database_errors:
+        if place not in _beside():
+            connection.connection.execute(f"ATTACH ':memory:' AS {place}")
+        connection.connection.deserialize(made, name=place)
+    return place
+
+
+def _take_over(statement: str, same: list[Any], rows: int) -> None:
     """Insert all rows that are laid out."""
-    inserted = connection.connection.execute(statement.from_beside, same).rowcount
+    inserted = connection.connection.execute(statement, same).rowcount
     if inserted != rows:
-        raise RuntimeError(f"{rows} rows were laid out and {inserted} inserted: {statement.from_beside}")
+        raise RuntimeError(f"{rows} rows were laid out and {inserted} inserted: {statement}")
 
 
 def _in_python(rows: pa.Table) -> list[Any]:
@@ -138,11 +163,10 @@ class _Statement:
         self._head = f"INSERT INTO {target} ({names}) "
         self._own = ", ".join(connection.ops.quote_name(name) for name in own)
 
-    @cached_property
-    def from_beside(self) -> str:
-        """For all rows that are laid out."""
-        shared = "".join(f"?{place}, " for place in range(1, self.shared + 1))
-        return f"{self._head}SELECT {shared}{self._own} FROM {_BESIDE}.{TABLE}"  # noqa: S608 - names of ours
+    def from_place(self, place: str) -> str:
+        """For all rows that are laid out there."""
+        shared = "".join(f"?{number}, " for number in range(1, self.shared + 1))
+        return f"{self._head}SELECT {shared}{self._own} FROM {place}.{TABLE}"  # noqa: S608 - names of ours
 
     @cached_property
     def whole(self) -> str:
