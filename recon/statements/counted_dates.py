@@ -45,12 +45,12 @@ def _means_dates(name: str, partial: Mapping) -> bool:
 
 
 def _dated(texts: pa.Array, day_zero: date) -> pa.Array:
-    counted = pc.match_substring_regex(texts, f"{_NUMBERED}|{_MILLISECONDS}")
+    encoded = texts.dictionary_encode()  # each different text is looked at once: a file has few days
+    counted = pc.match_substring_regex(encoded.dictionary, f"{_NUMBERED}|{_MILLISECONDS}")
     if not pc.any(counted).as_py():
         return texts
-    encoded = texts.dictionary_encode()
     written = encoded.dictionary.to_pylist()
-    numbers = set(texts.filter(counted).unique().to_pylist())
+    numbers = set(encoded.dictionary.filter(counted).to_pylist())
     if not all(not text or text in numbers or looks_like_date(text) for text in written):
         return texts
     dates = [_written_out(text, day_zero) if text in numbers else text for text in written]

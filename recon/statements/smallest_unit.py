@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from recon.statements.columns import without_placeholders
@@ -18,6 +19,8 @@ _CENTS: Final = re.compile(r"(?<![a-z])(?:cents?|centimes|centavos|pence|minor(?
 _CAMEL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _WHOLE: Final = r"^[-+(]*\d+\)?$"
 _SECONDS: Final = r"^1\d{9}$"
+_GLANCE: Final = 1_000
+"""Rows that are looked at before all others: in a file with decimals one of them has some."""
 
 _WRITTEN_SO: Final[tuple[frozenset[str], ...]] = (
     frozenset({"id", "object", "amount", "currency", "created"}),  # Stripe: every object, docs.stripe.com/currencies
@@ -79,9 +82,13 @@ def _are_whole(table: Table, names: Iterable[str]) -> bool:
     for name in names:
         texts = without_placeholders(table.texts(name))
         filled = texts.filter(pc.not_equal(texts, ""))
-        if not pc.all(pc.match_substring_regex(filled, _WHOLE), min_count=0).as_py():
+        if not all(_are_all_whole(some) for some in (filled[:_GLANCE], filled)):
             return False
     return True
+
+
+def _are_all_whole(texts: pa.Array) -> bool:
+    return bool(pc.all(pc.match_substring_regex(texts, _WHOLE), min_count=0).as_py())
 
 
 def _has_places(table: Table, mapping: Mapping, hints: Hints) -> bool:

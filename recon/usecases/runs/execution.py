@@ -202,7 +202,11 @@ def complete(run: MatchingRun, heartbeat: Heartbeat, results: Results, laps: Lap
     load = partial(run_results.load, [results], stored, hold=None if results.are_few else heartbeat.hold)
     if not results.are_few and not heartbeat.ours().update(**keep_note(run, results.match_ids)):
         raise StoppedError
-    with nullcontext(load) if results.are_few else beside(load) as loaded, transaction.atomic():
+    with (
+        nullcontext() if results.are_few else beside(lambda: results.totals, only_reading=True),
+        nullcontext(load) if results.are_few else beside(load) as loaded,
+        transaction.atomic(),
+    ):
         waiting = load_claims(results.claims, partial(stored, Claim)) if results.claims.num_rows else ()
         items = load_first_items(results.items, partial(stored, OpenItem))
         loaded()

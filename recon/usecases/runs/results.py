@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -55,7 +55,7 @@ class Results:
     match_ids: tuple[int, int]  # the block they have: first and last
     claims: pa.Table  # what the run's confirmed matches claim once it completes, in the order of the claims' key
     counts: dict[str, int]
-    totals: dict[str, Any]
+    add_up: Callable[[], dict[str, Any]]
     by_rule: list[tuple[int, int]]  # (matched, suggested) matches, in rule order
     passes_over: bool  # whether entries are open that were not read, see `recon.usecases.runs.passed_over`
     until: date  # the day up to which the ledger side is the run's business
@@ -65,6 +65,11 @@ class Results:
     @property
     def rows(self) -> int:
         return sum(table.num_rows for table in (*self.tables.values(), self.claims))
+
+    @cached_property
+    def totals(self) -> dict[str, Any]:
+        """What it comes to. Of many rows this takes a while, in which they may already be on their way."""
+        return self.add_up()
 
     @property
     def are_few(self) -> bool:
@@ -92,7 +97,8 @@ def prepare(
     states = outcome.matches.select(["match_no", "state"])
     placed = placed_rows(outcome) if placed is None else placed
     counts = count(rows.statement.num_rows, states, placed, unmatched)
-    came_to = totals(
+    add_up = partial(
+        totals,
         {Side.STATEMENT: rows.statement, Side.LEDGER: rows.ledger},
         placed,
         with_state(outcome.differences, states),
@@ -118,7 +124,7 @@ def prepare(
     block = (first, first + outcome.matches.num_rows - 1)
     items = first_items(run, rows, placed, unmatched)
     ids = None if run.is_dry_run else item_ids(left_open(counts), claims.num_rows)
-    return Results(tables, block, claims, counts, came_to, by_rule, passes_over, until, ids, items)
+    return Results(tables, block, claims, counts, add_up, by_rule, passes_over, until, ids, items)
 
 
 def placed_rows(outcome: Outcome) -> pa.Table:
