@@ -18,7 +18,7 @@ class ConnectorForm(forms.Form):
     name = forms.CharField(max_length=200, widget=text_input("Blnk production"))
     url = forms.CharField(
         label="Address of the Blnk Core", max_length=1000, widget=text_input("https://blnk.example.com"),
-        help_text="Kept encrypted. Public addresses only, unless the installation lists the host.",
+        help_text="Kept encrypted. Public addresses only, unless TIEOUT_PRIVATE_HOSTS lists the host.",
     )  # fmt: skip
     key = forms.CharField(
         max_length=1000, required=False,

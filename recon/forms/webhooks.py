@@ -11,7 +11,7 @@ from recon.models import HookEvent, WebhookEndpoint
 class WebhookForm(forms.Form):
     url = forms.CharField(
         label="Address", max_length=1000, widget=text_input("https://example.com/hooks/tieout", inputmode="url"),
-        help_text="Requests go to public addresses only, unless the installation lists the host.",
+        help_text="Requests go to public addresses only, unless TIEOUT_PRIVATE_HOSTS lists the host.",
     )  # fmt: skip
     description = forms.CharField(
         max_length=200, required=False, widget=text_input("Month-end checks"), help_text="For you; it is not sent."
