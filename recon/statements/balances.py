@@ -24,7 +24,7 @@ from recon.statements.model import Balance, BalanceKind, Reading
 from recon.statements.numbers import NumberError, fitted, parse_amount
 from recon.statements.proof import PROVEN, agreement, newest_first, share_of_steps
 from recon.statements.tables import Table
-from recon.statements.words import PREAMBLE_WORDS, plain
+from recon.statements.words import ANY_HEADER_WORD, PREAMBLE_WORDS, fit, plain
 
 _SAMPLE: Final = 2_000
 _IBAN = re.compile(r"[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?")
@@ -79,12 +79,18 @@ def _stated(table: Table, mapping: Mapping, currency: str, verdicts: Verdicts) -
     for cells in [*(row.cells for row in table.above), *below]:
         kind = cast("BalanceKind | None", balance_word(cells))
         balance = _balance_in(cells, kind, mapping, currency) if kind else None
-        if balance and (balance.kind not in found or (cells in below and kind == "closing")):  # pages close as well
+        again = cells in below and kind == "closing" and not _is_available(cells)  # pages close as well
+        if balance and (balance.kind not in found or again):
             found[balance.kind] = balance
     for kind, column in _balance_columns(table):
         if kind not in found and (balance := _balance_in((column,), kind, mapping, currency)):
             found[kind] = balance
     return list(found.values())
+
+
+def _is_available(cells: tuple[str, ...]) -> bool:
+    """Whether a balance is what may be spent, which stands behind the one of the books."""
+    return any(plain(cell).startswith("dispo") for cell in cells)
 
 
 def _balance_columns(table: Table) -> Iterator[tuple[BalanceKind, str]]:
@@ -188,9 +194,16 @@ def account_named(cells: Sequence[str]) -> str | None:
     """The account that a line outside the table names: ``Account,12345``, or an IBAN behind any word."""
     for place, cell in enumerate(cells):
         value = next((each for each in cells[place + 1 :] if each), "")
+        if _is_header(value):
+            continue
         if value and (plain(cell) in PREAMBLE_WORDS["account"] or _IBAN.fullmatch(value)):
             return value
     return None
+
+
+def _is_header(text: str) -> bool:
+    """Whether a text is the head of a column of accounts, no account itself."""
+    return (plain(text) in ANY_HEADER_WORD or fit("account", text) > 0) and not any(each.isdigit() for each in text)
 
 
 def _facts(above: tuple[Row, ...], mapping: Mapping) -> Facts:

@@ -29,7 +29,8 @@ _NEVER: Final = frozenset({"Co", "Cn"})
 """Characters for private use and those that are none: bytes that read as such are in another encoding."""
 
 _TELLING_BYTES: Final = 6
-"""With fewer bytes than these beyond ASCII, and no header word among them, western European is the best bet."""
+"""With fewer bytes than these beyond ASCII, and no header word among them, western European is the best bet
+(unless it makes no sense at all: Wp³ywy is a Polish word)."""
 
 
 def decode(data: bytes, encoding: str) -> str:
@@ -86,7 +87,7 @@ def _guess(data: bytes) -> str:
     scores = {name: score for name in _CANDIDATES if (score := _sense(sample, name)) is not None}
     best = max(scores, key=lambda name: (scores[name], -_CANDIDATES.index(name)))
     few = sum(byte > 127 for byte in sample) < _TELLING_BYTES and scores[best] <= 1  # and no header word is known
-    if few and "cp1252" in scores:
+    if few and scores.get("cp1252"):
         return "cp1252"
     close = [name for name in scores if scores[name] > scores[best] - 0.02]
     if scores[best] < 0.9 and len(close) > 1:
@@ -144,6 +145,8 @@ def _plausible(before: str, each: str, after: str) -> float:
         if after.isascii() and after.islower():  # half a Latin word was eaten by a two-byte encoding
             return 0.0
         return 1.0 if _script(each) in {"CJK", "HANGUL", "HIRAGANA", "KATAKANA", "HEBREW", "ARABIC"} else 0.3
+    if each in "²³¹" and before.isalpha() and after.isalpha():
+        return 0.0
     return 0.8 if each in "€£°§«»–—’“”„…·•º²³·，。（）：、【】－＊￥" else 0.1
 
 

@@ -44,6 +44,8 @@ def read(data: bytes, name: str, hints: Hints) -> Reading:
     refuse_long_lines(data, hints.limits.max_line_length)
     wanted = hints.mapping or Mapping()
     encoding = hints.encoding or wanted.encoding or encoding_of(data)
+    if wanted.delimiter is None and _is_wrapped(data):
+        data = b"\n".join(line.strip()[1:-1].replace(b'""', b'"') for line in data.splitlines())
     if len(data) >= WORTHWHILE and encoding in _UTF8 and (reading := _read_quickly(data, encoding, wanted, hints)):
         return reading
     text = decode(data, encoding)
@@ -55,6 +57,18 @@ def read(data: bytes, name: str, hints: Hints) -> Reading:
     else:
         rows = list(rows_of(text.lstrip("\ufeff"), delimiter, hints.limits.max_line_length))
     return read_rows(NAME, rows, replace(wanted, delimiter=delimiter, encoding=encoding), hints)
+
+
+def _is_wrapped(data: bytes) -> bool:
+    """Whether every row is one quoted cell with the row in it, as spreadsheets save a file they did not part."""
+    first = [line.strip() for line in data[:HEAD_BYTES].splitlines()[:SAMPLE_ROWS]]
+    whole = all(_WRAPPED.fullmatch(line) for line in first if line)
+    return whole and any(
+        b'""' in line and delimiter_of(line[1:-1].replace(b'""', b'"').decode("latin-1")) for line in first
+    )
+
+
+_WRAPPED: Final = re.compile(rb'"(?:[^"]|"")*"')
 
 
 def _read_quickly(data: bytes, encoding: str, wanted: Mapping, hints: Hints) -> Reading | None:

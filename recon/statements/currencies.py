@@ -59,7 +59,7 @@ _SHARED_SYMBOLS: Final = {
 """Symbols of several currencies, the commonest first."""
 
 _NAMING: Final = re.compile(
-    r"\b[Ee][Uu][Rr][Oo](?:[SsAa]|\b)|[A-Z]{3}(?![A-Za-z])|[€£₹₽₴₺¥円]|(?<=\()[^()\s]{1,5}(?=\))|人民币"
+    r"\b[Ee][Uu][Rr][Oo](?:[SsAa]|\b)|[A-Z]{3}(?![A-Za-z])|(?<![A-Za-z])[A-Z]{1,2}\$|[€£₹₽₴₺¥円]|(?<=\()[^()\s]{1,5}(?=\))|人民币"
 )
 _CODE: Final = re.compile(r"[A-Z]{3}")
 _KNOWN_CODES: Final = frozenset(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -61,8 +62,8 @@ def left_out_by_rule(table: Table, mapping: Mapping, hints: Hints) -> Verdicts:
     if (status := mapping.column("status")) and hints.side == "statement":
         for words, reason in ((PENDING_WORDS, "pending"), (VOID_WORDS, "not executed")):
             reasons |= dict.fromkeys(_rows_with(table.texts(status), words, plainly=True), reason)
-    if day := mapping.column("booking_date"):
-        reasons |= dict.fromkeys(_rows_with(table.texts(day), PENDING_WORDS, plainly=True), "pending")
+    for name in filter(None, (mapping.column("booking_date"), mapping.column("value_date"))):
+        reasons |= dict.fromkeys(_rows_with(table.texts(name), PENDING_WORDS, plainly=True), "pending")
     if (sign := mapping.column("sign")) and mapping.sign == "column":
         rows = _rows_with(table.texts(sign), set(mapping.neutral_words))
         reasons |= dict.fromkeys(rows, "neither money in nor out")
@@ -158,11 +159,17 @@ def _balance_or_total(table: Table, mapping: Mapping, row: int) -> str | None:
     names += [name for name in table.header if name not in names and mapping.column("balance") != name]
     cells = table.cells(row)
     words = [plain(cell) for cell in cells if cell and len(cell) < 60]
+    if (day := mapping.column("booking_date")) and not looks_like_date(table.texts(day)[row].as_py()):
+        words = [_OF_A_DAY.sub("", word) for word in words]
     if any(word in OPENING_WORDS for word in words):
         return "opening balance"
     if any(word in CLOSING_WORDS for word in words):
         return "closing balance"
     return "total" if any(word in TOTAL_WORDS for word in words) else None
+
+
+_OF_A_DAY: Final = re.compile(r"(?: [^\W\d]{1,4})?(?: \d{1,4}){3}$")
+"""What follows the name of a balance in a row without a date of its own: ``Saldo finale al 28/02/2026``."""
 
 
 def _called_balances(table: Table, mapping: Mapping) -> set[int]:

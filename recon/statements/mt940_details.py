@@ -19,7 +19,7 @@ _FULL_SUBFIELD = 27
 
 _NOTHING = {"NONREF", "NOREF", "NOTPROVIDED", "NOT PROVIDED", "EREF", "KREF", "MREF", "MARF", "PREF", "EF", "?"}
 
-_SUBFIELDS = re.compile(r"\s*(\d{3})\s*([^\w\s])(?=\d\d)")
+_SUBFIELDS = re.compile(r"\s*(\d{3}|(?=\?))\s*([^\w\s])(?=\d\d)")  # a few banks leave the code away
 _SEPA_WORD = re.compile(r"\b(EREF|KREF|MREF|CRED|DEBT|COAM|OAMT|SVWZ|ABWA|ABWE|IBAN|BIC|PREF)\+ ?")
 _SLASH_WORD = re.compile(
     r"/(TRTP|EREF|KREF|PREF|IREF|MARF|CSID|BENM|ORDP|NAME|ADDR|IBAN|BIC|CNTP|REMI|USTD|STRD|PURP|RTRN|SVCL|"

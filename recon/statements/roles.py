@@ -9,15 +9,25 @@ from typing import Final
 from recon.statements.mapping import AMOUNT_ROLES, ROLES, Role
 from recon.statements.proof import PROVEN, agreement
 from recon.statements.traits import Traits
-from recon.statements.words import fit, plain
+from recon.statements.words import FOREIGN_WORDS, fit, plain
 
 _TEXT_ROLES: Final = (
-    "reference", "description", "counterparty", "type_code", "status", "account", "external_id", "time_zone",
+    "description", "reference", "counterparty", "type_code", "status", "account", "external_id", "time_zone",
 )  # fmt: skip
+_MOSTLY: Final = 0.9
 _EXACT: Final = 60
 """A fit from here on is by the whole header, below by a part of it."""
 
-_FOREIGN: Final = frozenset({"original", "foreign", "local", "fremdwahrung", "originalwahrung", "ursprungswahrung"})
+_SIDES: Final[tuple[Role, Role]] = ("debit", "credit")
+_LESS: Final = 40
+"""By how much a purchase's amount abroad fits less: it is the amount of a line only where there is no other."""
+
+_ACCOUNTS: Final = frozenset(
+    {"kt", "kto", "konto", "account", "acct", "compte", "conto", "cuenta", "cta", "conta", "rekening"}
+)
+"""Words of headers of columns in which accounts stand: debit account."""
+
+_NO_NAMES: Final = frozenset({"bic", "iban", "swift", "blz"})
 _LEDGER_ROLES: Final = ("source", "destination", "parent_transaction")
 
 
@@ -31,15 +41,20 @@ def roles_of(columns: Sequence[Traits], *, headed: bool, ledger: bool = False) -
         roles |= _dates_by_content(free)
     if "sign" not in roles and (direction := _direction(free)):
         roles["sign"] = (direction,)
+    abroad = _foreign_currencies(roles, columns)
+    if roles.get("currency", ("",))[0] in abroad:
+        del roles["currency"]
     if "currency" not in roles and (
-        code := _first(free, lambda each: each.known_currencies > 0.95 and each.distinct < 12)
+        code := _first(
+            free, lambda each: each.known_currencies > 0.95 and each.distinct < 12 and each.name not in abroad
+        )
     ):
         roles["currency"] = (code,)
     if "status" not in roles and (state := _first(free, lambda each: each.states > 0.95 and each.distinct <= 6)):
         roles["status"] = (state,)
     if not headed:
         return roles | _texts_by_content([each for each in columns if (each.name,) not in roles.values()])
-    return _joined(_described(roles), columns)
+    return _joined(_described(roles, columns), columns)
 
 
 def _by_header(columns: Sequence[Traits], *, ledger: bool) -> dict[Role, tuple[str, ...]]:
@@ -48,13 +63,20 @@ def _by_header(columns: Sequence[Traits], *, ledger: bool) -> dict[Role, tuple[s
     taken: set[str] = set()
     some = any(each.filled for each in columns)
     offers = [
-        (score + _content_bonus(role, each), -place, role, each)
+        (
+            score + _content_bonus(role, each) - _LESS * (role in AMOUNT_ROLES and _is_foreign(each.name)),
+            -place,
+            role,
+            each,
+        )
         for place, each in enumerate(columns)
         for role in _roles_for(each, ledger=ledger)
         if (score := fit(role, each.name)) >= (_EXACT if role == "account" or (each.empty and some) else 1)
         and not _names_both_directions(role, each.name)
         and not (role in {"gross", "net"} and score < _EXACT and (fit("debit", each.name) or fit("credit", each.name)))
-        and not (role == "currency" and score < _EXACT and _FOREIGN & set(plain(each.name).split()))
+        and not (role in {"currency", "debit", "credit"} and score < _EXACT and _is_foreign(each.name))
+        and not (role in _SIDES and score < _EXACT and _ACCOUNTS & set(plain(each.name).split()))
+        and not (role == "counterparty" and score < _EXACT and _NO_NAMES & set(plain(each.name).split()))
     ]
     for _score, _place, role, each in sorted(offers, key=lambda offer: offer[:2], reverse=True):
         if role in roles or (each.name in taken and role != "sign"):
@@ -62,7 +84,50 @@ def _by_header(columns: Sequence[Traits], *, ledger: bool) -> dict[Role, tuple[s
         roles[role] = (each.name,)
         if role != "sign":
             taken.add(each.name)
-    return roles
+    return _paired(roles, columns)
+
+
+def _paired(roles: dict[Role, tuple[str, ...]], columns: Sequence[Traits]) -> dict[Role, tuple[str, ...]]:
+    """Money out and in from two columns of one pair: billed out and billed in, not billed out and paid in."""
+    if not {"debit", "credit"} <= roles.keys() or min(fit(role, roles[role][0]) for role in _SIDES) >= _EXACT:
+        return roles
+    taken = {names for role, names in roles.items() if role not in {*_SIDES, "amount"}}
+    free = [each.name for each in columns if (each.name,) not in taken and (each.empty or each.amounts >= _MOSTLY)]
+    pairs = [
+        (out, into)
+        for out in free
+        for into in free
+        if out != into and fit("debit", out) > fit("credit", out) and fit("credit", into) > fit("debit", into)
+    ]
+    best = max(pairs, key=lambda pair: len(set(plain(pair[0]).split()) & set(plain(pair[1]).split())), default=None)
+    if best is None:
+        return roles
+    rest = {role: names for role, names in roles.items() if role != "amount" or names[0] not in best}
+    return {**rest, "debit": best[:1], "credit": best[1:]}
+
+
+def _is_foreign(name: str) -> bool:
+    """Whether a header says that its amounts or currencies are those of a purchase abroad."""
+    words = plain(name)
+    return any(f" {word} " in f" {words} " if word.isascii() else word in words for word in FOREIGN_WORDS)
+
+
+def _foreign_currencies(roles: dict[Role, tuple[str, ...]], columns: Sequence[Traits]) -> set[str]:
+    """Columns of currencies that are of what was paid abroad and not of the account's own amounts.
+
+    Either the header says so, or a column of several currencies stands beside such an amount and not beside another.
+    """
+    foreign = [_is_foreign(each.name) for each in columns]
+    amounts = {name for role in AMOUNT_ROLES for name in roles.get(role, ())}
+    own = [each.name in amounts and not there for each, there in zip(columns, foreign, strict=True)]
+    found = {each.name for each, there in zip(columns, foreign, strict=True) if there}
+    for place, each in enumerate(columns):
+        beside = [near for near in (place - 1, place + 1) if 0 <= near < len(columns)]
+        abroad = any(foreign[near] and columns[near].amounts >= _MOSTLY for near in beside)
+        some = each.distinct > 1 or 0 < each.filled < 1
+        if some and abroad and not any(own[near] for near in beside):
+            found.add(each.name)
+    return found
 
 
 def _names_both_directions(role: Role, name: str) -> bool:
@@ -83,9 +148,11 @@ def _means_only_direction(name: str) -> bool:
 
 
 def _content_bonus(role: Role, each: Traits) -> float:
-    """A filled column is likelier meant than an empty one of the same name."""
-    bonus = 12 * each.filled
-    if role in AMOUNT_ROLES and role not in {"debit", "credit"}:
+    """A filled column is likelier meant than an empty one of the same name, or than one of nothing but zeros."""
+    if role not in AMOUNT_ROLES or role in {"debit", "credit"}:
+        return 12 * each.filled
+    bonus = 12 * (sum(each.nonzero) / max(len(each.nonzero), 1) if role == "amount" else each.filled)
+    if role in AMOUNT_ROLES:
         bonus += 6 * each.decimals
     return bonus
 
@@ -107,7 +174,7 @@ def _roles_for(each: Traits, *, ledger: bool) -> Iterable[Role]:
     if each.directions >= (0.5 if _means_only_direction(each.name) else 0.8) and _says_direction(each.name):
         yield "sign"
     if each.empty or (not meant and max(each.dates, each.decimals * each.amounts) < 0.8):
-        yield from _TEXT_ROLES
+        yield from _TEXT_ROLES[1:] if each.known_currencies >= 0.8 else _TEXT_ROLES
     if ledger or plain(each.name) in {"source", "destination", "parent transaction"}:
         yield from _LEDGER_ROLES
 
@@ -124,9 +191,13 @@ def _with_amounts(
     if len(single) == 1 == len(apart) and "amount" in roles and _complement(*single, *apart):
         other: Role = "credit" if "debit" in roles else "debit"
         return {**{role: names for role, names in roles.items() if role != "amount"}, other: roles["amount"]}
-    says = roles.get("sign") != roles.get("type_code")  # a type of something else may be taken for a direction
+    says = "sign" in roles and roles["sign"] != roles.get(
+        "type_code"
+    )  # a type of something else may be taken for a direction
     if len(apart) == 2 and not says and _unsigned(single) and _complement(*apart):
         return {role: names for role, names in roles.items() if role not in {"amount", "sign"}}
+    if {"gross", "fee", "net"} <= roles.keys() and "amount" in roles and fit("amount", roles["amount"][0]) < _EXACT:
+        roles = {role: names for role, names in roles.items() if role != "amount"}  # of a processor: what else is it?
     if single:
         return {role: names for role, names in roles.items() if role not in {"debit", "credit"}}
     if apart:
@@ -155,8 +226,9 @@ def _amounts_by_content(free: Sequence[Traits]) -> dict[Role, tuple[str, ...]]:
     full = [each for each in numbers if each.filled > 0.8] or numbers
     if not full:
         return {}
-    signed = [each for each in full if any(value is not None and value < 0 for value in each.values)]
-    best = (signed or full)[0]
+    whole = [each for each in free if each.amounts >= _MOSTLY and each.dates < 0.5 and each.filled > 0.8]
+    signed = [each for each in whole if any(value is not None and value < 0 for value in each.values)]
+    best = ([each for each in signed if each in full] or signed or full)[0]
     return {"amount": (best.name,), **_balance(full, {best.name})}
 
 
@@ -213,10 +285,12 @@ def _texts_by_content(free: Sequence[Traits]) -> dict[Role, tuple[str, ...]]:
     return {"description": (best.name,)} if best and best.filled else {}
 
 
-def _described(roles: dict[Role, tuple[str, ...]]) -> dict[Role, tuple[str, ...]]:
+def _described(roles: dict[Role, tuple[str, ...]], columns: Sequence[Traits]) -> dict[Role, tuple[str, ...]]:
     """Without another text, the column that was taken for a type is the description if its header may name one."""
-    kind = roles.get("type_code", ("",))[0]
-    if "description" in roles or not kind or not fit("description", kind):
+    kind, text = (roles.get(role, ("",))[0] for role in ("type_code", "description"))
+    filled = {each.name: each.filled for each in columns}
+    told = filled.get(text, 0) > 0 and 2 * filled[text] >= filled.get(kind, 0)
+    if told or (text and not filled.get(kind)) or not kind or not fit("description", kind):
         return roles
     return {**{role: names for role, names in roles.items() if role != "type_code"}, "description": (kind,)}
 

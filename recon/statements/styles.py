@@ -30,7 +30,7 @@ def decimal_of(table: Table, mapping: Mapping) -> tuple[Decimals, Question | Non
     if point or comma or not either:
         return ("," if comma > point else "."), None
     commas = any("," in text for text in _some(table, names))  # three digits behind a mark are likelier thousands
-    suggested: Decimals = "." if commas else ","
+    suggested: Decimals = _mark_elsewhere(table, names) or ("." if commas else ",")
     question = Question(
         "decimal",
         "Is the mark in numbers like 1.234 a decimal mark or does it part thousands?",
@@ -38,6 +38,23 @@ def decimal_of(table: Table, mapping: Mapping) -> tuple[Decimals, Question | Non
         suggested,
     )
     return suggested, question
+
+
+def _mark_elsewhere(table: Table, names: Sequence[str]) -> Decimals | None:
+    """The decimal mark of the other columns of numbers, such as rates of exchange: 0.837934."""
+    votes = {".": 0, ",": 0}
+    for name in table.header:
+        texts = [text for text in _some(table, [name]) if name not in names]
+        if texts and all(_NUMBER.fullmatch(text) for text in texts):
+            for text in texts:
+                votes["." if "." in text else ","] += len(re.split("[.,]", text)[1]) != _THOUSANDS
+    if votes["."] == votes[","]:
+        return None
+    return "." if votes["."] > votes[","] else ","
+
+
+_NUMBER: Final = re.compile(r"-?\d+[.,]\d+")
+_THOUSANDS: Final = 3
 
 
 def date_order_of(table: Table, mapping: Mapping, hints: Hints) -> tuple[DateOrder, Question | None]:

@@ -55,6 +55,8 @@ BALANCE_PHRASES: Final = tuple(
 """Names of balances that are more than one word, as files write them."""
 REPAYMENT_WORDS: Final = tuple(map(plain, _WORDS["rows"]["repayment"]))
 CARD_WORDS: Final = tuple(map(plain, _WORDS["rows"]["card"]))
+CARD_HEADERS: Final = frozenset(map(plain, _WORDS["rows"]["card_alone"]))
+FOREIGN_WORDS: Final = frozenset(map(plain, _WORDS["foreign"]["words"]))
 PREAMBLE_WORDS: Final = {key: frozenset(map(plain, words)) for key, words in _WORDS["preamble"].items()}
 MONTHS: Final = {
     unicodedata.normalize("NFC", name).casefold(): number
