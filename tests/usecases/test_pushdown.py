@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 
 from recon.engine import Options, match
 from recon.models import MatchingRun, RunKind, Side, reserve_ids
 from recon.usecases.accounts.scope import entries_in_scope, open_rows
+from recon.usecases.errors import Refused
 from recon.usecases.runs import lookups, pushdown
 from recon.usecases.runs.engine_options import rules_of
 from recon.usecases.runs.input import lines_of_run, narrowed_entries, open_entries
+from recon.usecases.runs.lookups import Sought
 from recon.usecases.runs.pushdown import choose_entries
 from recon.usecases.runs.starting import start_run
 from rules.criteria import parse_rule
@@ -145,3 +148,33 @@ def test_equal_amounts_are_looked_up_where_all_their_digits_fit(units, own):
     scales = [0, 1, 2, 3, 4, 8]
     widest = [each for each in lookups._window_at(equal, units, own, scales) if each[1] <= each[2]]
     assert list(lookups._exactly_at(equal, units, own, scales)) == widest
+
+
+@pytest.mark.parametrize("width", [0, 5])
+def test_what_several_look_up_at_once_each_finds_for_itself(alice, db, width):
+    account = make_account(alice)
+    odd = 'a "quoted", {bent} reference, à'
+    rows = [*some_rows(3, 200), row(200, "12.34", reference=odd), row(201, "-999999999999999.99", reference=odd)]
+    make_entries(account, rows)
+    chance = random.Random(4)
+
+    def sought() -> Sought:
+        amounts = [
+            (chance.choice([0, 1, 2]), chance.choice(["EUR", "USD"]), chance.randint(-30, 30)) for _ in range(9)
+        ]
+        windows = {(scale, currency, units, units + width) for scale, currency, units in amounts}
+        return Sought(set(chance.sample(["a", "b", "c", "d", odd], 2)), windows, 500)
+
+    big = {(2, "EUR", -99_999_999_999_999_999, -99_999_999_999_999_999 + width)}
+    several = [
+        *(sought() for _ in range(6)),
+        Sought(set(), big, 500),
+        Sought({odd}, set(), 500),
+        Sought(set(), set(), 9),
+    ]
+    found = lookups.found_for_each(several)
+    assert found == [lookups.found_for_each([each])[0] for each in several]
+    assert [len(each) for each in found[-3:]] == [1, 2, 0]
+    assert min(map(len, found[:-3])) > 3
+    with pytest.raises(Refused, match="too much"):
+        lookups.found_for_each([replace(each, most=1) for each in several])

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Final
 
 import pyarrow as pa
@@ -178,10 +179,10 @@ def _read(begun: Sequence[Begun], laps: Laps) -> Sequence[_Read | None]:
 
 def _read_each(begun: Sequence[Begun], laps: Laps) -> Sequence[_Read]:
     next_entry = next_entry_id()
+    lines = as_read(Side.STATEMENT, _lines_of(begun), compared(Strategy.ONE_TO_ONE, Side.STATEMENT))
     asked: list[WithLines] = []
-    for each in begun:
-        lines = as_read(Side.STATEMENT, each.lines, compared(each.run.strategy, Side.STATEMENT))
-        asked.append((each.run, rules_in(each.asked.versions), lines))
+    for each, before in zip(begun, accumulate((each.lines.num_rows for each in begun), initial=0), strict=False):
+        asked.append((each.run, rules_in(each.asked.versions), lines.slice(before, each.lines.num_rows)))
     options = [unwatched_options(run) for run, _, _ in asked]
     found = narrowed_for_each(asked, entries_in_scope(begun[0].asked.account), _unheard, options)
     laps.end("reading")
@@ -189,6 +190,11 @@ def _read_each(begun: Sequence[Begun], laps: Laps) -> Sequence[_Read]:
         _Read(rules, own, lines, choice, entries, next_entry)
         for (_, rules, lines), own, (choice, entries) in zip(asked, options, found, strict=True)
     ]
+
+
+def _lines_of(begun: Sequence[Begun]) -> pa.Table:
+    """The lines of all runs. They were made as one table, whose parts lie one after the other in memory."""
+    return pa.concat_tables([each.lines for each in begun]).combine_chunks()
 
 
 _Some = list[tuple[Begun, _Read | None]]
@@ -285,7 +291,7 @@ def _store(begun: Sequence[Begun], results: Sequence[Results | None], laps: Laps
         # If one of several has such rows each is done alone, and told of its own.
         days = [first_date(each.asked.prepared) for each in begun]
         refuse_closed_rows(begun[0].asked.account, days, begun[0].asked.prepared.name)
-        load_rows(StatementLine, pa.concat_tables(each.lines for each in begun))
+        load_rows(StatementLine, _lines_of(begun))
         if claiming := [each for each in matched if each.claims.num_rows]:
             claim_rows(run_results.claims_of(claiming), _unheard)
         if matched:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 from django.db.models import Model
 from django.utils import timezone
@@ -29,7 +30,7 @@ from recon.usecases.bulk.inserting import insert_new
 from recon.usecases.events import Actor, event_of
 from recon.usecases.imports.importing import new_statement, said_of_import
 from recon.usecases.imports.preparing import Prepared
-from recon.usecases.imports.rows import line_rows
+from recon.usecases.imports.rows import keyed, line_rows
 from recon.usecases.runs.execution import itself
 from recon.usecases.runs.results import Results
 from recon.usecases.runs.starting import as_started
@@ -53,7 +54,7 @@ class Begun:
 
     asked: Asked
     statement: Statement
-    lines: pa.Table  # as `StatementLine` has them
+    lines: pa.Table  # as `StatementLine` has them, of one table with those of the runs begun with it
     run: MatchingRun
     first_match: int  # of as many ids as there are lines: one to one, there are not more matches
 
@@ -63,21 +64,31 @@ def begin(asked: Sequence[Asked]) -> list[Begun]:
     counts = [each.prepared.row_count for each in asked]
     models: tuple[type[Model], ...] = (Statement, StatementLine, MatchingRun, Match)
     first = reserve_blocks(dict(zip(models, (len(asked), max(sum(counts), 1), len(asked), sum(counts)), strict=True)))
-    begun = []
+    lines, begun = _lines(asked, counts, first), []
     for place, (each, rows) in enumerate(zip(asked, counts, strict=True)):
         before = sum(counts[:place])
         ids = {model: first[model] + (before if model in (StatementLine, Match) else place) for model in models}
-        begun.append(_begun(each, rows, ids))
+        begun.append(_begun(each, lines.slice(before, rows), ids))
     return begun
 
 
-def _begun(asked: Asked, rows: int, first: Mapping[type[Model], int]) -> Begun:
+def _lines(asked: Sequence[Asked], counts: Sequence[int], first: Mapping[type[Model], int]) -> pa.Table:
+    """The lines of all runs: one table costs about as much as that of one run."""
+    read = pa.concat_tables([each.prepared.stored for each in asked]).combine_chunks()
+    lines = line_rows(
+        keyed(read),
+        statement_number=first[Statement],
+        account_id=asked[0].account.pk,
+        first_id=first[StatementLine],
+    )
+    numbers = np.repeat(np.arange(first[Statement], first[Statement] + len(asked)), counts)
+    return lines.set_column(lines.column_names.index("statement_number"), "statement_number", pa.array(numbers))
+
+
+def _begun(asked: Asked, lines: pa.Table, first: Mapping[type[Model], int]) -> Begun:
     prepared, account = asked.prepared, asked.account
     statement = new_statement(asked.by, account, prepared, "", first[Statement])
     statement.state = LoadState.READY
-    lines = line_rows(
-        prepared.rows, statement_number=statement.number, account_id=account.pk, first_id=first[StatementLine]
-    )
     now = timezone.now()
     run = MatchingRun(
         number=first[MatchingRun],
@@ -90,7 +101,7 @@ def _begun(asked: Asked, rows: int, first: Mapping[type[Model], int]) -> Begun:
         created_by=asked.by.user,
         started_at=now,
         heartbeat_at=now,
-        lines_total=rows,
+        lines_total=lines.num_rows,
     )
     return Begun(asked, statement, lines, run, first[Match])
 

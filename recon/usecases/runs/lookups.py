@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from itertools import chain
 
+import numpy as np
 import pyarrow as pa
 from django.db import connection
 
@@ -49,6 +50,34 @@ BY_AMOUNT = {
           ON e.scale = json_extract(w.value, '$.s')
          AND e.units BETWEEN json_extract(w.value, '$.lo') AND json_extract(w.value, '$.hi')
          AND e.currency = json_extract(w.value, '$.c')
+    """,
+}
+
+# The ids of entries, and what has found each: the number of a reference, or that of an amount below zero.
+BY_NUMBER = {
+    "postgresql": """
+        WITH w AS (SELECT * FROM jsonb_array_elements_text(%s::jsonb) WITH ORDINALITY AS w(reference, number))
+        SELECT array_agg(id)::text, array_agg(number)::text FROM (
+            SELECT e.id, w.number FROM w JOIN (
+                SELECT id, reference_key FROM recon_ledgerentry
+                WHERE reference_key = ANY(ARRAY(SELECT reference FROM w)) OFFSET 0) e ON e.reference_key = w.reference
+            UNION ALL
+            SELECT e.id, -w.number FROM jsonb_array_elements(%s::jsonb) WITH ORDINALITY AS w(amount, number)
+            CROSS JOIN LATERAL (
+                SELECT id FROM recon_ledgerentry
+                WHERE scale = (w.amount->0)::smallint AND units = (w.amount->2)::bigint AND currency = w.amount->>1
+                OFFSET 0) e
+            LIMIT %s) AS found
+    """,
+    "sqlite": """
+        SELECT json_group_array(id), json_group_array(number) FROM (
+            SELECT e.id, w.key + 1 AS number FROM json_each(%s) AS w
+              JOIN recon_ledgerentry e ON e.reference_key = w.value
+            UNION ALL
+            SELECT e.id, -1 - w.key FROM json_each(%s) AS w
+              JOIN recon_ledgerentry e ON e.scale = json_extract(w.value, '$[0]')
+               AND e.units = json_extract(w.value, '$[2]') AND e.currency = json_extract(w.value, '$[1]')
+            LIMIT %s)
     """,
 }
 
@@ -161,24 +190,50 @@ def found_for_each(lookups: Sequence[Sought]) -> list[set[int]]:
     references = sorted(set[str]().union(*(each.references for each in lookups)))
     windows = sorted(set[Window]().union(*(each.windows for each in lookups)))
     most = sum(each.most for each in lookups)
+    # Where no window is wide an entry is found twice at most, and it need only be said by what.
+    if len(lookups) > 1 and all(low == high for _, _, low, high in windows):
+        return _found_by_number(lookups, references, windows, most)
     # Of one look-up it need not be known what has found an entry.
     columns = "e.id" if len(lookups) == 1 else "e.id, e.reference_key, e.scale, e.currency, e.units"
     by_reference, by_amount = (sql[connection.vendor].format(columns) for sql in (BY_REFERENCE, BY_AMOUNT))
     amounts = [dict(zip(("s", "c", "lo", "hi"), window, strict=True)) for window in windows]
-    # Where no window is wide an entry is found twice at most, and telling that here is sooner done than there.
-    twice = len(lookups) > 1 and all(low == high for _, _, low, high in windows)
-    union, limit = ("UNION ALL", 2 * most + 1) if twice else ("UNION", most + 1)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"{by_reference} {union} {by_amount} LIMIT {limit}", [json.dumps(references), json.dumps(amounts)]
+            f"{by_reference} UNION {by_amount} LIMIT {most + 1}", [json.dumps(references), json.dumps(amounts)]
         )
         rows = cursor.fetchall()
     if len(lookups) == 1:
         return [{entry_id for (entry_id,) in rows}]
-    if len(rows) > most and len({each[0] for each in rows}) > most:
-        raise Refused("The lines of several runs imply too much to be looked up together.")
+    _refuse_too_many([each[0] for each in rows], most)
     by_key = _by_key(rows)
     return [_of_look_up(each, rows, by_key) for each in lookups]
+
+
+def _refuse_too_many(ids: Sequence[int], most: int) -> None:
+    if len(ids) > most and len(set(ids)) > most:
+        raise Refused("The lines of several runs imply too much to be looked up together.")
+
+
+def _found_by_number(
+    lookups: Sequence[Sought], references: Sequence[str], windows: Sequence[Window], most: int
+) -> list[set[int]]:
+    """The same where all windows are of one amount. The database says of each entry only the number of the reference,
+    or of the window, that has found it."""
+    with kept_cursor() as cursor:
+        cursor.execute(BY_NUMBER[connection.vendor], [json.dumps(references), json.dumps(windows), 2 * most + 1])
+        ids, numbers = (json.loads(f"[{text[1:-1]}]" if text else "[]") for text in cursor.fetchone())
+    _refuse_too_many(ids, most)
+    number: dict[_Key, int] = {key: place for place, key in enumerate(references, start=1)}
+    number |= {key: -place for place, key in enumerate(windows, start=1)}
+    found, by, is_own = np.array(ids, np.int64), np.array(numbers, np.int64), np.zeros(len(number) + 1, np.bool_)
+    of_each = []
+    for each in lookups:
+        keys: Iterable[_Key] = chain(each.references, each.windows)
+        own = [number[key] for key in keys]
+        is_own[own] = True  # windows from the end
+        of_each.append(set(found[is_own[by]].tolist()))
+        is_own[own] = False
+    return of_each
 
 
 def _by_key(rows: Sequence[_FoundEntry]) -> Mapping[_Key, Sequence[int]]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -230,10 +230,17 @@ def claim_table(
     run: MatchingRun, placed: pa.Table, match_ids: Callable[[pa.ChunkedArray], pa.ChunkedArray]
 ) -> pa.Table:
     """What the confirmed matches of a real run claim, in the order of `placed`."""
-    claiming = placed.slice(0, 0) if run.is_dry_run else placed
-    confirmed = pc.equal(claiming["state"], MatchState.CONFIRMED.value)
-    rows = of_matches(claiming, match_ids, ("side", "row_id", "part")).filter(confirmed)
+    if run.is_dry_run:
+        return _NO_CLAIMS
+    confirmed = pc.equal(placed["state"], MatchState.CONFIRMED.value)
+    rows = of_matches(placed, match_ids, ("side", "row_id", "part")).filter(confirmed)
     return rows.append_column("account_id", constant(run.account_id, rows.num_rows))
+
+
+_NO_CLAIMS: Final = pa.schema(
+    [("match_id", pa.int64()), ("side", pa.int8()), ("row_id", pa.int64()), ("part", pa.int32()),
+     ("account_id", pa.int64())]
+).empty_table()  # fmt: skip
 
 
 def by_row(rows: pa.Table) -> pa.Table:
