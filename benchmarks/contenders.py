@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from benchmarks.datasets import Dataset, Pass
 from benchmarks.scoring import Score, add_pass, possible_matches
 from recon.engine import Options, Outcome, match
+from recon.memory import forget_peak, peak_memory
 from rules.criteria import parse_rule
 
 NAIVE_ROWS = 3_000
@@ -31,13 +32,15 @@ MAX_PAIRS = 30_000_000
 class Run:
     """One measured run: seconds of matching alone, the number of matches, and for Tieout how good they are.
 
-    ``total``: for Tieout, with the reasons of all that is left open.
+    ``total``: for Tieout, with the reasons of all that is left open. ``peak``: the most memory held by the end of it, in
+    bytes; what the benchmark itself needs to score a run comes after that.
     """
 
     seconds: float
     matches: int
     total: float | None = None
     score: Score | None = None
+    peak: int | None = None
     notes: list[str] = field(default_factory=list)
 
 
@@ -54,22 +57,28 @@ def tieout(data: Dataset) -> Run:
 
     Matching is timed from the rows in memory to the tables of matches; the total adds why the others stay open.
     """
-    score = Score(possible=possible_matches(data.line_keys, data.entry_keys))
     statement, ledger, notes = data.statement, data.ledger, []
     seconds = total = 0.0
+    outcomes = []
+    forget_peak()
     for one in data.passes:
         with stopwatch() as taken:
             result = run_pass(one, statement, ledger)
         seconds += result.match_seconds
         total += taken[0]
-        names = [rule["name"] for rule in one.rules]
-        add_pass(score, names, result.matches, result.match_rows, data.line_keys, data.entry_keys)
+        outcomes.append(result)
         notes += [
-            f"{names[rule.index]}: {rule.seconds:.2f} s, {rule.candidates:,} candidates" for rule in result.rules
+            f"{one.rules[rule.index]['name']}: {rule.seconds:.2f} s, {rule.candidates:,} candidates"
+            for rule in result.rules
         ]
         if one is not data.passes[-1]:
             statement, ledger = (_still_open(table, side, result) for side, table in enumerate((statement, ledger)))
-    return Run(seconds, score.confirmed + score.suggested, total, score, notes)
+    peak = peak_memory()
+    score = Score(possible=possible_matches(data.line_keys, data.entry_keys))
+    for one, result in zip(data.passes, outcomes, strict=True):
+        names = [rule["name"] for rule in one.rules]
+        add_pass(score, names, result.matches, result.match_rows, data.line_keys, data.entry_keys)
+    return Run(seconds, score.confirmed + score.suggested, total, score, peak, notes)
 
 
 def run_pass(one: Pass, statement: pa.Table, ledger: pa.Table) -> Outcome:

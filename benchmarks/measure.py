@@ -107,14 +107,15 @@ def measure(folder: Path, contender: str, repeat: int) -> list[Measured]:
     runs = [run for run in found if run]
     if not runs:
         return []
-    answers = [_measured(data, contender, "match", [run.seconds for run in runs], runs[-1])]
+    peak = max(peak_memory() if run.peak is None else run.peak for run in runs)
+    answers = [_measured(data, contender, "match", [run.seconds for run in runs], runs[-1], peak)]
     totals = [run.total for run in runs if run.total is not None]
     if totals:
-        answers.append({**_measured(data, contender, "total", totals, runs[-1]), "notes": []})
+        answers.append({**_measured(data, contender, "total", totals, runs[-1], peak), "notes": []})
     return answers
 
 
-def _measured(data: Dataset, contender: str, stage: str, seconds: list[float], last: Run) -> Measured:
+def _measured(data: Dataset, contender: str, stage: str, seconds: list[float], last: Run, peak: int) -> Measured:
     measurement: Measurement = {
         "suite": data.suite,
         "rows": data.rows,
@@ -123,7 +124,7 @@ def _measured(data: Dataset, contender: str, stage: str, seconds: list[float], l
         "seconds": round(statistics.median(seconds), 4),
         "floor_seconds": None,
         # Inputs, libraries and all.
-        "peak_mib": round(peak_memory() / 2**20, 1),
+        "peak_mib": round(peak / 2**20, 1),
         "matches": last.matches,
         "precision": round(last.score.precision, 6) if last.score else None,
         "recall": round(last.score.recall, 6) if last.score else None,

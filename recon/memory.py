@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import resource
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 _STATUS: Final = Path("/proc/self/status")
+_CLEAR: Final = Path("/proc/self/clear_refs")
 _HIGH_WATER: Final = re.compile(r"^VmHWM:\s+(\d+) kB$", re.MULTILINE)
 
 
@@ -22,3 +24,9 @@ def peak_memory() -> int:
         return int(found[1]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def forget_peak() -> None:
+    """Start the high-water mark anew at what the process holds now, as in proc(5). Elsewhere it stays."""
+    with suppress(OSError):
+        _CLEAR.write_text("5")
