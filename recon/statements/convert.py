@@ -18,7 +18,7 @@ from recon.statements.columns import currencies_of, dates_of, has_letter, mapped
 from recon.statements.currencies import UNKNOWN
 from recon.statements.dates import DateError, DateOrder, Moment, instant, parse_date, parse_time, zone_named
 from recon.statements.extras import extras_of
-from recon.statements.leftovers import Verdicts, left_out_by_rule, left_out_for_want
+from recon.statements.leftovers import OF_OTHERS, Verdicts, left_out_by_rule, left_out_for_want
 from recon.statements.mapping import JOINED_ROLES, Mapping, Role
 from recon.statements.model import MORE_ROWS, Hints, LeftOut, Question, RowError, Statement
 from recon.statements.surplus import surplus_cells
@@ -229,6 +229,9 @@ def _accounts(table: Table, mapping: Mapping, above: str | None, verdicts: Verdi
         return tuple(dict.fromkeys(filter(None, [above, *heads])))
     name = mapping.column("account")
     named = pc.unique(table.texts(name)).to_pylist() if name and table.rows else []
+    if OF_OTHERS in verdicts.reasons.values():
+        others = {table.texts(name or "")[row].as_py() for row in verdicts if verdicts.reasons[row] == OF_OTHERS}
+        named = [text for text in named if text not in others]
     return () if "" in named else tuple(named)  # the other party's, if some rows have none
 
 

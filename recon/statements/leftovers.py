@@ -19,6 +19,7 @@ from recon.statements.mapping import Mapping, Role
 from recon.statements.model import Hints
 from recon.statements.tables import Table
 from recon.statements.traits import values_of
+from recon.statements.values import bare_number
 from recon.statements.words import (
     BALANCE_PHRASES,
     CLOSING_WORDS,
@@ -68,6 +69,7 @@ def left_out_by_rule(table: Table, mapping: Mapping, hints: Hints) -> Verdicts:
         rows = _rows_with(table.texts(sign), set(mapping.neutral_words))
         reasons |= dict.fromkeys(rows, "neither money in nor out")
     reasons |= _repeated_headers(table, mapping)
+    reasons |= _of_other_accounts(table, mapping, hints)
     ends = {*range(min(_ENDS, table.rows)), *range(max(table.rows - _ENDS, 0), table.rows)}
     for row in ends | _called_balances(table, mapping):
         if row not in reasons and (named := _balance_or_total(table, mapping, row)):
@@ -76,6 +78,22 @@ def left_out_by_rule(table: Table, mapping: Mapping, hints: Hints) -> Verdicts:
         if not _adds_up(table, mapping, row, set(reasons)):
             del reasons[row]
     return Verdicts(reasons)
+
+
+def _of_other_accounts(table: Table, mapping: Mapping, hints: Hints) -> dict[int, str]:
+    """Rows of other accounts, if the table names the account that is meant in some rows, and one in each."""
+    name = mapping.column("account")
+    if not name or not hints.account or hints.side == "ledger" or not table.rows:
+        return {}
+    texts = table.texts(name)
+    named = pc.unique(texts).to_pylist()
+    others = {text for text in named if bare_number(text) != bare_number(hints.account)}
+    if "" in named or len(others) == len(named):
+        return {}
+    return dict.fromkeys(_rows_with(texts, others), OF_OTHERS)
+
+
+OF_OTHERS: Final = "of another account"
 
 
 def left_out_for_want(

@@ -40,6 +40,7 @@ class Hints:
 
     mapping: Mapping | None = None
     currency: str | None = None  # used where the file names none
+    account: str | None = None  # its number: of a table that names it among others in a column only its rows count
     encoding: str | None = None
     date_order: Literal["dmy", "mdy", "ymd"] | None = None
     side: Literal["statement", "ledger"] = "statement"

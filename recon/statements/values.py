@@ -34,6 +34,11 @@ def plain_units(text: str, currency: str) -> tuple[int, int]:
     return (-units if found[1] == "-" else units), scale
 
 
+def bare_number(number: str | None) -> str:
+    """An account number without spaces and dashes, in capitals."""
+    return "".join((number or "").replace("-", "").split()).upper()
+
+
 def currency_of(hints: Hints) -> str:
     """The account's currency, for files that name none."""
     return stated_code(hints.currency or "") or UNKNOWN

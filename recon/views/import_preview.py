@@ -78,6 +78,7 @@ def preview_context(source: Source, name: str, account: Account | None, side: Si
         # How the file joins the one before has a line of its own below; a gap is said twice on purpose.
         "announcements": [each for each in found.announcements if each.kind != "same_period"],
         "repeats": found.repeats,
+        "rows_of": rows_of(reading) if side == Side.STATEMENT and account else (),
         "joint": found.joint,
         "rows": shown_rows(reading.lines.slice(0, SHOWN_ROWS)),
         "row_count": reading.lines.num_rows,
@@ -131,6 +132,15 @@ def with_number(account: Account | None, data: QueryDict) -> Account | None:
     if account is not None and number and data.get("account_was") == str(account.pk):
         account.number = str(number)[:64]
     return account
+
+
+def rows_of(reading: Reading) -> tuple[str, ...]:
+    """The accounts that a column of the file names, if there are several to choose from and not too many to show."""
+    named = tuple(dict.fromkeys(number for each in reading.statements for number in each.accounts))
+    return named if len(named) <= MOST_ACCOUNTS else ()
+
+
+MOST_ACCOUNTS = 20
 
 
 def chosen_repeats(data: QueryDict) -> Repeats:

@@ -162,6 +162,23 @@ def test_rows_of_several_accounts_in_one_table_are_told(text, accounts):
 
 
 @pytest.mark.parametrize(
+    ("own", "rows", "side"),
+    [
+        ("11-1", [1], "statement"),
+        ("222", [2], "statement"),
+        ("333", [1, 2], "statement"),  # none of them
+        ("111", [1, 2], "ledger"),  # there the column is one of the books' own accounts
+    ],
+)
+def test_of_several_accounts_in_a_column_only_the_own_rows_count(own, rows, side):
+    text = b"Account,Date,Text,Amount\n111,2026-01-02,A,-1.00\n222,2026-01-03,B,5.00\n"
+    [statement] = read(text, "a.csv", Hints(account=own, side=side, currency="EUR")).statements
+    assert [line - 1 for line in statement.lines["line"].to_pylist()] == rows
+    assert [each.reason for each in statement.left_out] == ["of another account"] * (2 - len(rows))
+    assert statement.accounts == (("111", "222") if len(rows) == 2 else ())
+
+
+@pytest.mark.parametrize(
     ("header", "first", "units"),
     [
         ("Amount (cents)", "-1050", -1050),

@@ -277,6 +277,28 @@ def test_of_a_file_with_several_accounts_one_is_chosen_and_remembered(client, ac
     assert (account.number, StatementLine.objects.get().units) == ("222222", 2000)
 
 
+TWO_ACCOUNTS = (
+    "Account,Date,Text,Amount,Balance,Currency\n1111-11,2026-03-02,A,-1.00,9.00,EUR\n222222,2026-03-02,B,5.00,105.00,EUR\n"
+    "111111,2026-03-03,C,2.50,11.50,EUR\n222222,2026-03-03,D,-7.00,98.00,EUR\n"
+)
+
+
+def test_of_a_table_with_several_accounts_all_rows_or_those_of_one_are_taken(client, account, upload):
+    url = upload(TWO_ACCOUNTS, "both.csv")
+    page = client.get(url).content.decode()
+    assert "Which of them are meant?" in page
+    assert "4 lines in EUR" in page
+    data = {"account": account.pk, "account_was": account.pk, "account_number": "222222"}
+    page = client.post(url, data).content.decode()
+    assert "2 lines in EUR: 5.00 in, 7.00 out" in page
+    assert "2 rows left out: of another account" in page
+    client.post(url, {**data, "action": "import"})
+    account.refresh_from_db()
+    [statement] = account.statements.all()
+    assert (account.number, statement.account_number, statement.record_count) == ("222222", "222222", 2)
+    assert [each["closing"] for each in statement.sections] == ["98.00"]
+
+
 BOOKS = "date,text,debit,credit,currency\n2026-03-02,Sale,100.00,,EUR\n2026-03-03,Rent,,40.00,EUR\n"
 
 

@@ -15,6 +15,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from recon.models import Account, Discrepancy, DiscrepancyKind, LedgerImport, LoadState, Statement
+from recon.statements.values import bare_number
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor, record
 from recon.usecases.imports.continuity import following, joint, span_of
@@ -131,11 +132,6 @@ def other_account(account: Account, number: str) -> str:
     if len(digits) >= 6 and own.endswith(digits):
         return ""
     return f"The file is of account {number}, but {account.name} has the number {account.number}."
-
-
-def bare_number(number: str | None) -> str:
-    """An account number without spaces and dashes, in capitals."""
-    return "".join((number or "").replace("-", "").split()).upper()
 
 
 def _bring_up_to_date(by: Actor, statement: Statement, holds: list[Finding]) -> None:

@@ -17,9 +17,10 @@ from recon.statements.balances import running_balance_disagrees
 from recon.statements.currencies import UNKNOWN
 from recon.statements.mapping import Mapping, MappingError
 from recon.statements.model import Hints, Limits, Reading, StatementError
+from recon.statements.values import bare_number
 from recon.usecases.errors import Refused, SeveralAccounts
 from recon.usecases.imports.continuity import Joint, joint, overlapping, span_of_reading
-from recon.usecases.imports.discrepancies import bare_number, difference, other_account
+from recon.usecases.imports.discrepancies import difference, other_account
 from recon.usecases.imports.duplicates import (
     NOTHING_KNOWN,
     REPEATS,
@@ -182,6 +183,7 @@ def hints_for(account: Account | None, side: Side) -> Hints:
         account_kind=kind,
         time_zone=account.time_zone,
         currency=currency,
+        account=account.number or None,
         split_batches=account.split_batches,
         undated_by_statement=True,
         amount_column=_amount_column(account),
@@ -333,7 +335,8 @@ def _of_other_account(account: Account, reading: Reading) -> list[Announcement]:
     found = [Announcement("account", text) for number in numbers if (text := other_account(account, number))]
     for several in (each.accounts for each in reading.statements if each.accounts):
         named = ", ".join(several[:_NAMED]) + (f" and {len(several) - _NAMED} more" if len(several) > _NAMED else "")
-        text = f"The file names several accounts ({named}); its rows would all be stored for {account.name}."
+        text = f"The file names several accounts ({named}); its rows would all be stored for {account.name}. "
+        text += "With its number there, only its own would."
         found.append(Announcement("account", text))
     return found
 
