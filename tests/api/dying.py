@@ -11,8 +11,10 @@ from django.conf import settings
 
 from recon.wsgi import application as product
 
-idempotency: Any = importlib.import_module("recon.usecases.outside.idempotency")  # after Django is set up
-finish = idempotency.finish
+# After Django is set up.
+idempotency: Any = importlib.import_module("recon.usecases.outside.idempotency")
+at_once: Any = importlib.import_module("recon.usecases.runs.at_once")
+finish, announce_run = idempotency.finish, at_once.announce_run
 
 
 def die_at(place: str) -> None:
@@ -27,7 +29,12 @@ def dying_finish(request, answer) -> None:
     finish(request, answer)
 
 
-idempotency.finish = dying_finish
+def dying_announcement(*run_ids) -> None:
+    announce_run(*run_ids)
+    die_at("before the run is stored")
+
+
+idempotency.finish, at_once.announce_run = dying_finish, dying_announcement
 
 
 def application(environ, start_response):

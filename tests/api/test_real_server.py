@@ -159,6 +159,27 @@ def test_a_run_survives_a_kill_between_work_and_answer(site):
     assert site.send("POST", "/reconciliation/start-instant", body, **key) == (200, answer)
 
 
+@pytest.mark.parametrize(
+    ("place", "key", "stored"),
+    [
+        ("before the run is stored", {}, 1),
+        ("before the run is stored", {"Idempotency-Key": "not stored"}, 1),
+        ("before the answer is sent", {}, 2),  # the second finds the entry taken
+        ("before the answer is sent", {"Idempotency-Key": "not sent"}, 1),
+    ],
+)
+def test_a_run_that_is_sent_again_settles_its_entry_once(site, place, key, stored):
+    name = f"{place}{key}"
+    entry = {"reference": name, "amount": 10, "currency": "USD", "source": "@a"}
+    assert site.send("POST", "/transactions/bulk", {"transactions": [entry], "atomic": True})[0] == 200
+    body, before = instant(site, name), runs(site)
+    kill(site, place, "/reconciliation/start-instant", body, key)
+    assert site.send("POST", "/reconciliation/start-instant", body, **key)[0] == 200
+    found = site.send("GET", "/reconciliation")[1]
+    assert len(found) == before + stored
+    assert sum(run["matched_transactions"] for run in found[:stored]) == 1
+
+
 @pytest.mark.parametrize("place", ["before the answer is kept", "before the answer is sent"])
 def test_an_entry_is_made_once_wherever_the_process_is_killed(site, place):
     entry, key = {"reference": place, "amount": 10, "currency": "USD"}, {"Idempotency-Key": place}

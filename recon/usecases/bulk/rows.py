@@ -11,7 +11,7 @@ import json
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Final
 
 import adbc_driver_postgresql.dbapi
@@ -57,6 +57,7 @@ def arrow_schema(model: type[models.Model], columns: Sequence[str]) -> pa.Schema
     return pa.schema([pa.field(name, _arrow_type(model, name)) for name in columns])
 
 
+@lru_cache(maxsize=1024)
 def _arrow_type(model: type[models.Model], column: str) -> pa.DataType:
     field = model._meta.get_field(column)
     return next(arrow for kind, arrow in _ARROW_TYPES if isinstance(field, kind))
