@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from recon.rows import ROW_SCHEMA, amount
+from recon.rows import ROW_SCHEMA, amount, for_exact_sums
 from recon.statements.mapping import Mapping
 
 BalanceKind = Literal["opening", "closing", "opening_available", "closing_available", "interim"]
@@ -239,21 +239,25 @@ def lines_table(rows: Sequence[dict[str, Any]]) -> pa.Table:
 
 
 def line_totals(lines: pa.Table) -> tuple[Totals, ...]:
-    """Count, credits and debits per currency. Sums are exact: units are added as 38-digit decimals."""
+    """Count, credits and debits per currency. Sums are exact (`for_exact_sums`)."""
     if lines.num_rows <= _FEW:
         return _totals_one_by_one(lines)
     totals: dict[str, list[Decimal]] = {}
     counts: dict[str, int] = {}
     groups = lines.group_by(["currency", "scale"], use_threads=False).aggregate([]).to_pylist()
     for group in groups:
-        chosen = pc.and_(pc.equal(lines["currency"], group["currency"]), pc.equal(lines["scale"], group["scale"]))
-        units = lines["units"].filter(chosen).cast(pa.decimal128(38, 0))
+        units = for_exact_sums(lines["units"] if len(groups) == 1 else _units_of(lines, group))
         sums = totals.setdefault(group["currency"], [Decimal(0), Decimal(0)])
         counts[group["currency"]] = counts.get(group["currency"], 0) + len(units)
         for place, wanted in enumerate((pc.greater(units, 0), pc.less(units, 0))):
-            total = pc.sum(units.filter(wanted)).as_py() or Decimal(0)
+            total = Decimal(pc.sum(units.filter(wanted)).as_py() or 0)
             sums[place] += abs(total).scaleb(-group["scale"])
     return tuple(Totals(currency, counts[currency], *totals[currency]) for currency in sorted(totals))
+
+
+def _units_of(lines: pa.Table, group: dict[str, Any]) -> pa.ChunkedArray:
+    chosen = pc.and_(pc.equal(lines["currency"], group["currency"]), pc.equal(lines["scale"], group["scale"]))
+    return lines["units"].filter(chosen)
 
 
 _FEW: Final = 1_000

@@ -69,7 +69,8 @@ def text_keys(texts: pa.Array | pa.ChunkedArray) -> pa.Array:
     if not _is_tidy(keys) and pc.any(untidy := pc.match_substring_regex(keys, _UNTIDY_SPACE)).as_py():
         tidied = pc.ascii_trim(pc.replace_substring_regex(keys, _ASCII_SPACE, " "), " ")
         keys = pc.if_else(untidy, tidied, keys)
-    keys = pc.if_else(pc.equal(keys, ""), pa.scalar(None, pa.string()), keys)
+    if pc.min(pc.binary_length(keys)).as_py() == 0:
+        keys = pc.if_else(pc.equal(keys, ""), pa.scalar(None, pa.string()), keys)
     if pc.all(plain).as_py() is not False:
         return keys
     other = pc.invert(plain)

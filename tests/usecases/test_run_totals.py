@@ -8,6 +8,8 @@ import pyarrow as pa
 import pytest
 
 from recon.models import Side
+from recon.rows import MAX_UNITS
+from recon.statements.model import line_totals
 from recon.usecases.runs import totals
 from recon.usecases.runs.totals import places
 
@@ -33,9 +35,10 @@ def test_numbers_may_come_in_several_pieces():
     assert places(values, pa.chunked_array([[10, 11], [12]])).to_pylist() == [2, 1, None]
 
 
-def test_few_rows_are_summed_as_many_are(monkeypatch):
+@pytest.mark.parametrize("from_", [10**17, MAX_UNITS - 60], ids=["64 bits hold", "64 bits do not hold"])
+def test_few_rows_are_summed_as_many_are(monkeypatch, from_):
     many = [
-        (10**17 + number, number % 4, ("USD", "EUR")[number % 2], ("a", "b", "c")[number % 3]) for number in range(60)
+        (from_ + number, number % 4, ("USD", "EUR")[number % 2], ("a", "b", "c")[number % 3]) for number in range(60)
     ]
     units, scales, currencies, states = zip(*many, (None, 2, "USD", "a"), (-7, 0, "USD", "a"), strict=True)
     table = pa.table(
@@ -54,6 +57,24 @@ def test_few_rows_are_summed_as_many_are(monkeypatch):
         (Decimal(units).scaleb(-scale) for units, scale, currency, state in many if (state, currency) == ("c", "EUR")),
         Decimal(0),
     )
+
+
+@pytest.mark.parametrize("units", [1, -MAX_UNITS])
+@pytest.mark.parametrize("currencies", [1, 2])
+def test_what_a_file_adds_up_to_is_exact_however_large_its_amounts(units, currencies):
+    rows = 3000
+    lines = pa.table(
+        {
+            "units": pa.array([units] * rows, pa.int64()),
+            "scale": pa.array([2] * rows, pa.int16()),
+            "currency": [("USD", "EUR")[number % currencies] for number in range(rows)],
+        }
+    )
+    found = line_totals(lines)
+    assert [each.lines for each in found] == [rows // currencies] * currencies
+    total = Decimal(abs(units) * rows // currencies).scaleb(-2)
+    nothing = Decimal(0)
+    assert {(each.credits, each.debits) for each in found} == {(total, nothing) if units > 0 else (nothing, total)}
 
 
 def test_the_amounts_of_few_rows_are_summed_as_those_of_many_are(monkeypatch):

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from recon.models import MatchState, Side
-from recon.rows import amount
+from recon.rows import amount, for_exact_sums
 
 _FEW: Final = 50_000
 """Rows that are summed sooner than threads have agreed about them."""
@@ -39,14 +39,12 @@ def totals(rows: dict[Side, pa.Table], placed: pa.Table, differences: pa.Table, 
 
 
 def summed(table: pa.Table, keys: tuple[str, ...]) -> Sums:
-    """Count and exact sum of ``units`` at ``scale`` by `keys`. 38 digits: a million amounts of 18 digits fit."""
+    """Count and exact sum of ``units`` at ``scale`` by `keys`."""
     if not table.num_rows:
         return {}
     if table.num_rows <= _TINY:
         return _summed_one_by_one(table, keys)
-    exact = pa.table(
-        {**{key: table[key] for key in (*keys, "scale")}, "units": table["units"].cast(pa.decimal128(38, 0))}
-    )
+    exact = pa.table({**{key: table[key] for key in (*keys, "scale")}, "units": for_exact_sums(table["units"])})
     sums: Sums = {}
     grouped = exact.group_by([*keys, "scale"], use_threads=table.num_rows > _FEW)
     for group in grouped.aggregate([("units", "sum"), ("units", "count")]).to_pylist():
