@@ -1,4 +1,4 @@
-"""Looking rows up by their numbers, with and without a search; sums of few rows and of many."""
+"""Looking rows up by their numbers, with and without a search; sums and rows of few and of many at once."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from decimal import Decimal
 import pyarrow as pa
 import pytest
 
+from recon.engine.outcome import DIFFERENCES, MATCH_ROWS, MATCHES, Outcome
 from recon.models import Side
 from recon.rows import MAX_UNITS
 from recon.statements.model import line_totals
 from recon.usecases.runs import totals
+from recon.usecases.runs.results import placed_of_each, placed_rows
 from recon.usecases.runs.totals import places
 
 CASES = [
@@ -106,3 +108,23 @@ def test_the_amounts_of_few_rows_are_summed_as_those_of_many_are(monkeypatch):
         ("ledger", "unmatched"),
     }
     assert sum(each["count"] for each in few["money"]) == 26
+
+
+def outcome(states: list[str], rows: list[tuple[int, int, int, int]]) -> Outcome:
+    """Of matches with these states, and rows (match, side, id, part)."""
+    matches = [{"match_no": number, "state": state} for number, state in enumerate(states, start=1)]
+    of_matches = [dict(zip(("match_no", "side", "id", "part"), each, strict=True)) for each in rows]
+    empty = DIFFERENCES.empty_table()
+    tables = pa.Table.from_pylist(matches, MATCHES), pa.Table.from_pylist(of_matches, MATCH_ROWS)
+    return Outcome(*tables, empty, empty, empty, [])
+
+
+def test_the_rows_of_several_outcomes_come_as_those_of_each():
+    some = [
+        outcome(["confirmed", "suggested"], [(1, 0, 9, 0), (1, 1, 4, 0), (2, 0, 8, 0), (2, 1, 3, 0)]),
+        outcome([], []),
+        outcome(["suggested", "confirmed"], [(1, 0, 1, 0), (1, 1, 4, 2), (2, 0, 2, 0), (2, 1, 4, 1)]),
+    ]
+    found = placed_of_each(some)
+    assert [each.to_pylist() for each in found] == [placed_rows(each).to_pylist() for each in some]
+    assert found[2]["state"].to_pylist() == ["suggested", "confirmed", "confirmed", "suggested"]

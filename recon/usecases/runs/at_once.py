@@ -214,10 +214,14 @@ def _apart(begun: Iterable[tuple[Begun, _Read | None]]) -> Iterator[_Some]:
     yield some
 
 
-def _matched_together(read: Sequence[_Read]) -> Mapping[int, Outcome]:
+_Matched = tuple[Outcome, pa.Table]
+"""What the engine says of a run, and the `placed_rows` of that."""
+
+
+def _matched_together(read: Sequence[_Read]) -> Mapping[int, _Matched]:
     """What the engine says of runs, by where their reading is kept (`id`); those are missing that must be matched
     alone, if only to fail alone."""
-    found: dict[int, Outcome] = {}
+    found: dict[int, _Matched] = {}
     rest = list(read)
     while len(rest) > 1:
         same = [each for each in rest if _go_together(rest[0], each)]
@@ -227,7 +231,8 @@ def _matched_together(read: Sequence[_Read]) -> Mapping[int, Outcome]:
             except Exception as error:  # noqa: BLE001 - whoever it is about meets it again
                 logger.info("%d runs are matched one by one: %s: %s", len(same), type(error).__name__, error)
             else:
-                found |= dict(zip(map(id, same), outcomes, strict=True))
+                matched = zip(outcomes, run_results.placed_of_each(outcomes), strict=True)
+                found |= dict(zip(map(id, same), matched, strict=True))
         rest = [each for each in rest if not any(each is one for one in same)]
     return found
 
@@ -237,11 +242,11 @@ def _go_together(one: _Read, other: _Read) -> bool:
     return one.rules == other.rules and one.options == replace(other.options, temp_dir=one.options.temp_dir)
 
 
-def _matched(begun: Begun, read: _Read, outcomes: Mapping[int, Outcome], laps: Laps) -> Results | None:
+def _matched(begun: Begun, read: _Read, outcomes: Mapping[int, _Matched], laps: Laps) -> Results | None:
     """The results; None, with the run's error, if there are none."""
     run, entries = begun.run, read.entries
     with _as_outcome(run):
-        outcome = outcomes.get(id(read))
+        outcome, placed = outcomes.get(id(read), (None, None))
         if outcome is None:
             outcome = match(read.rules, read.lines, entries, read.options)
             laps.end("matching")
@@ -252,7 +257,8 @@ def _matched(begun: Begun, read: _Read, outcomes: Mapping[int, Outcome], laps: L
             "rows": rows.explanation,
             "next_entry": rows.next_entry,
         }
-        return run_results.prepare(run, rows, outcome, [each.pk for each in begun.asked.versions], begun.first_match)
+        versions = [each.pk for each in begun.asked.versions]
+        return run_results.prepare(run, rows, outcome, versions, begun.first_match, placed)
     return None
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from functools import cached_property, partial
+from itertools import accumulate
 from typing import Any, Final
 
 import numpy as np
@@ -130,6 +131,20 @@ def prepare(
 def placed_rows(outcome: Outcome) -> pa.Table:
     """The rows of matches with their match's ``state``, in the order of their keys."""
     return with_state(by_row(outcome.match_rows), outcome.matches.select(["match_no", "state"]))
+
+
+def placed_of_each(outcomes: Sequence[Outcome]) -> list[pa.Table]:
+    """The `placed_rows` of each of several outcomes, for about what those of one cost."""
+    rows = pa.concat_tables([each.match_rows for each in outcomes])
+    sizes = [each.match_rows.num_rows for each in outcomes]
+    states = pa.concat_tables([each.matches.select(["state"]) for each in outcomes])["state"]
+    matches_before = np.cumsum([0, *(each.matches.num_rows for each in outcomes)])
+    outcome = np.repeat(np.arange(len(outcomes)), sizes)
+    numbers = rows["match_no"].to_numpy() - 1 + matches_before[outcome]  # those of an outcome begin with 1
+    keys = [rows[name].to_numpy() for name in ("part", "id", "side")]
+    order = pa.array(np.lexsort([*keys, outcome]))
+    placed = rows.append_column("state", states.take(pa.array(numbers))).take(order).combine_chunks()
+    return [placed.slice(end - size, size) for size, end in zip(sizes, accumulate(sizes), strict=True)]
 
 
 def left_open(counts: Mapping[str, int]) -> int:
