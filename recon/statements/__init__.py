@@ -72,6 +72,13 @@ def read(data: bytes | Path, name: str, hints: Hints | None = None) -> Reading:
 
 def detected(head: bytes, name: str) -> Format:
     """The format that is most sure of a file's beginning. Raises StatementError when none is."""
+    if head.lstrip().startswith(b"%PDF"):
+        raise StatementError.at(
+            "This is a PDF, which is made to be looked at. Download the statement as CSV, CAMT, MT940, OFX or a"
+            " spreadsheet.",
+            found="%PDF",
+            expected="a statement file",
+        )
     surest = max(FORMATS, key=lambda each: each.detects(head, name))
     if not surest.detects(head, name):
         raise StatementError.at(

@@ -15,6 +15,7 @@ from recon.statements.csv_encoding import decode, encoding_of, is_text
 from recon.statements.csv_quick import WORTHWHILE, quick_table
 from recon.statements.derived import with_derived_dates
 from recon.statements.header import header_of
+from recon.statements.inexact import shortened
 from recon.statements.labelled import labelled_rows
 from recon.statements.mapping import Mapping
 from recon.statements.model import Hints, Reading, StatementError
@@ -27,6 +28,7 @@ _NAMES: Final = (".csv", ".tsv", ".txt", ".xls", ".tab")
 SAMPLE_ROWS: Final = 20
 """So many rows are shown with a reading."""
 
+_IIF: Final = ("!TRNS\t", "!HDR\t", "!ACCNT\t")
 _UTF8: Final = ("ascii", "utf-8", "utf-8-sig")
 HEAD_BYTES: Final = 64 * 1024
 """How much of a large file is looked at to find its dialect."""
@@ -49,6 +51,14 @@ def read(data: bytes, name: str, hints: Hints) -> Reading:
     if len(data) >= WORTHWHILE and encoding in _UTF8 and (reading := _read_quickly(data, encoding, wanted, hints)):
         return reading
     text = decode(data, encoding)
+    if text.lstrip("\ufeff \r\n").startswith(_IIF):
+        raise StatementError.at(
+            "This is an IIF file of QuickBooks, in which one entry has several lines that cancel out. Export the"
+            " account's register as CSV, or as QBO.",
+            line=1,
+            found=text.split("\n", 1)[0][:40],
+            expected="a line for each transaction",
+        )
     if wanted.delimiter is None and (blocks := labelled_rows(text.lstrip("\ufeff"))):
         return read_rows(NAME, blocks, replace(wanted, encoding=encoding), hints)
     delimiter = _delimiter(text, wanted)
@@ -143,6 +153,7 @@ def read_table(kind: str, table: Table, partial: Mapping, hints: Hints, day_zero
         header=table.header,
         sample=sample,
         questions=questions + missing_questions(table, mapping, statement.lines),
+        warnings=tuple(shortened(table, mapping)),
     )
 
 

@@ -140,6 +140,8 @@ def _surroundings(before: str, after: str, decimal: Decimals) -> tuple[int, bool
     left, right = before.strip(), after.strip()
     if left.startswith("(") and right.endswith(")"):
         minus, marked, left, right = True, True, left[1:], right[:-1]
+    elif left.endswith("(") and right.endswith(")") and "-" not in left:  # $(85.00)
+        minus, marked, left, right = True, True, left[:-1], right[:-1]
     elif left.startswith("-(") and right.endswith(")"):
         minus, marked, left, right = True, True, left[2:], right[:-1]
     for word in re.findall(r"[+-]|[^\s+-]+", f"{left} {right}"):

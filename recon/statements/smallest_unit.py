@@ -32,6 +32,10 @@ _WRITTEN_SO: Final[tuple[frozenset[str], ...]] = (
 )
 """Keys of JSON by which the records of those are known that write amounts as whole numbers of the smallest unit."""
 
+_ALSO_FLAT: Final = 3
+"""So many of them are as plain in a table that a program made of such JSON; the others name the columns of a
+dashboard's export, too, which has whole units."""
+
 _PLACES: Final[tuple[tuple[frozenset[str], dict[str, int]], ...]] = (
     (_WRITTEN_SO[0], {"ISK": 2, "UGX": 2, "MGA": 0}),  # docs.stripe.com/currencies, "special cases", "zero-decimal"
     (_WRITTEN_SO[2], {"CLP": 2, "CVE": 0, "IDR": 0, "ISK": 2}),  # docs.adyen.com, "currency codes and minor units"
@@ -54,10 +58,13 @@ def smallest_unit(table: Table, mapping: Mapping, hints: Hints) -> tuple[bool | 
         return None, None
     if all(_says_cents(name) for name in names):
         return True, None
-    if table.header_line != 0 or hints.every_row:
+    if hints.every_row:
         return None, None
-    if any(layout <= {*table.header} for layout in _WRITTEN_SO):
+    layouts = _WRITTEN_SO if table.header_line == 0 else _WRITTEN_SO[:_ALSO_FLAT]
+    if any(layout <= {*table.header} for layout in layouts):
         return True, None
+    if table.header_line != 0:
+        return None, None
     if _is_by_contract(table) or not _has_places(table, mapping, hints):
         return None, None
     return None, _question(table, names[0], _is_of_a_program(table, mapping, names[0]))

@@ -16,7 +16,8 @@ from python_calamine import CalamineError, CalamineWorkbook
 from recon.statements.cells import Row, cell_text
 from recon.statements.counted_dates import DAY_ZERO, DAY_ZERO_1904
 from recon.statements.csv_format import read_rows
-from recon.statements.mapping import Mapping, Role
+from recon.statements.inexact import inexact, text_columns
+from recon.statements.mapping import Mapping
 from recon.statements.model import Hints, Reading, RowError, StatementError
 from recon.statements.ole import runs_in_circles
 from recon.statements.sheets import chosen, telling
@@ -51,7 +52,7 @@ def read(data: bytes, name: str, hints: Hints) -> Reading:
     partial = hints.mapping or Mapping()
     rows, others = chosen(filled, partial)
     reading = read_rows(NAME, rows, partial, hints, DAY_ZERO_1904 if _counts_from_1904(data) else DAY_ZERO)
-    return replace(telling(reading, others, partial), warnings=tuple(_inexact(rows, reading)))
+    return replace(telling(reading, others, partial), warnings=(*reading.warnings, *_inexact(rows, reading)))
 
 
 def _counts_from_1904(data: bytes) -> bool:
@@ -75,23 +76,14 @@ class Inexact(str):
 
 def _inexact(rows: Iterable[Row], reading: Reading) -> Iterator[RowError]:
     """Numbers in columns of texts whose last digits the spreadsheet itself has lost."""
-    columns = reading.mapping.columns if reading.mapping else {}
-    meant = {name for role in _TEXTS for name in columns.get(role, ())}
+    meant = text_columns(reading.mapping)
     named = [(place, name) for place, name in enumerate(reading.header) if name in meant]
     below = (reading.mapping.header_row if reading.mapping else 0) or 0
     for row in rows:
         for place, name in named if row.line > below else ():
             found = row.cells[place] if place < len(row.cells) else ""
             if isinstance(found, Inexact):
-                expected = "a number of at most 15 digits, or a cell of text"
-                message = (
-                    f"Line {row.line}, column {name}: {found} is a number of more than 15 digits, of which a"
-                    " spreadsheet keeps 15; the others may be wrong. Make the column one of text where it comes from."
-                )
-                yield RowError(row.line, name, found, expected, message)
-
-
-_TEXTS: Final[tuple[Role, ...]] = ("external_id", "reference", "description", "counterparty", "parent_transaction")
+                yield inexact(row.line, name, found)
 
 
 def _sheets(data: bytes) -> list[tuple[str, list[Row]]]:

@@ -95,3 +95,16 @@ def test_a_file_of_bad_rows_only_lists_as_many_as_the_limit_and_counts_the_rest(
     errors = read(data, "upload.csv", Hints(limits=Limits(max_errors=4), mapping=mapping)).errors
     assert len(errors) == 5
     assert errors[-1].message == "And 6 more rows cannot be read."
+
+
+@pytest.mark.parametrize(
+    ("data", "name", "said"),
+    [
+        (b"%PDF-1.7\n\xe2\xe3", "march.pdf", "This is a PDF"),
+        (b"!TRNS\tTRNSID\tDATE\tAMOUNT\n!SPL\tSPLID\n", "books.iif", "IIF file of QuickBooks"),
+    ],
+)
+def test_files_that_are_known_not_to_be_statements_say_what_to_send_instead(data, name, said):
+    with pytest.raises(StatementError, match=said) as refused:
+        read(data, name)
+    assert "CSV" in str(refused.value)

@@ -75,4 +75,7 @@ def test_references_of_more_digits_than_a_spreadsheet_keeps_are_warned_about_by_
     ]
     [warning] = read(workbook(rows), "a.xlsx", Hints(currency="EUR")).warnings
     assert (warning.line, warning.column) == (2, "Reference")
-    assert "more than 15 digits" in warning.message
+    assert "12345678901234570" in warning.message  # that much is left of it
+    shown = b"Date,Reference,Amount\n2026-03-02,1.23457E+16,1.00\n2026-03-03,A+2,-2.00\n"
+    [warning] = read(shown, "a.csv", Hints(currency="EUR")).warnings
+    assert (warning.line, warning.found) == (2, "1.23457E+16")

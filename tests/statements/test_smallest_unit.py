@@ -39,6 +39,19 @@ def test_who_is_known_to_write_cents_is_read_so_without_a_question(row):
 
 
 @pytest.mark.parametrize(
+    ("header", "row", "expected"),
+    [
+        ("id,object,amount,currency,created", "ch_1,charge,1050,usd,1735776000", 1050),
+        ("id,created_at,amount_money.amount,amount_money.currency", "a,2026-03-01,1050,USD", 1050),
+        ("id,entity,amount,currency,created_at", "pay_1,payment,1050,INR,2026-03-01", 105_000),  # of the dashboard
+    ],
+)
+def test_json_that_a_program_wrote_as_a_table_counts_cents_still(header, row, expected):
+    reading = read(f"{header}\n{row}\n{row}\n".encode(), "a.csv", Hints())
+    assert reading.lines["units"].to_pylist() == [expected] * 2
+
+
+@pytest.mark.parametrize(
     ("writer", "amount", "currency", "expected"),
     [
         (STRIPE, 500, "jpy", (500, 0, "JPY")),

@@ -321,4 +321,4 @@ def test_the_preview_of_a_ledger_says_what_debit_means(client, account, upload, 
 def test_a_file_with_rows_of_several_accounts_says_so_before_it_is_stored(client, account, upload):
     rows = "Account,Date,Text,Amount,Currency\n111,2026-03-02,A,1.00,EUR\n222,2026-03-03,B,2.00,EUR\n"
     page = client.get(upload(rows)).content.decode()
-    assert f"names several accounts (111, 222); its rows would all be stored for {account.name}" in page
+    assert f"names several accounts (111, 222); all its rows would be stored for {account.name}." in page

@@ -335,8 +335,10 @@ def _of_other_account(account: Account, reading: Reading) -> list[Announcement]:
     found = [Announcement("account", text) for number in numbers if (text := other_account(account, number))]
     for several in (each.accounts for each in reading.statements if each.accounts):
         named = ", ".join(several[:_NAMED]) + (f" and {len(several) - _NAMED} more" if len(several) > _NAMED else "")
-        text = f"The file names several accounts ({named}); its rows would all be stored for {account.name}. "
-        text += "With its number there, only its own would."
+        text = (
+            f"The file names several accounts ({named}); all its rows would be stored for {account.name}."
+            " If it had one of these numbers, only the rows of that one would be."
+        )
         found.append(Announcement("account", text))
     return found
 
