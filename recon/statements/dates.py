@@ -26,7 +26,8 @@ _TIME: Final = (
 )
 _WEEKDAY: Final = r"(?:[^\W\d]+\.?,?\s+)?"
 _YEAR_FIRST: Final = re.compile(
-    r"(?P<year>\d{4})\s?[-/.年 ]\s?(?P<month>\d{1,2})\s?[-/.月 ]\s?(?P<day>\d{1,2})(?:日|\.)?" + _TIME
+    r"(?P<year>\d{4})\s?[-/.年 ]\s?(?P<month>\d{1,2})\s?[-/.月 ]\s?(?P<day>\d{1,2})(?:日|\.)?"
+    r"(?:,\s?[^\W\d_]+|\s?\(\w\))?" + _TIME
 )
 _COMPACT: Final = re.compile(
     r"(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})"

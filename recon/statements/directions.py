@@ -52,15 +52,15 @@ def with_directions(table: Table, mapping: Mapping, hints: Hints) -> tuple[Mappi
     if any(words) and not any(sign < 0 for sign in signs):
         return _with_words(sample, mapping), _doubted(sample, mapping, words)
     proven = _proven_by_balance(sample, mapping)
-    if proven and not _is_card(table, mapping) and (any(sign < 0 for sign in signs) or len(signs) > _FEW):
+    if proven and not is_card(table, mapping) and (any(sign < 0 for sign in signs) or len(signs) > _FEW):
         return _signed(mapping, proven), _question("inverted") if proven == "inverted" else None
     if (words and _opposed(signs, words)) or _charges_are_plus(sample, mapping, signs):
         return _signed(mapping, "inverted"), _question("inverted")
     unsigned = any(signs) and not any(sign < 0 for sign in signs) and not _marked(sample, mapping)
-    mostly_plus = _is_card(table, mapping) and signs.count(1) >= signs.count(-1)
+    mostly_plus = is_card(table, mapping) and signs.count(1) >= signs.count(-1)
     unsure = unsigned or (mostly_plus and not proven and _repayments(sample, mapping, signs) != {1})
     asked = unsure and hints.side == "statement" and not {name.casefold() for name in table.header} >= _BLNK
-    suggested: Sign = "inverted" if asked and _is_card(table, mapping) else "as_given"
+    suggested: Sign = "inverted" if asked and is_card(table, mapping) else "as_given"
     hinting = _hinting(sample, mapping) if unsigned else None
     if words and not asked and not proven and _contradicted(signs, words):
         hinting = replace(_meant_as_direction(sample, mapping.column("sign") or ""), suggested="as_given")
@@ -302,10 +302,14 @@ def _repayments(table: Table, mapping: Mapping, signs: list[int]) -> set[int]:
     }
 
 
-def _is_card(table: Table, mapping: Mapping) -> bool:
+_SHOPS: Final = ("customer", "merchant account", "disbursement", "payout", "settlement amount")
+"""Words of headers of what a processor reports to a shop."""
+
+
+def is_card(table: Table, mapping: Mapping) -> bool:
     """Whether the header is that of a card's holder (a merchant's export has customers, or fees and what is left)."""
     words = [plain(name) for name in table.header]
-    if any("customer" in word for word in words) or (mapping.column("fee") and mapping.column("net")):
+    if any(theirs in word for word in words for theirs in _SHOPS) or (mapping.column("fee") and mapping.column("net")):
         return False
     return any(word in CARD_HEADERS or any(card in word for card in CARD_WORDS) for word in words)
 

@@ -23,7 +23,7 @@ _LESS: Final = 40
 """By how much a purchase's amount abroad fits less: it is the amount of a line only where there is no other."""
 
 _ACCOUNTS: Final = frozenset(
-    {"kt", "kto", "konto", "account", "acct", "compte", "conto", "cuenta", "cta", "conta", "rekening"}
+    {"kt", "kto", "konto", "account", "acct", "compte", "cpt", "conto", "cuenta", "cta", "conta", "rekening"}
 )
 """Words of headers of columns in which accounts stand: debit account."""
 
@@ -77,6 +77,8 @@ def _by_header(columns: Sequence[Traits], *, ledger: bool) -> dict[Role, tuple[s
         and not (role in {"currency", "debit", "credit"} and score < _EXACT and _is_foreign(each.name))
         and not (role in _SIDES and score < _EXACT and _ACCOUNTS & set(plain(each.name).split()))
         and not (role == "counterparty" and score < _EXACT and _NO_NAMES & set(plain(each.name).split()))
+        and not (role == "counterparty" and score < _EXACT <= fit("account", each.name))
+        and not (role == "external_id" and score < _EXACT and "partner" in plain(each.name).split())
     ]
     for _score, _place, role, each in sorted(offers, key=lambda offer: offer[:2], reverse=True):
         if role in roles or (each.name in taken and role != "sign"):

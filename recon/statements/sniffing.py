@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from recon.statements.amounts import with_proven_fees
 from recon.statements.currencies import exponent, named_in, stated_code
-from recon.statements.directions import amount_column, with_directions
+from recon.statements.directions import amount_column, is_card, with_directions
 from recon.statements.mapping import Mapping, Role
 from recon.statements.model import Hints, Question, StatementError
 from recon.statements.profiles import profile_for
@@ -17,6 +17,7 @@ from recon.statements.smallest_unit import smallest_unit
 from recon.statements.styles import currency_of, date_order_of, decimal_of
 from recon.statements.tables import Table
 from recon.statements.traits import traits_of
+from recon.statements.words import fit
 
 _SAMPLE = 2_000
 
@@ -37,7 +38,7 @@ def sniffed(table: Table, partial: Mapping, hints: Hints) -> tuple[Mapping, tupl
     mapping = replace(mapping, currency=mapping.currency or currency_of(table, mapping, hints))
     if not exponent(mapping.currency):  # then a mark before three digits parts thousands
         questions = []
-    mapping = _of_own_currency(table, mapping, partial, hints)
+    mapping = _of_own_currency(table, _of_own_amount(table, mapping, partial), partial, hints)
     mapping, question = _with_unit(table, mapping, partial, hints)
     questions.append(question)
     if mapping.date_order is None:
@@ -77,6 +78,33 @@ def _of_own_currency(table: Table, mapping: Mapping, partial: Mapping, hints: Hi
     columns: dict[Role, tuple[str, ...]] = {**mapping.columns}
     del columns["currency"]
     return replace(mapping, columns=columns, currency=partial.currency or own)
+
+
+def _of_own_amount(table: Table, mapping: Mapping, partial: Mapping) -> Mapping:
+    """On a card, the amounts that the header gives in one currency, if they are the others where that one was paid in.
+
+    ``Amount``, ``Currency``, ``Amount in EUR``: the last is what the card was charged. A wallet of several currencies
+    may have such columns as well, to report in one of them, so that nothing is changed there.
+    """
+    name, amounts = mapping.column("currency"), mapping.column("amount")
+    if not name or not amounts or {"currency", "amount"} & partial.columns.keys() or not is_card(table, mapping):
+        return mapping
+    sample = table.head(_SAMPLE)
+    codes = [stated_code(text) for text in sample.texts(name).to_pylist()]
+    paid = sample.texts(amounts).to_pylist()
+    for other in table.header:
+        own = named_in(other, None)
+        if other == amounts or not own or {*codes} <= {own, None} or own not in codes or not fit("amount", other):
+            continue
+        charged = sample.texts(other).to_pylist()
+        rows = list(zip(codes, paid, charged, strict=True))
+        if all(text for _code, _paid, text in rows) and all(
+            (before == after) == (code == own) for code, before, after in rows
+        ):
+            columns: dict[Role, tuple[str, ...]] = {**mapping.columns, "amount": (other,)}
+            del columns["currency"]
+            return replace(mapping, columns=columns, currency=partial.currency or own)
+    return mapping
 
 
 def _columns(table: Table, partial: Mapping, hints: Hints) -> dict:  # type: ignore[type-arg]

@@ -153,3 +153,59 @@ def test_two_letters_that_only_polish_has_are_read_as_polish():
         "cp1250"
     )
     assert encoding_of(data) == "cp1250"
+
+
+KBC = (
+    "kredietkaart;datum verrichting;Datum verrekening;bedrag;munt;koers;bedrag in EUR;Handelaar\n"
+    "123456;13/02/2020;14/02/2020;-16,52;EUR;1;-16,52;Shop\n"
+    "123456;25/01/2020;27/01/2020;-18,00;USD;0,9;-16,20;Shop abroad\n"
+)
+
+
+def test_a_card_is_read_in_what_it_was_charged():
+    """KBC Mastercard: the amount abroad stands first, and its currency is a column; then comes the one in euros."""
+    assert moves(KBC) == ([(-1652, "EUR"), (-1620, "EUR")], set())
+
+
+@pytest.mark.parametrize("change", [("kredietkaart", "rekening"), ("-16,52;Shop", "-16,50;Shop")])
+def test_what_may_be_a_report_in_one_currency_changes_no_amounts(change):
+    """A wallet's own amounts stay, and those of a card whose euros are not the same in both columns."""
+    assert moves(KBC.replace(*change))[0] == [(-1652, "EUR"), (-1800, "USD")]
+
+
+def test_a_processors_report_to_a_shop_is_no_cards():
+    """Braintree: "Card Type" is that of the customers; plus is money in unless told otherwise."""
+    reading = reading_of(
+        "Merchant Account,Card Brand,Card Number,Disbursement Date,Settlement Amount,Settlement Currency\n"
+        "shop,Visa,411111******1111,2020-04-08,993.53,EUR\nshop,Visa,411111******1111,2020-04-08,2241.63,EUR\n"
+    )
+    assert [(each.about, each.suggested) for each in reading.questions] == [("sign", "as_given")]
+
+
+def test_balances_at_the_start_and_the_end_of_a_period():
+    reading = reading_of(
+        "Balance at end of period;;31070,09\nDate;Label;Amount\n"
+        "13/04/2020;One;-230,68\n14/04/2020;Two;1300,00\nBalance at start of period;;30000,77\n"
+    )
+    [statement] = reading.statements
+    assert not reading.errors
+    assert {balance.kind for balance in statement.balances} == {"opening", "closing"}
+    assert statement.balance_check() == "ok"
+
+
+def test_names_and_numbers_of_others_columns():
+    """ING (Belgium) names the account itself, Erste (Hungary) numbers the partner's account: not the row's own."""
+    [line] = reading_of(
+        "Nom du compte;Date comptable;Montant;Devise;Libellés\nCompte à vue;13/03/2024;-45,90;EUR;Loyer\n"
+    ).lines.to_pylist()
+    assert line["counterparty"] is None
+    [line] = reading_of(
+        "Dátum;Partner név;Partner számla/azonosító;Összeg;Közlemény\n2024.05.13;Bt;11600006-12345678;-125;számla\n"
+    ).lines.to_pylist()
+    assert (line["external_id"], line["counterparty"]) == (None, "Bt")
+
+
+@pytest.mark.parametrize("text", ["2025.11.17., hétfő", "2025/11/17(月)", "2025-11-17 (月)"])
+def test_a_day_of_the_week_behind_a_date(text):
+    [line] = reading_of(f"Date;Amount;Description\n{text};-1,50;Shop\n").lines.to_pylist()
+    assert str(line["booking_date"]) == "2025-11-17"
