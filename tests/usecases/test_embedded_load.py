@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from collections import Counter
 from datetime import date
 from pathlib import Path
 
@@ -16,8 +17,8 @@ from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 
 from recon import errands
-from recon.models import LedgerEntry, RunKind, RunState, StatementLine
-from recon.usecases.bulk import embedded_load, giving_up
+from recon.models import LedgerEntry, Match, OpenItem, RunKind, RunState, StatementLine
+from recon.usecases.bulk import apart, embedded_load, giving_up
 from recon.usecases.bulk import rows as bulk
 from recon.usecases.bulk.afterwards import indexes_afterwards
 from recon.usecases.bulk.embedded_load import mend_indexes
@@ -28,6 +29,7 @@ from recon.usecases.imports.rows import tidy_up_after_loads
 from recon.usecases.integrity import violations
 from recon.usecases.runs.execution import execute_run
 from recon.usecases.runs.starting import start_run
+from recon.usecases.runs.undo import reverse_run
 
 pytestmark = pytest.mark.skipif(connection.vendor != "sqlite", reason="only SQLite is loaded like this")
 
@@ -263,6 +265,53 @@ def test_a_run_whose_loads_are_all_large_comes_to_the_same(practised, monkeypatc
     run = practised("Large")
     assert (run.lines_matched, run.totals) == (usual.lines_matched, usual.totals)
     assert list(violations()) == []
+    assert indexes() == before
+
+
+def test_a_large_reversal_and_a_large_run_after_it_come_to_the_same(practised, monkeypatch):
+    def there_and_back(name: str) -> list[tuple[str, str, int]]:
+        run = practised(name)
+        reverse_run(Actor.command(), run)
+        again = [used.version for used in run.run_rules.all()]
+        second = start_run(Actor.command(), run.account, run.statement, again, kind=RunKind.BATCH, is_dry_run=False)
+        execute_run(second.run_id)
+        items = OpenItem.objects.filter(account_id=run.account_id).values_list("state", "reason")
+        return sorted((*kind, count) for kind, count in Counter(items).items())
+
+    usual, before = there_and_back("Usual"), indexes()
+    monkeypatch.setattr(embedded_load, "ASIDE_FROM", 1)
+    monkeypatch.setattr(embedded_load, "MOST_HELD", 100)
+    monkeypatch.setattr(apart, "APART_FROM", 1)
+    taken_away = whose_indexes_go(monkeypatch)
+    assert there_and_back("Large") == usual
+    assert {OpenItem, Match} <= taken_away
+    assert list(violations()) == []
+    assert indexes() == before
+
+
+def whose_indexes_go(monkeypatch) -> set[type]:
+    """The models whose indexes were taken away in a transaction that changed them."""
+    taken, original = set[type](), embedded_load._take_away_indexes
+
+    def listening(model):
+        taken.add(model)
+        original(model)
+
+    monkeypatch.setattr(embedded_load, "_take_away_indexes", listening)
+    return taken
+
+
+def test_indexes_are_there_again_if_a_large_change_is_rolled_back(laid_out):
+    before, meanwhile = indexes(), set[str]()
+
+    def change() -> None:
+        with transaction.atomic(), embedded_load.large_change(StatementLine, 5):
+            meanwhile.update(indexes())
+            raise ClickedCancelError
+
+    with pytest.raises(ClickedCancelError):
+        change()
+    assert before - meanwhile == {"line_account_date"}
     assert indexes() == before
 
 

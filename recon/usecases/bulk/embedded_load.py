@@ -211,12 +211,33 @@ def large_load(model: type[models.Model], rows: int, chunk: int, progress: Calla
     with _log_copied_beside():
         aside = _is_worth_it(model, rows)
         if aside:
-            with transaction.atomic(), connection.cursor() as cursor:
-                for name in _indexes(model):
-                    cursor.execute(f"DROP INDEX IF EXISTS {connection.ops.quote_name(name)}")
+            with transaction.atomic():
+                _take_away_indexes(model)
         yield min(chunk, CONVERTED) if aside else chunk
         if aside and not leave(model, model._meta.db_table):
             _make_missing(model, lambda: progress(rows))
+
+
+@contextmanager
+def large_change(model: type[models.Model], rows: int) -> Iterator[None]:
+    """Open, change or resolve so many rows within this, in a transaction, and on SQLite the plain indexes of the table
+    are made afterwards, if that pays. Whoever reads meanwhile has the table as it was, with them; if the transaction
+    is rolled back they are there again."""
+    if connection.vendor != "sqlite" or rows < ASIDE_FROM or not _is_worth_it(model, rows):
+        yield
+        return
+    if not connection.in_atomic_block:
+        raise RuntimeError("indexes of a table that changes are taken away in the transaction that changes it")
+    _take_away_indexes(model)
+    yield
+    if not leave(model, model._meta.db_table):
+        _make_missing(model, lambda: None)
+
+
+def _take_away_indexes(model: type[models.Model]) -> None:
+    with connection.cursor() as cursor:
+        for name in _indexes(model):
+            cursor.execute(f"DROP INDEX IF EXISTS {connection.ops.quote_name(name)}")
 
 
 @contextmanager

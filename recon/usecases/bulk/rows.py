@@ -28,6 +28,10 @@ from recon.usecases.bulk.embedded_load import insert_rows, large_load
 CHUNK: Final = 100_000
 """Rows per transaction on SQLite: heartbeats, cancels and other small writes get in between."""
 
+FETCHED: Final = 5_000
+"""Rows that SQLite hands over at a time; the objects of many more are out of the processor's reach when they are
+looked at again, which takes half as long again."""
+
 _LITTLE: Final = 1 << 20
 """Bytes that are parsed sooner than threads have agreed about them."""
 
@@ -319,16 +323,28 @@ def _heard(batches: Iterable[pa.RecordBatch], progress: Progress) -> Iterator[pa
 def _fetch_many(sql: str, params: Sequence[Any], schema: pa.Schema, progress: Progress) -> pa.Table:
     # A unary plus hides the declared type: with it, sqlite3 would build a Python object from every date and flag.
     bare = ", ".join(f"+{connection.ops.quote_name(name)}" for name in schema.names)
-    batches, done = [], 0
+    batches, few, done = list[pa.RecordBatch](), list[pa.RecordBatch](), 0
     with connection.cursor() as cursor:
         cursor.execute(f"WITH bulk_rows ({_names(schema.names)}) AS ({sql}) SELECT {bare} FROM bulk_rows", params)  # noqa: S608
-        while rows := cursor.fetchmany(CHUNK):
+        while rows := cursor.fetchmany(FETCHED):
             columns = zip(*rows, strict=True)
             arrays = [_from_sqlite(column, field.type) for column, field in zip(columns, schema, strict=True)]
-            batches.append(pa.record_batch(arrays, schema=schema))
+            few.append(pa.record_batch(arrays, schema=schema))
             done += len(rows)
-            progress(done)
+            if done % CHUNK == 0:
+                batches += _together(few)
+                progress(done)
+    if few:
+        batches += _together(few)
+        progress(done)
     return pa.Table.from_batches(batches, schema=schema)
+
+
+def _together(few: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
+    """The rows of all in one; they are taken out of the list."""
+    whole: list[pa.RecordBatch] = pa.Table.from_batches(few).combine_chunks().to_batches()
+    few.clear()
+    return whole
 
 
 def _from_sqlite(values: Sequence[Any], kind: pa.DataType) -> pa.Array:

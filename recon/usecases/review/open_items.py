@@ -18,6 +18,7 @@ from django.utils import timezone
 from recon.models import (
     Account,
     Claim,
+    ItemState,
     Match,
     MatchingRun,
     OpenItem,
@@ -28,6 +29,7 @@ from recon.models import (
     reserve_ids,
 )
 from recon.usecases.bulk import apart
+from recon.usecases.bulk.embedded_load import large_change
 from recon.usecases.bulk.moved import may_move_apart
 from recon.usecases.bulk.rows import listed
 from recon.usecases.review.items_apart import (
@@ -172,7 +174,8 @@ def resolve_claimed(account: Account, ids: ItemIds | None = None) -> None:
         if may_move_apart(OpenItem, apart.APART_FROM) and is_much_open(account):
             return resolve_apart(account, ids.resolving)
         return resolve_one_by_one(account)
-    with connection.cursor() as cursor:
+    open_ones = OpenItem.objects.filter(account_id=account.pk).exclude(state=ItemState.RESOLVED).count() if ids else 0
+    with large_change(OpenItem, open_ones), connection.cursor() as cursor:
         cursor.execute(RESOLVE_CLAIMED, [in_sql(timezone.now()), account.pk])
     return None
 
@@ -261,7 +264,7 @@ def _open(
         first = {side: ids.first[side] for side in sides}
         return open_apart(account, first, rows, ids.opening, were_claimed=were_claimed, **params)
     several = rows_at_most > 0 and are_apart(account)
-    with joined_whole() if rows_at_most > MANY else nullcontext():
+    with joined_whole() if rows_at_most > MANY else nullcontext(), large_change(OpenItem, rows_at_most):
         for side in sides:
             first_id = ids.first[side] if ids else None
             _upsert(account, side, rows, rows_at_most, first_id, several=several, were_claimed=were_claimed, **params)

@@ -25,6 +25,7 @@ from recon.usecases.accounts.closing import refuse_closed_matches
 from recon.usecases.accounts.scope import hold_still
 from recon.usecases.bulk import apart
 from recon.usecases.bulk.afterwards import indexes_afterwards
+from recon.usecases.bulk.embedded_load import large_change
 from recon.usecases.bulk.moved import may_move_apart, moved_apart
 from recon.usecases.bulk.whole import change_whole, condition_of
 from recon.usecases.errors import Refused
@@ -201,7 +202,8 @@ def _mark_undone(
 
 def _moved_undone(matches: QuerySet[Match], many: int, now: datetime, reserved: Reserved) -> int:
     if not may_move_apart(Match, many):
-        return matches.update(state=MatchState.UNDONE, state_changed_at=now)
+        with large_change(Match, many):
+            return matches.update(state=MatchState.UNDONE, state_changed_at=now)
     names = [str(field.column) for field in Match._meta.local_concrete_fields]
     changed = {"state": Value(MatchState.UNDONE.value), "state_changed_at": Value(now, DateTimeField())}
     rows = matches.order_by().values_list(*(changed.get(name, F(name)) for name in names))
