@@ -146,7 +146,8 @@ def faults_of(detail: Any, place: str, shape: Any = None, given: Any = None) -> 
             for fault in faults_of(inner, f"{place}[{number}]", getattr(shape, "child", None), _given(given, number))
         ]
     messages = detail if isinstance(detail, list) else [detail]
-    return [Fault(place, str(each), expectation(shape), _shown(given)) for each in messages]
+    found = None if place.endswith(_SECRET) else _shown(given)
+    return [Fault(place, str(each), expectation(shape), found) for each in messages]
 
 
 def _given(given: Any, name: Any) -> Any:
@@ -168,6 +169,8 @@ def _shown(given: Any) -> str | None:
 
 
 _MOST_SHOWN: Final = 80
+_SECRET: Final = (".key", ".secret")
+"""Places whose contents no answer repeats."""
 
 
 def _inside(place: str, name: Any) -> str:

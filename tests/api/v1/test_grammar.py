@@ -122,6 +122,7 @@ def test_what_does_not_hold_is_named_with_its_place(v1, method, path, body, plac
          "the id of a record that exists", "upload_1"),
         ("POST", "runs", {"account": 99}, "There is no account 99.", "the id of a record that exists", "99"),
         ("POST", "accounts", {"name": "A", "currencies": ["EUR", "x" * 90]}, None, "a text", "x" * 80 + "…"),
+        ("POST", "connectors", {"name": "A", "url": "https://a.example", "key": "k" * 2000}, None, "a text", None),
     ],
 )  # fmt: skip
 def test_an_error_says_what_was_expected_and_what_was_found(v1, method, path, body, message, expected, found):
