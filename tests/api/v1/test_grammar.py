@@ -202,5 +202,6 @@ def test_a_list_takes_a_fixed_number_of_queries(v1, run, path, count):
     v1.get("me")  # notes the key's use, once a minute
     with CaptureQueriesContext(connection) as asked:
         assert v1.get(path).status_code == 200
-    reads = [each["sql"] for each in asked if not each["sql"].startswith(("SAVEPOINT", "RELEASE", "SET LOCAL"))]
+    said = [each["sql"] or "a statement that is kept" for each in asked]  # psycopg does not repeat those
+    reads = [each for each in said if not each.startswith(("SAVEPOINT", "RELEASE", "SET LOCAL"))]
     assert len(reads) == count, "\n".join(reads)
