@@ -16,6 +16,8 @@ _AT_ONCE = 200_000
 _FEW = 20_000
 _SLOW = 0.9
 """A round that leaves more than this share of the pairs is not worth another."""
+_FEW_OF = 16
+"""One in so many rows, at most, are few of them."""
 
 
 class Takes(NamedTuple):
@@ -77,14 +79,15 @@ def _take(rank: Ints, pairs: Ranked, left: tuple[Rows, Rows]) -> Takes:
 def _one_by_one(pairs: Ranked, left: tuple[Rows, Rows], check: Callable[[], None]) -> Takes:
     """The definition itself."""
     pairs = pairs.only(np.argsort(pairs.rank))
-    left_one, left_other = left[0].tolist(), left[1].tolist()
+    line, left_one = _listed(pairs.line, left[0])
+    entry, left_other = _listed(pairs.entry, left[1])
     places: list[int] = []
     counts: list[int] = []
     before: tuple[list[int], list[int]] = ([], [])
     for start in range(0, len(pairs.rank), _AT_ONCE):
         check()
         some = slice(start, start + _AT_ONCE)
-        both = zip(pairs.line[some].tolist(), pairs.entry[some].tolist(), strict=True)
+        both = zip(line[some].tolist(), entry[some].tolist(), strict=True)
         for place, (this, that) in enumerate(both, start):
             has, wants = left_one[this], left_other[that]
             if has and wants:
@@ -100,3 +103,11 @@ def _one_by_one(pairs: Ranked, left: tuple[Rows, Rows], check: Callable[[], None
         np.array(counts, np.int32),
         (np.array(before[0], np.int32), np.array(before[1], np.int32)),
     )
+
+
+def _listed(rows: Rows, left: Rows) -> tuple[Rows, list[int]]:
+    """What rows have left as a list, and their places in it. A list of millions takes longer than a few pairs."""
+    if len(rows) * _FEW_OF > len(left):
+        return rows, left.tolist()
+    own, place = np.unique(rows, return_inverse=True)
+    return place.astype(np.int32), left[own].tolist()

@@ -114,9 +114,9 @@ def test_thousands_of_rows_that_nobody_can_tell_apart_are_confirmed_in_their_ord
 
 
 WAYS = [
-    (few, slow, bits)
+    (few, slow, few_of, bits)
     for few, slow in [(10**9, 1.0), (0, 1.0), (0, 0.5)]  # one by one, in rounds, some of them
-    for bits in (0, 63)
+    for few_of, bits in ((0, 0), (10**9, 63))  # what pairs use up is listed for their rows alone, or for all
 ]
 
 
@@ -128,8 +128,9 @@ def test_pairs_are_taken_alike_in_rounds_and_one_by_one_however_they_were_ordere
     monkeypatch.setattr(rule_run, "FEW_PAIRS", 0)
     monkeypatch.setattr(rule_run, "_DENSE", dense)
     told = {}
+    names = ("_FEW", "_SLOW", "_FEW_OF", "_BITS")
     for way in WAYS:
-        for module, name, value in zip((taking, taking, ordering), ("_FEW", "_SLOW", "_BITS"), way, strict=True):
+        for module, name, value in zip((taking, taking, taking, ordering), names, way, strict=True):
             monkeypatch.setattr(module, name, value)
         found = run(rule(*criteria), lines, entries)
         told[way] = (found.matches.to_pylist(), sorted(map(str, found.match_rows.to_pylist())))
