@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from itertools import pairwise, permutations
+from itertools import pairwise, permutations, takewhile
 from typing import Final
 
 from recon.statements.mapping import AMOUNT_ROLES, ROLES, Role
@@ -54,7 +54,7 @@ def roles_of(columns: Sequence[Traits], *, headed: bool, ledger: bool = False) -
         roles["status"] = (state,)
     if not headed:
         return roles | _texts_by_content([each for each in columns if (each.name,) not in roles.values()])
-    return _joined(_described(roles, columns), columns)
+    return _joined(_described(_of_one_currency(roles, columns), columns), columns)
 
 
 def _by_header(columns: Sequence[Traits], *, ledger: bool) -> dict[Role, tuple[str, ...]]:
@@ -130,6 +130,37 @@ def _foreign_currencies(roles: dict[Role, tuple[str, ...]], columns: Sequence[Tr
         if some and abroad and not any(own[near] for near in beside):
             found.add(each.name)
     return found
+
+
+def _of_one_currency(roles: dict[Role, tuple[str, ...]], columns: Sequence[Traits]) -> dict[Role, tuple[str, ...]]:
+    """Amounts and the currencies that are theirs, by the words of their headers, where two columns have currencies.
+
+    Of ``Transaction amount, Transaction currency, Account amount, Account currency`` it is a pair that is read.
+    """
+    amount, currency = (roles.get(role, ("",))[0] for role in ("amount", "currency"))
+    codes = [each.name for each in columns if each.known_currencies > 0.95]
+    if not amount or len(codes) < 2 or len(plain(currency)) < _QUALIFIED or _kinship(amount, currency):
+        return roles
+    taken = {name for role, names in roles.items() if role != "amount" for name in names}
+    numbers = [each.name for each in columns if each.amounts >= _MOSTLY and fit("amount", each.name)]
+    own = max(
+        (each for each in numbers if each not in taken), key=lambda each: _kinship(each, currency), default=amount
+    )
+    if _kinship(own, currency):
+        return {**roles, "amount": (own,)}
+    other = max(codes, key=lambda each: _kinship(amount, each))
+    return {**roles, "currency": (other,)} if _kinship(amount, other) else roles
+
+
+_QUALIFIED: Final = 10
+"""As long a header of currencies says whose they are; a shorter one is just the word."""
+
+
+def _kinship(one: str, other: str) -> int:
+    """How many letters two headers share at the beginnings of words; five are the fewest that count."""
+    pairs = (zip(first, second, strict=False) for first in plain(one).split() for second in plain(other).split())
+    shared = (len([*takewhile(lambda both: both[0] == both[1], pair)]) for pair in pairs)
+    return sum(length for length in shared if length >= 5)
 
 
 def _names_both_directions(role: Role, name: str) -> bool:

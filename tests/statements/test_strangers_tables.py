@@ -209,3 +209,22 @@ def test_names_and_numbers_of_others_columns():
 def test_a_day_of_the_week_behind_a_date(text):
     [line] = reading_of(f"Date;Amount;Description\n{text};-1,50;Shop\n").lines.to_pylist()
     assert str(line["booking_date"]) == "2025-11-17"
+
+
+def test_an_amount_and_its_currency_are_of_one_pair():
+    """SEB (Lithuania) puts the account's currency beside the amount paid; both were read as one."""
+    pairs = (
+        "Date,Description,Transaction amount,Transaction currency,Account amount,Account currency\n"
+        "2024-03-13,Shop,-10.00,USD,-9.10,EUR\n2024-03-14,Shop,-4.50,GBP,-5.30,EUR\n"
+    )
+    assert moves(pairs) == ([(-910, "EUR"), (-530, "EUR")], set())
+    payout = (
+        "Datum,Beschreibung,Auszahlungswährung,Transaktionsbetrag,Transaktionswährung\n"
+        "13.03.2024,Kauf,EUR,10.00,USD\n14.03.2024,Kauf,EUR,-4.50,GBP\n"
+    )
+    assert moves(payout) == ([(1000, "USD"), (-450, "GBP")], set())
+    plain = (
+        "Date,Description,Transaction amount,Currency,Transaction fee,Transaction fee currency\n"
+        "2024-03-13,Shop,-10.00,EUR,1.00,USD\n2024-03-14,Shop,-4.50,EUR,1.00,USD\n"
+    )
+    assert [currency for _units, currency in moves(plain)[0]] == ["EUR", "EUR"]
