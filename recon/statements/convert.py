@@ -15,6 +15,7 @@ from recon.rows import ROW_SCHEMA
 from recon.statements.amounts import ONE_OF_BOTH, row_amounts
 from recon.statements.balances import account_named, balances_of
 from recon.statements.columns import currencies_of, dates_of, has_letter, mapped, or_null, without_placeholders
+from recon.statements.continuations import continued, joined, told
 from recon.statements.currencies import UNKNOWN
 from recon.statements.dates import DateError, DateOrder, Moment, instant, parse_date, parse_time, zone_named
 from recon.statements.extras import extras_of
@@ -58,11 +59,15 @@ def converted(table: Table, mapping: Mapping, hints: Hints) -> tuple[Statement, 
         failures.by_row.setdefault(row, (column, "", expected))
     for row in verdicts.reasons:
         failures.by_row.pop(row, None)
+    texts = _texts(table, mapping)
+    if owners := continued(table, mapping, verdicts, set(failures.by_row)):
+        texts["description"] = joined(table, texts["description"], owners)
+        verdicts = told(table, verdicts, owners)
     keep = _kept(table.rows, verdicts.reasons.keys() | failures.by_row.keys())
     columns = {
         "line": table.lines, "units": amounts.units, "scale": amounts.scales, "currency": amounts.currencies,
         "booking_date": days, "value_date": values, "booked_at": instants, "amount_text": amounts.texts,
-        "extra": extras_of(table, mapping, amounts.extra), **_texts(table, mapping),
+        "extra": extras_of(table, mapping, amounts.extra), **texts,
     }  # fmt: skip
     lines = _lines(columns, keep, table.rows)
     return _statement(table, mapping, hints, lines, verdicts), _errors(table, failures, hints)

@@ -94,6 +94,7 @@ def _of_other_accounts(table: Table, mapping: Mapping, hints: Hints) -> dict[int
 
 
 OF_OTHERS: Final = "of another account"
+NEITHER: Final = "no line: it has neither a date nor an amount"
 
 
 def left_out_for_want(
@@ -116,9 +117,7 @@ def left_out_for_want(
         if amount_column and table.texts(amount_column)[row].as_py() in PLACEHOLDERS:
             verdicts.reasons.setdefault(row, "no line: it says that it has no amount")
         elif row in dateless or (not no_dates and not days[row].is_valid):
-            verdicts.reasons.setdefault(
-                row, _kind_of(table.cells(row)) or "no line: it has neither a date nor an amount"
-            )
+            verdicts.reasons.setdefault(row, _kind_of(table.cells(row)) or NEITHER)
         else:
             _judge(table, row, usual(), verdicts, (amount_column, "an amount"))
     if not no_dates:
