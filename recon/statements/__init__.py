@@ -25,6 +25,7 @@ from recon.statements import (
     qif,
     xlsx_format,
 )
+from recon.statements.csv_encoding import bytes_that_are_none
 from recon.statements.model import Hints, Reading, StatementError
 
 HEAD_BYTES: Final = 64 * 1024
@@ -93,15 +94,21 @@ def _read(data: bytes, name: str, hints: Hints) -> Reading:
         return plain
     packed = archives.members(data, name, hints.limits)
     if packed is None:
-        return detected(data[:HEAD_BYTES], name).read(data, name, hints)
+        return _read_one(data, name, hints)
     return _together([_read_member(member, hints) for member in packed])
+
+
+def _read_one(data: bytes, name: str, hints: Hints) -> Reading:
+    reading = detected(data[:HEAD_BYTES], name).read(data, name, hints)
+    broken = bytes_that_are_none(data, reading.encoding)
+    return replace(reading, warnings=(*broken, *reading.warnings)) if broken else reading
 
 
 def _read_member(member: archives.Member, hints: Hints) -> Reading | StatementError:
     """A file of an archive; what it is refused for, if it is."""
     try:
         _refuse_size(len(member.data), hints)
-        reading = detected(member.data[:HEAD_BYTES], member.name).read(member.data, member.name, hints)
+        reading = _read_one(member.data, member.name, hints)
     except StatementError as refusal:
         errors = [replace(each, message=f"{member.name}: {each.message}") for each in refusal.errors]
         return StatementError(f"{member.name}: {refusal}", *errors)

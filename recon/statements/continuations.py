@@ -19,6 +19,7 @@ from recon.statements.mapping import Mapping
 from recon.statements.tables import Table
 from recon.statements.words import PENDING_WORDS, plain
 
+GOES_ON: Final = "more text of the booking above, read as part of it"
 _AMOUNT: Final = re.compile(r".*\d[.,]\d|[^\W\d]{0,3}\W*\d")
 """What may be an amount in a column of details: ``53.50``, ``CHF 20``, ``20,00- XXX``."""
 
@@ -78,7 +79,6 @@ def joined(table: Table, descriptions: pa.Array, owners: dict[int, int]) -> pa.A
     return pc.replace_with_mask(descriptions, pa.array(mask), texts)
 
 
-def told(table: Table, verdicts: Verdicts, owners: dict[int, int]) -> Verdicts:
+def told(verdicts: Verdicts, owners: dict[int, int]) -> Verdicts:
     """The verdicts that say where a text has gone: the row keeps its own place among those that are no lines."""
-    gone = {row: f"its text is read with line {table.lines[owner].as_py()}" for row, owner in owners.items()}
-    return Verdicts({**verdicts.reasons, **gone}, verdicts.wanting)
+    return Verdicts({**verdicts.reasons, **dict.fromkeys(owners, GOES_ON)}, verdicts.wanting)

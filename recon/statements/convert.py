@@ -62,7 +62,7 @@ def converted(table: Table, mapping: Mapping, hints: Hints) -> tuple[Statement, 
     texts = _texts(table, mapping)
     if owners := continued(table, mapping, verdicts, set(failures.by_row)):
         texts["description"] = joined(table, texts["description"], owners)
-        verdicts = told(table, verdicts, owners)
+        verdicts = told(verdicts, owners)
     keep = _kept(table.rows, verdicts.reasons.keys() | failures.by_row.keys())
     columns = {
         "line": table.lines, "units": amounts.units, "scale": amounts.scales, "currency": amounts.currencies,

@@ -8,7 +8,7 @@ from typing import Final
 
 from charset_normalizer import from_bytes
 
-from recon.statements.model import StatementError
+from recon.statements.model import RowError, StatementError
 from recon.statements.words import ANY_HEADER_WORD, plain
 
 _MARKS: Final = (
@@ -25,6 +25,13 @@ _CANDIDATES: Final = (
 """Encodings in which banks write, the likelier first among equals."""
 
 _SAMPLE_BYTES: Final = 64 * 1024
+UTF8: Final = ("utf-8", "utf-8-sig")
+_BEGINNINGS: Final = bytes(range(0xC2, 0xF5))
+"""The bytes with which a character of several begins in UTF-8."""
+
+_RIGHT: Final = 4
+_TOLD: Final = 100
+
 _NEVER: Final = frozenset({"Co", "Cn"})
 """Characters for private use and those that are none: bytes that read as such are in another encoding."""
 
@@ -34,9 +41,12 @@ _TELLING_BYTES: Final = 6
 
 
 def decode(data: bytes, encoding: str) -> str:
-    """The text. Raises StatementError, naming the line, when the bytes are no text in the encoding."""
+    """The text. Raises StatementError, naming the line, when the bytes are no text in the encoding.
+
+    In what is UTF-8 but for a few bytes these are read as \N{REPLACEMENT CHARACTER}: `bytes_that_are_none` tells them.
+    """
     try:
-        return data.decode(encoding)
+        return mended(data, encoding).decode(encoding)
     except LookupError:
         raise StatementError.at(
             f"The encoding {encoding!r} is not known.", found=encoding, expected="an encoding like utf-8 or cp1252"
@@ -49,7 +59,7 @@ def decode(data: bytes, encoding: str) -> str:
 
 
 def encoding_of(data: bytes) -> str:
-    """What the bytes are: their mark, else UTF-16 by its zeros, else UTF-8 if they are valid, else the best guess."""
+    """What the bytes are: their mark, else UTF-16 by its zeros, else UTF-8 if nearly all are, else the best guess."""
     for mark, name in _MARKS:
         if data.startswith(mark):
             return name
@@ -57,11 +67,53 @@ def encoding_of(data: bytes) -> str:
         return sixteen
     if data.isascii():
         return "ascii"
+    return "utf-8" if _is_utf8(data) or _is_nearly_utf8(data) else _guess(data)
+
+
+def mended(data: bytes, encoding: str) -> bytes:
+    """What is UTF-8 but for a few bytes, with these replaced; any other data as it is.
+
+    One byte cut off at the end of a field must not turn every accent of a file into two wrong letters.
+    """
+    if encoding not in UTF8 or _is_utf8(data) or not _is_nearly_utf8(data):
+        return data
+    return data.decode(errors="replace").encode()
+
+
+def bytes_that_are_none(data: bytes, encoding: str | None) -> tuple[RowError, ...]:
+    """A warning about each line with bytes that were replaced; the first hundred, as one broken field may be many."""
+    if encoding not in UTF8 or _is_utf8(data):
+        return ()
+    wrong: list[RowError] = []
+    for line, raw in enumerate(data.splitlines(), start=1):
+        if not _is_utf8(raw) and len(wrong) < _TOLD:
+            shown = raw.decode(errors="replace")
+            place = shown.index("\ufffd")
+            found = shown[max(place - 12, 0) : place + 12].strip()
+            message = (
+                f"Line {line}: a byte in {found!r} is no character in UTF-8, in which the rest of the file is."
+                " It is read as \ufffd: see what is meant there."
+            )
+            wrong.append(RowError(line, None, found, "text in UTF-8", message))
+    return tuple(wrong)
+
+
+def _is_utf8(data: bytes) -> bool:
     try:
         data.decode()
     except UnicodeDecodeError:
-        return _guess(data)
-    return "utf-8"
+        return False
+    return True
+
+
+def _is_nearly_utf8(data: bytes) -> bool:
+    """Whether at least four, and four times as many, characters of several bytes are right as are wrong.
+
+    Text in another encoding has hardly a pair that is right by chance.
+    """
+    begun = len(data) - len(data.translate(None, _BEGINNINGS))
+    wrong = data.decode(errors="replace").count("\ufffd") - data.count("\ufffd".encode())
+    return begun - wrong >= _RIGHT * max(wrong, 1)
 
 
 def is_text(head: bytes) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from recon.statements import read
+from recon.statements.continuations import GOES_ON
 from recon.statements.leftovers import NEITHER
 
 HEAD = "Date,Text,Detail,Debit,Credit,Balance\n"
@@ -35,11 +36,11 @@ def test_texts_below_a_booking_are_joined_to_it_and_keep_their_place():
         "Salary",
     ]
     assert [(each.line, each.reason) for each in left_out] == [
-        (3, "its text is read with line 2"),
-        (4, "its text is read with line 2"),
+        (3, GOES_ON),
+        (4, GOES_ON),
         (6, NEITHER),
         (7, NEITHER),
-        (8, "its text is read with line 5"),
+        (8, GOES_ON),
     ]
 
 
