@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recon.usecases.bulk.laid_out import LONGEST_ROW, LONGEST_TEXT, MOST_ROWS, as_database
+from recon.usecases.bulk import laid_out
+from recon.usecases.bulk.laid_out import LONGEST_ROW, LONGEST_TEXT, MOST_COLUMNS, MOST_ROWS, as_database
 
 SMALLEST, LARGEST = -(2**63), 2**63 - 1
 NUMBERS = st.one_of(st.none(), st.integers(SMALLEST, LARGEST))
@@ -65,6 +66,39 @@ def test_what_is_too_long_or_too_much_is_not_laid_out():
     assert as_database(pa.table(wide)) is None
     assert as_database(pa.table({"a": pa.array([], pa.int64())})) is None
     assert as_database(pa.table({"a": pa.nulls(MOST_ROWS + 1, pa.int64())})) is None
+
+
+def test_as_many_columns_as_fit_are_laid_out_and_no_more():
+    columns = {f"column_{number}": pa.array([number, None], pa.int64()) for number in range(MOST_COLUMNS)}
+    assert read_back(pa.table(columns)) == in_rows(pa.table(columns))
+    assert as_database(pa.table({**columns, "another": ["x", None]})) is None
+
+
+def test_rows_whose_pages_fit_under_one_are_laid_out_and_no_more(monkeypatch):
+    monkeypatch.setattr(laid_out, "PAGE", 4_096)
+    monkeypatch.setattr(laid_out, "MOST_LEAVES", (4_096 - 12) // 9)
+    rows = pa.table({"of_small_pages": ["x" * 4_000] * (laid_out.MOST_LEAVES + 1)})
+    assert read_back(rows.slice(1)) == in_rows(rows.slice(1))
+    assert as_database(rows) is None
+
+
+def test_more_than_memory_should_hold_several_times_is_not_laid_out(monkeypatch):
+    rows = pa.table({"a": ["x" * LONGEST_TEXT] * 100})
+    monkeypatch.setattr(laid_out, "MOST_BYTES", rows.nbytes)
+    assert read_back(rows) == in_rows(rows)
+    monkeypatch.setattr(laid_out, "MOST_BYTES", rows.nbytes - 1)
+    assert as_database(rows) is None
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string()), pa.binary(), pa.decimal128(9, 2),
+     pa.float64(), pa.uint64(), pa.time64("us")],
+)  # fmt: skip
+def test_what_arrow_would_make_numbers_of_is_not_laid_out(kind):
+    """A reference of nothing but digits keeps its zeros in front, whatever kind of text a column has."""
+    column = pa.array(["00123", "7"] if "str" in str(kind) else [b"1", b"7"] if kind == pa.binary() else [1, 7], kind)
+    assert as_database(pa.table({"a": column})) is None
 
 
 def test_a_row_of_the_greatest_length_that_fits():

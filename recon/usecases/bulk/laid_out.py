@@ -23,11 +23,19 @@ TABLE: Final = "rows"
 
 PAGE: Final = 65_536
 MOST_ROWS: Final = 1 << 20
-"""So many ids fit into three bytes, and the pages of so many rows under one."""
+"""So many ids fit into three bytes."""
 
 LONGEST_TEXT: Final = 8_000
 LONGEST_ROW: Final = 65_000
-"""Bytes: of a text whose size fits into two, and of a row that fits into a page."""
+MOST_BYTES: Final = 256 << 20
+"""Bytes: of a text whose size fits into two, of a row that fits into a page, and of rows that may be in memory three
+times at once."""
+
+MOST_LEAVES: Final = (PAGE - 12) // 9
+"""So many pages fit under one, with two bytes of each that say where it stands there and seven that say what it is."""
+
+MOST_COLUMNS: Final = 63
+"""What their values are takes two bytes of each, and how many bytes that are is said in one, of seven bits."""
 
 _LONGEST_ALIKE: Final = 57
 """Bytes of texts of equal size whose size takes one byte."""
@@ -39,9 +47,11 @@ Numbers = npt.NDArray[Any]
 
 
 def as_database(rows: pa.Table) -> memoryview | None:
-    """The bytes of a database whose table ``rows`` has the columns and rows of this one, which may hold whole numbers
-    and texts. None if a row is too long for this, or there are none or too many."""
-    if not 0 < rows.num_rows <= MOST_ROWS:
+    """The bytes of a database whose table ``rows`` has the columns and rows of this one. None if a column holds
+    something else than whole numbers and texts, a row is too long, or there are no rows or too many."""
+    if not 0 < rows.num_rows <= MOST_ROWS or rows.num_columns > MOST_COLUMNS or rows.nbytes > MOST_BYTES:
+        return None
+    if not all(_can_be_laid_out(kind) for kind in rows.schema.types):
         return None
     columns = {name: _Column(column) for name, column in zip(rows.column_names, rows.columns, strict=True)}
     if max(each.longest for each in columns.values()) > LONGEST_TEXT:
@@ -50,7 +60,17 @@ def as_database(rows: pa.Table) -> memoryview | None:
     cells, ends = _cells([columns[name] for name in in_order], rows.num_rows)
     if int(np.diff(ends).max()) > LONGEST_ROW:
         return None
-    return _pages(_first_page(tuple(in_order)), cells, ends)
+    bounds = list(_bounds(ends))
+    if len(bounds) - 1 > MOST_LEAVES:
+        return None
+    return _pages(_first_page(tuple(in_order)), cells, ends, bounds)
+
+
+def _can_be_laid_out(kind: pa.DataType) -> bool:
+    """Not what Arrow would make numbers of though it is none: 123 of 00123 in a large text or a dictionary."""
+    return any(
+        test(kind) for test in (pa.types.is_string, pa.types.is_integer, pa.types.is_boolean, pa.types.is_null)
+    ) and not pa.types.is_uint64(kind)
 
 
 class _Column:
@@ -118,9 +138,8 @@ def _in_two(numbers: Numbers) -> Numbers:
     return ((numbers >> 7) << 8) | 0x8000 | (numbers & 0x7F)
 
 
-def _pages(first: bytes, cells: Numbers, ends: Numbers) -> memoryview:
+def _pages(first: bytes, cells: Numbers, ends: Numbers, bounds: list[int]) -> memoryview:
     """The first page, the table's root, and its leaves."""
-    bounds = list(_bounds(ends))
     leaves = len(bounds) - 1
     root = 2 if leaves > 1 else 1
     pages = np.zeros((root + leaves, PAGE), np.uint8)
@@ -178,10 +197,10 @@ def _first_page(names: tuple[str, ...]) -> bytes:
         own.execute(f"PRAGMA page_size = {PAGE}")
         columns = ", ".join(f'"{name}"' for name in names)
         own.execute(f"CREATE TABLE {TABLE} ({columns})")
-        own.execute(f"PRAGMA schema_version = {next(_layouts)}")
-    made = own.serialize()
+    made = bytearray(own.serialize()[:PAGE])
     own.close()
-    return made[:PAGE]
+    made[40:44] = next(_layouts).to_bytes(4, "big")  # a "defensive" SQLite ignores the pragma that would set it
+    return bytes(made)
 
 
 _layouts = count(1_000)
