@@ -19,6 +19,7 @@ from recon.statements.inexact import shortened
 from recon.statements.labelled import labelled_rows
 from recon.statements.mapping import Mapping
 from recon.statements.model import Hints, Reading, StatementError
+from recon.statements.pairs import doubted_pair
 from recon.statements.sniffing import sniffed
 from recon.statements.spaced import SPACES, is_spaced, spaced_rows
 from recon.statements.tables import Table, table_of
@@ -154,7 +155,7 @@ def read_table(kind: str, table: Table, partial: Mapping, hints: Hints, day_zero
         header=table.header,
         sample=sample,
         questions=questions + missing_questions(table, mapping, statement.lines),
-        warnings=tuple(shortened(table, mapping)),
+        warnings=(*shortened(table, mapping), *doubted_pair(table, mapping, partial, hints)),
     )
 
 

@@ -64,7 +64,7 @@ def _by_header(columns: Sequence[Traits], *, ledger: bool) -> dict[Role, tuple[s
     some = any(each.filled for each in columns)
     offers = [
         (
-            score + _content_bonus(role, each) - _LESS * (role in AMOUNT_ROLES and _is_foreign(each.name)),
+            score + _content_bonus(role, each) - _LESS * (role in AMOUNT_ROLES and is_foreign(each.name)),
             -place,
             role,
             each,
@@ -74,7 +74,7 @@ def _by_header(columns: Sequence[Traits], *, ledger: bool) -> dict[Role, tuple[s
         if (score := fit(role, each.name)) >= (_EXACT if role == "account" or (each.empty and some) else 1)
         and not _names_both_directions(role, each.name)
         and not (role in {"gross", "net"} and score < _EXACT and (fit("debit", each.name) or fit("credit", each.name)))
-        and not (role in {"currency", "debit", "credit"} and score < _EXACT and _is_foreign(each.name))
+        and not (role in {"currency", "debit", "credit"} and score < _EXACT and is_foreign(each.name))
         and not (role in _SIDES and score < _EXACT and _ACCOUNTS & set(plain(each.name).split()))
         and not (role == "counterparty" and score < _EXACT and _NO_NAMES & set(plain(each.name).split()))
         and not (role == "counterparty" and score < _EXACT <= fit("account", each.name))
@@ -108,7 +108,7 @@ def _paired(roles: dict[Role, tuple[str, ...]], columns: Sequence[Traits]) -> di
     return {**rest, "debit": best[:1], "credit": best[1:]}
 
 
-def _is_foreign(name: str) -> bool:
+def is_foreign(name: str) -> bool:
     """Whether a header says that its amounts or currencies are those of a purchase abroad."""
     words = plain(name)
     return any(f" {word} " in f" {words} " if word.isascii() else word in words for word in FOREIGN_WORDS)
@@ -119,7 +119,7 @@ def _foreign_currencies(roles: dict[Role, tuple[str, ...]], columns: Sequence[Tr
 
     Either the header says so, or a column of several currencies stands beside such an amount and not beside another.
     """
-    foreign = [_is_foreign(each.name) for each in columns]
+    foreign = [is_foreign(each.name) for each in columns]
     amounts = {name for role in AMOUNT_ROLES for name in roles.get(role, ())}
     own = [each.name in amounts and not there for each, there in zip(columns, foreign, strict=True)]
     found = {each.name for each, there in zip(columns, foreign, strict=True) if there}
@@ -139,24 +139,24 @@ def _of_one_currency(roles: dict[Role, tuple[str, ...]], columns: Sequence[Trait
     """
     amount, currency = (roles.get(role, ("",))[0] for role in ("amount", "currency"))
     codes = [each.name for each in columns if each.known_currencies > 0.95]
-    if not amount or len(codes) < 2 or len(plain(currency)) < _QUALIFIED or _kinship(amount, currency):
+    if not amount or len(codes) < 2 or len(plain(currency)) < _QUALIFIED or kinship(amount, currency):
         return roles
     taken = {name for role, names in roles.items() if role != "amount" for name in names}
     numbers = [each.name for each in columns if each.amounts >= _MOSTLY and fit("amount", each.name)]
     own = max(
-        (each for each in numbers if each not in taken), key=lambda each: _kinship(each, currency), default=amount
+        (each for each in numbers if each not in taken), key=lambda each: kinship(each, currency), default=amount
     )
-    if _kinship(own, currency):
+    if kinship(own, currency):
         return {**roles, "amount": (own,)}
-    other = max(codes, key=lambda each: _kinship(amount, each))
-    return {**roles, "currency": (other,)} if _kinship(amount, other) else roles
+    other = max(codes, key=lambda each: kinship(amount, each))
+    return {**roles, "currency": (other,)} if kinship(amount, other) else roles
 
 
 _QUALIFIED: Final = 10
 """As long a header of currencies says whose they are; a shorter one is just the word."""
 
 
-def _kinship(one: str, other: str) -> int:
+def kinship(one: str, other: str) -> int:
     """How many letters two headers share at the beginnings of words; five are the fewest that count."""
     pairs = (zip(first, second, strict=False) for first in plain(one).split() for second in plain(other).split())
     shared = (len([*takewhile(lambda both: both[0] == both[1], pair)]) for pair in pairs)

@@ -11,6 +11,7 @@ from recon.statements.currencies import exponent, named_in, stated_code
 from recon.statements.directions import amount_column, is_card, with_directions
 from recon.statements.mapping import Mapping, Role
 from recon.statements.model import Hints, Question, StatementError
+from recon.statements.pairs import with_own_pair
 from recon.statements.profiles import profile_for
 from recon.statements.roles import roles_of
 from recon.statements.smallest_unit import smallest_unit
@@ -30,6 +31,7 @@ def sniffed(table: Table, partial: Mapping, hints: Hints) -> tuple[Mapping, tupl
     if not partial.columns and (known := profile_for(table.header, partial.amount_column or hints.amount_column)):
         partial = partial.filled_from(known)
     mapping = replace(partial, columns=_columns(table, partial, hints), header_row=table.header_line or 0)
+    mapping = with_own_pair(table, mapping, partial, hints)
     questions: list[Question | None] = []
     if mapping.decimal is None:
         decimal, question = decimal_of(table, mapping)
