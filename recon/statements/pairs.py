@@ -1,6 +1,6 @@
 """Tables with two amounts a row, each with a column of its currency: paid and settled, presented and billed.
 
-Which of them is the account's, no word says for sure. The account's own currency does, if one pair is in it throughout.
+Which of them is the account's, no word says for sure. Its own currency does, if one pair is in it throughout.
 """
 
 from __future__ import annotations
