@@ -18,14 +18,14 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from itertools import repeat
 from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from django.db import connection, models, transaction
+from django.db import OperationalError, connection, models, transaction
 
 from recon.usecases.bulk.apart import in_common
 from recon.usecases.bulk.apart_tables import RANGE
@@ -252,7 +252,8 @@ def _log_copied_beside() -> Iterator[None]:
     def copy() -> None:
         try:
             while not over.wait(_COPY_EVERY):
-                with connection.cursor() as cursor:
+                # Where the database is locked at that moment: next time, or by the first commit after this.
+                with suppress(OperationalError), connection.cursor() as cursor:
                     cursor.execute("PRAGMA wal_checkpoint(PASSIVE)")
         finally:
             connection.close()
