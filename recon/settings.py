@@ -110,7 +110,6 @@ def database(url: str) -> dict[str, Any]:
         # Compiling a plan takes half a second, several times a run, and saves less.
         given: dict[str, Any] = config.setdefault("OPTIONS", {})
         given["options"] = f"-c jit=off {given.get('options', '')}".strip()
-        given["prepare_threshold"] = 1  # only where asked for, see `recon.postgresql`; None would not let it
     return config
 
 

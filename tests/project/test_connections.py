@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import select
+from types import SimpleNamespace
 
 import pytest
 from django.db import connection
+
+from recon.postgresql import base
 
 pytestmark = pytest.mark.skipif(connection.vendor != "postgresql", reason="about connections to a server")
 
@@ -90,3 +93,48 @@ def test_a_statement_is_asked_anew_after_its_connection_was_lost_or_its_table_ch
     finally:
         with kept.cursor() as cursor:
             cursor.execute("DROP TABLE prepared_once")
+
+
+def test_a_statement_is_asked_anew_when_a_column_has_another_type_or_somebody_has_discarded_it(kept):
+    def found() -> list:
+        with kept.prepared_cursor() as cursor:
+            cursor.execute("SELECT name FROM prepared_once")
+            return cursor.fetchall()
+
+    with kept.cursor() as cursor:
+        cursor.execute("CREATE TABLE prepared_once (name varchar(20))")
+    try:
+        for change in ("ALTER TABLE prepared_once ALTER COLUMN name TYPE varchar(30)", "DISCARD ALL"):
+            assert found() == []
+            with kept.cursor() as cursor:
+                cursor.execute(change)
+            assert found() == found() == []
+            kept.close()
+    finally:
+        with kept.cursor() as cursor:
+            cursor.execute("DROP TABLE prepared_once")
+
+
+def test_statements_that_are_not_asked_often_are_not_kept_in_memory(kept):
+    with kept.prepared_cursor() as cursor:
+        cursor.execute("SELECT 1")
+    assert kept.connection.prepare_threshold is None  # else psycopg keeps the texts of a hundred, with their values
+
+
+def test_nothing_is_prepared_behind_a_pooler(kept):
+    """As one tells itself: it gives out another number than that of the process that answers."""
+    kept.prepares = base._answers_itself(BehindAPooler(kept.connection))  # type: ignore[arg-type] # has what it asks
+    with kept.prepared_cursor() as cursor:
+        cursor.execute("SELECT %s::int + 1", [1])
+        assert cursor.fetchone() == (2,)
+    with kept.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_prepared_statements")
+        assert cursor.fetchone() == (0,)
+
+
+class BehindAPooler:
+    """A connection whose server's process is one of several."""
+
+    def __init__(self, real) -> None:
+        self.execute = real.execute
+        self.info = SimpleNamespace(backend_pid=real.info.backend_pid + 1)

@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime
 import pyarrow as pa
 import pytest
 from django.db import connection, transaction
+from django.utils import timezone
 
 from recon.models import LedgerEntry, MatchingRun, OpenItem, RunKind, RunState, Side, Statement
 from recon.usecases.bulk import apart
@@ -19,7 +20,7 @@ from recon.usecases.runs import first_items
 from recon.usecases.runs.execution import execute_run
 from recon.usecases.runs.starting import start_run
 from tests.cast import SAME_AMOUNT, lines, make_account, make_entries, make_rule, make_statement, row
-from tests.usecases.test_claims_apart import unheard, until_somebody_waits
+from tests.usecases.test_claims_apart import FEW, claims, two, unheard, until_somebody_waits
 
 CONTESTING = row(2, "20.00", description="Somebody else's")
 
@@ -117,6 +118,39 @@ def test_the_query_opens_them_if_somebody_was_there_meanwhile(by, account, amoun
     assert run.state == RunState.COMPLETED
     assert not OpenItem.objects.filter(side=Side.LEDGER, row_id=entry.pk).exists()
     assert OpenItem.objects.unresolved().filter(side=Side.STATEMENT).count() == run.lines_total - run.lines_matched
+    assert list(violations()) == []
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="no tables of large loads")
+def test_who_claims_rows_and_then_opens_items_does_not_wait_in_a_circle_with_a_first_run(
+    by, no_tables_left, monkeypatch
+):
+    monkeypatch.setattr(apart, "APART_FROM", 3)
+    monkeypatch.setattr(first_items, "MANY", 1)
+    account = make_account("Busy")
+    make_entries(account, [row(day, f"{day}.00") for day in range(1, 7)])
+    statement = make_statement(account, [row(day, f"{day + day // 4 * 50}.00") for day in range(1, 7)])
+    rule = make_rule("Amounts", SAME_AMOUNT)
+    run = start_run(by, account, statement, [rule], kind=RunKind.BATCH, is_dry_run=False)
+    with two() as (somebody, worker):
+        somebody.claims(claims(FEW, account=account.pk, first=1_000_000)).result(60)
+        worker.ends()
+        done = worker.pool.submit(execute_run, run.run_id)
+        until_somebody_waits()
+        item = {"units": 1, "scale": 2, "currency": "EUR", "reason": "reopened", "run_number": run.number}
+        item |= {
+            "id": 1_000_000,
+            "account_id": account.pk,
+            "side": Side.STATEMENT,
+            "row_id": 1_000_000,
+            "opened_at": timezone.now(),
+        }
+        somebody.pool.submit(OpenItem.objects.create, **item).result(60)
+        somebody.ends(well=False)
+        done.result(60)
+    run.refresh_from_db()
+    assert (run.state, run.lines_matched) == (RunState.COMPLETED, 3)
+    assert len(tables_apart(OpenItem)) == 1
     assert list(violations()) == []
 
 

@@ -210,9 +210,9 @@ def complete(run: MatchingRun, heartbeat: Heartbeat, results: Results, laps: Lap
         waiting = load_claims(results.claims, partial(stored, Claim)) if results.claims.num_rows else ()
         items = load_first_items(results.items, partial(stored, OpenItem))
         loaded()
+        join_claims(waiting, heartbeat.check)
         with giving_way(), given_up_by(heartbeat.check) if items else nullcontext():
             opened = join_first_items(items)
-        join_claims(waiting, heartbeat.check)
         _refuse_vanished_statement(run)
         if not run.is_dry_run:
             with giving_way(), nullcontext() if results.are_few else given_up_by(heartbeat.check):

@@ -70,7 +70,8 @@ def load_first_items(items: pa.Table | None, progress: Progress) -> Sequence[str
 
 def join_first_items(waiting: Sequence[str] | None) -> bool:
     """Whether what `load_first_items` has loaded are open items now. From here on nobody else opens items of the
-    account before the transaction is over, so this comes late; but before its claims join, as everybody does it."""
+    account before the transaction is over, so this comes late: after its claims have joined, as everybody else claims
+    rows first and opens items then, and who does it the other way round and they would wait for each other."""
     if waiting is None:
         return False
     try:
