@@ -203,6 +203,35 @@ def test_fees_that_come_off_the_amounts_are_announced(by, account):
     assert found.reading.lines["units"].to_pylist() == [-600, -800]
 
 
+PROCESSOR = """Date,Type,Status,Transaction ID,Gross,Fee,Net,Currency
+2026-03-01,Payment,Completed,PAY-7F3A9912,100.00,-3.20,96.80,EUR
+2026-03-02,Payment,Completed,PAY-7F3A9913,50.00,-1.75,48.25,EUR
+2026-03-03,Refund,Completed,REF-1A2B3C4D,-20.00,0.00,-20.00,EUR
+"""
+
+
+@pytest.mark.parametrize("side", [Side.STATEMENT, Side.LEDGER])
+def test_a_file_whose_rows_have_an_id_and_no_reference_says_so_and_takes_the_id_if_told(by, account, side):
+    found = preview(PROCESSOR.encode(), "march.csv", account, side)
+    [told] = [each for each in found.announcements if each.kind == "no_reference"]
+    assert told.rows == 3
+    assert told.text.startswith("No column is read as the reference: a rule on references finds none of these rows.")
+    assert "“Transaction ID”" in told.text
+    assert found.reading.lines["reference"].null_count == 3  # nothing is taken for one unasked
+    assert found.reading.mapping
+    mapping = found.reading.mapping.to_dict()
+    both = {**mapping, "columns": {**mapping["columns"], "reference": "Transaction ID"}}
+    followed = preview(PROCESSOR.encode(), "march.csv", account, side, both)
+    assert "no_reference" not in {each.kind for each in followed.announcements}
+    assert followed.reading.lines["reference"].to_pylist() == followed.reading.lines["external_id"].to_pylist()
+
+
+def test_a_column_of_references_that_is_empty_is_told_by_its_name(by, account):
+    rows = b"id,amount,date,currency,reference\n1,10.00,2026-01-05,EUR,\n2,-3.00,2026-01-06,EUR,\n"
+    [told] = preview(rows, "a.csv", account, Side.STATEMENT).announcements
+    assert told.text.startswith("The column “reference”, read as the reference, is empty: a rule on references")
+
+
 def test_an_overlapping_period_is_announced(by, account):
     import_statement(
         by, account, csv("1.00,2026-01-01,EUR,A", "1.00,2026-01-31,EUR,B"), "january.csv", accepting={"sign"}

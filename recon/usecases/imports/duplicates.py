@@ -25,7 +25,7 @@ from recon.usecases.imports.continuity import Span, overlapping
 Kind = Literal[
     "same_file", "same_number", "same_rows", "alike", "changed", "same_period", "follows", "gap", "balance_differs",
     "no_balance_check", "fees",
-    "left_out", "no_date", "not_final", "account", "currency", "inexact",
+    "left_out", "no_date", "not_final", "account", "currency", "inexact", "no_reference",
 ]  # fmt: skip
 REPEATS: tuple[Kind, ...] = ("same_file", "same_number", "same_rows", "alike", "changed")
 """The announcements that need a decision before the file is imported."""

@@ -85,6 +85,7 @@ def examine(reading: Reading, account: Account | None, side: Side, sha256: str) 
         _inexact(reading),
         _fees(reading),
         _undated(reading),
+        _without_references(reading),
     ]
     made = Preview(reading, (), totals_in_words(reading, side), rows, known, changes)
     if side == Side.LEDGER:
@@ -234,6 +235,25 @@ def _undated(reading: Reading) -> Announcement | None:
         f"{undated:,} of {reading.lines.num_rows:,} lines {have} no date; rules that compare dates never match them."
     )
     return Announcement("no_date", text, undated)
+
+
+def _without_references(reading: Reading) -> Announcement | None:
+    """Rows of a table that have an id and no reference, as processors write them: which one a rule asks for is not
+    obvious. The id is not taken for the reference by itself: it would be compared where nothing was compared before.
+    """
+    mapping, rows = reading.mapping, reading.lines
+    column = mapping.column("external_id") if mapping else None
+    if mapping is None or column is None or rows["reference"].null_count < rows.num_rows:
+        return None
+    if rows["external_id"].null_count == rows.num_rows:
+        return None
+    own = mapping.column("reference")
+    lead = f"The column “{own}”, read as the reference, is empty" if own else "No column is read as the reference"
+    text = (
+        f"{lead}: a rule on references finds none of these rows. If the other side has the values of “{column}” as"
+        " its references, choose that column as Reference too; it may be both."
+    )
+    return Announcement("no_reference", text, rows.num_rows)
 
 
 def _left_out(reading: Reading) -> Announcement | None:
