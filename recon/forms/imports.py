@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from django.http import QueryDict
 
@@ -131,12 +131,17 @@ def carried(reading: Reading) -> str:
     return "" if reading.mapping is None else json.dumps(without_the_open(reading, reading.mapping))
 
 
+OPEN_KEYS: Final = {"columns.debit": ("debits",), "plus_words": ("plus_words", "minus_words")}
+"""Which keys of a mapping are only suggested while a question is open, where it is not the one it is about."""
+
+
 def without_the_open(reading: Reading, mapping: Mapping) -> dict[str, Any]:
     """The mapping a preview used, as plain data, but for what was only suggested: a form that showed that as chosen
     would answer by itself."""
     plain = mapping.to_dict()
     for question in reading.questions:
-        plain.pop("debits" if question.about == "columns.debit" else question.about, None)
+        for key in OPEN_KEYS.get(question.about, (question.about,)):
+            plain.pop(key, None)
     return plain
 
 
@@ -176,6 +181,8 @@ def answer_questions(data: QueryDict, chosen: dict[str, Any], columns: dict[Role
             both = [*columns.get("debit", []), *columns.get("credit", [])]
             columns["debit"], columns["credit"] = [value], [name for name in both if name != value]
             chosen["debits"] = "positive"
+        elif about == "plus_words":
+            chosen[about] = [value]
         elif about == "in_cents":
             chosen[about] = value == "true"
         else:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Final, Literal
 
 from recon.statements.columns import amounts_of
+from recon.statements.direction_columns import with_marks
 from recon.statements.mapping import Mapping, Role
 from recon.statements.model import Hints, Question
 from recon.statements.numbers import NumberError, parse_amount
@@ -43,6 +44,8 @@ def with_directions(table: Table, mapping: Mapping, hints: Hints) -> tuple[Mappi
     sample = table.head(_SAMPLE)
     if mapping.column("debit") or mapping.column("credit"):
         return _apart(sample, mapping)
+    if not mapping.minus_words and mapping.sign in {None, "column"} and (marked := _by_marks(sample, mapping, hints)):
+        return marked
     if mapping.sign:
         return (_with_words(sample, mapping) if mapping.sign == "column" else mapping), None
     if hints.sign:
@@ -65,6 +68,22 @@ def with_directions(table: Table, mapping: Mapping, hints: Hints) -> tuple[Mappi
     if words and not asked and not proven and _contradicted(signs, words):
         hinting = replace(_meant_as_direction(sample, mapping.column("sign") or ""), suggested="as_given")
     return _signed(mapping, suggested), hinting or (_question(suggested) if asked else None)
+
+
+def _by_marks(table: Table, mapping: Mapping, hints: Hints) -> tuple[Mapping, Question | None] | None:
+    """What a column of two marks says where amounts have no signs; a balance that agrees answers which is which."""
+    words = _words(table, mapping)
+    if hints.sign or hints.side == "ledger" or (words and all(words)):  # both are known words
+        return None
+    if any(sign < 0 for sign in _signs(table, mapping)) or not (marked := with_marks(table, mapping)):
+        return None
+    read, question = marked
+    turned = replace(read, plus_words=read.minus_words, minus_words=read.plus_words)
+    for way in (read, turned) if question else ():
+        marks = table.texts(way.column("sign") or "").to_pylist()
+        if _agrees_with_balance(table, way, [1 if mark in way.plus_words else -1 for mark in marks]):
+            return way, None
+    return read, question
 
 
 def _signed(mapping: Mapping, sign: Sign) -> Mapping:

@@ -137,6 +137,18 @@ def test_what_a_file_does_not_say_is_asked_and_the_answer_counts(client, uploade
     assert sorted(StatementLine.objects.values_list("units", flat=True)) == [-15275, -2000]
 
 
+def test_which_mark_is_money_in_is_asked_and_the_answer_counts(client, uploaded, account):
+    rows = b"Date,Amount,Currency,W/D\n2026-03-13,12.50,EUR,D\n2026-03-14,350.00,EUR,W\n"
+    url = uploaded(rows, "marks.csv")
+    page = client.get(url).content.decode()
+    assert "W is money in, D is money out" in page
+    asked = {"action": "import", "account": account.pk, "mapping": carried_mapping(page), "column_sign": "W/D"}
+    asked |= {"column_booking_date": "Date", "column_amount": "Amount", "column_currency": "Currency"}
+    assert client.post(url, asked).status_code == 422
+    client.post(url, {**asked, "answer_plus_words": "W"})
+    assert sorted(StatementLine.objects.values_list("units", flat=True)) == [-1250, 35000]
+
+
 def test_whole_numbers_of_json_are_asked_about_and_the_answer_counts(client, uploaded, account):
     rows = [{"date": f"2026-03-0{day}", "amount": -1050 * day, "currency": "EUR"} for day in (1, 2, 3)]
     url = uploaded(json.dumps(rows).encode(), "rows.json")
