@@ -39,17 +39,20 @@ _DETECT = re.compile(rb"<OFX>|<OFX\s|OFXHEADER|DATA:OFXSGML", re.IGNORECASE)
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _CDATA = re.compile(r"<!\[CDATA\[(.*?)\]\]>", re.DOTALL)
 _TAG = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9._]*)\s*/?>")
+_ENTITY = re.compile(r"&(?:#\d+|#[xX][0-9a-fA-F]+|[A-Za-z]+\d*);")
 _WHEN = re.compile(
     r"(\d{4})-?(\d\d)-?(\d\d)[T ]?(?:(\d\d):?(\d\d):?(\d\d)?(?:\.\d*)?)?\s*"
     r"(?:\[\s*([+-]?\d+(?:\.\d+)?)(?::[^\]]*)?\])?"
 )
 _STATEMENTS = ("STMTRS", "CCSTMTRS", "INVSTMTRS")
+_ACCOUNTS = ("BANKACCTFROM", "CCACCTFROM", "INVACCTFROM")
 _TRANSACTIONS = ("STMTTRN", "STMTTRNP")
 _AGGREGATES = frozenset(
     {
         *_STATEMENTS,
         *_TRANSACTIONS,
-        *("BANKTRANLIST", "BANKTRANLISTP", "INVTRANLIST", "BANKACCTFROM", "CCACCTFROM", "INVACCTFROM"),
+        *_ACCOUNTS,
+        *("BANKTRANLIST", "BANKTRANLISTP", "INVTRANLIST"),
         *("BANKACCTTO", "CCACCTTO", "CURRENCY", "ORIGCURRENCY", "PAYEE", "LEDGERBAL", "AVAILBAL", "BAL", "INVBAL"),
         *("STATUS", "INVPOSLIST", "SECLIST"),
     }
@@ -77,6 +80,7 @@ class _Frame:
     parts: dict[str, dict[str, str]] = field(default_factory=dict)
     transactions: list[_Frame] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
+    implied: bool = False  # a statement of which the file has only the list of transactions
 
 
 def detects(head: bytes, name: str) -> int:
@@ -117,27 +121,35 @@ def _encoding(data: bytes) -> str:
 
 def _statement_frames(text: str, messages: list[str], errors: list[RowError]) -> Iterator[_Frame]:
     """The statements of the file, each with its transactions, whatever end tags are missing."""
-    stack: list[_Frame] = []
+    outside = _Frame("", 1)  # what stands in no statement
+    stack = [outside]
     for line, closes, tag, value in _tags(text):
         if closes:
             yield from _close(stack, tag)
         elif tag in _AGGREGATES:
+            again = tag in (*_STATEMENTS, "BANKTRANLIST") or (stack[-1].implied and tag in _ACCOUNTS)
+            if again and any(each.implied for each in stack):
+                yield from _close(stack, "STMTRS")
+            if tag == "BANKTRANLIST" and not any(each.tag in _STATEMENTS for each in stack):
+                stack.append(_Frame("STMTRS", line, {**outside.leaves}, {**outside.parts}, implied=True))
+                outside.leaves.clear()
+                outside.parts.clear()
             if tag in _STATEMENTS or (tag in _TRANSACTIONS and any(each.tag == tag for each in stack)):
                 yield from _close(stack, tag)  # its end tag is missing
             stack.append(_Frame(tag, line))
         elif value:
-            if stack:
-                stack[-1].leaves.setdefault(tag, value)
+            stack[-1].leaves.setdefault(tag, value)
             if tag == "MESSAGE" and value.upper() not in ("SUCCESS", "OK"):
                 messages.append(value)
-        elif stack and _INVESTMENTS.fullmatch(tag):
+        elif _INVESTMENTS.fullmatch(tag):
             owner = next((each for each in stack if each.tag in _STATEMENTS), stack[0])
             owner.left_out.append(LeftOut(line, f"<{tag}>", "investment transaction, no movement of cash by itself"))
     if any(each.tag in _STATEMENTS for each in stack):
-        line = text.count("\n") + 1
-        message = "the file ends inside a statement: it may be cut off"
-        errors.append(RowError(line, None, None, "the end of the statement", message))
-        yield from _close(stack, stack[0].tag)
+        if not stack[-1].implied:
+            line = text.count("\n") + 1
+            message = "the file ends inside a statement: it may be cut off"
+            errors.append(RowError(line, None, None, "the end of the statement", message))
+        yield from _close(stack, stack[1].tag)
 
 
 def _tags(text: str) -> Iterator[tuple[int, bool, str, str]]:
@@ -151,9 +163,14 @@ def _tags(text: str) -> Iterator[tuple[int, bool, str, str]]:
         line += text.count("\n", counted, found.start())
         counted = found.start()
         raw = text[found.end() : following.start() if following else len(text)]
-        value = folded(html.unescape(raw)) or ""
+        value = folded(_unescaped(_unescaped(raw))) or ""  # what a bank's other systems escaped before
         yield line, found[1] == "/", found[2].upper(), value
         found = following
+
+
+def _unescaped(text: str) -> str:
+    """Characters for their names, which end in a semicolon: a bare & begins no name (``M&parking`` is no ``¶``)."""
+    return _ENTITY.sub(lambda found: html.unescape(found[0]), text) if "&" in text else text
 
 
 def _close(stack: list[_Frame], tag: str) -> Iterator[_Frame]:
@@ -187,9 +204,7 @@ def _statement(frame: _Frame, hints: Hints, errors: list[RowError]) -> Statement
         except ValueError as problem:
             column, found, expected = problem.args
             errors.append(unreadable(each.line, column, found, expected, _raw(each)))
-    account = next(
-        (frame.parts[tag] for tag in ("BANKACCTFROM", "CCACCTFROM", "INVACCTFROM") if tag in frame.parts), {}
-    )
+    account = next((frame.parts[tag] for tag in _ACCOUNTS if tag in frame.parts), {})
     listed = frame.parts.get("BANKTRANLIST") or frame.parts.get("INVTRANLIST") or {}
     return Statement(
         account=account.get("ACCTID"),

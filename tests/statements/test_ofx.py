@@ -138,3 +138,50 @@ def test_a_banks_own_error_message_is_passed_on():
     text = "<OFX><SIGNONMSGSRSV1><SONRS><STATUS><CODE>15500<MESSAGE>Wrong password</STATUS></SONRS></OFX>"
     with pytest.raises(StatementError, match="Wrong password"):
         read(text.encode(), "a.ofx")
+
+
+BARE = "<OFX>{}<BANKTRANLIST><DTSTART>20260101{}</BANKTRANLIST>{}</OFX>"
+
+
+def test_a_list_of_transactions_without_its_statement_is_one():
+    first = BARE.format("", TRANSACTION.format("DEBIT", "20260307", "-10.50"), "")
+    reading = read(first.encode(), "a.ofx", Hints(currency="BRL"))
+    assert not reading.errors
+    assert [(row["units"], row["currency"]) for row in reading.lines.to_pylist()] == [(-1050, "BRL")]
+    around = BARE.format(
+        "<CURDEF>USD<BANKACCTFROM><ACCTID>77</BANKACCTFROM>",
+        TRANSACTION.format("DEBIT", "20260307", "-10.50"),
+        "<LEDGERBAL><BALAMT>5.00<DTASOF>20260331</LEDGERBAL>"
+        "<BANKACCTFROM><ACCTID>78</BANKACCTFROM><BANKTRANLIST>"
+        + TRANSACTION.format("DEBIT", "20260308", "-2.00")
+        + "</BANKTRANLIST><CCSTMTRS><CURDEF>EUR<BANKTRANLIST>"
+        + TRANSACTION.format("DEBIT", "20260309", "-3.00")
+        + "</BANKTRANLIST></CCSTMTRS>",
+    )
+    reading = read(around.encode(), "a.ofx")
+    assert not reading.errors
+    assert [(each.account, each.currency, each.lines.num_rows) for each in reading.statements] == [
+        ("77", "USD", 1), ("78", None, 1), (None, "EUR", 1),
+    ]  # fmt: skip
+    assert [str(balance.amount) for balance in reading.statements[0].balances] == ["5.00"]
+
+
+def test_a_list_that_ends_too_soon_is_told():
+    cut = BARE.format("", TRANSACTION.format("DEBIT", "20260307", "-10.50"), "").split("</BANKTRANLIST>")[0]
+    [error] = read(cut.encode(), "a.ofx", Hints(currency="EUR")).errors
+    assert "cut off" in error.message
+
+
+@pytest.mark.parametrize(
+    ("name", "read_as"),
+    [
+        ("A &amp;amp; B", "A & B"),  # escaped twice
+        ("A &amp; B", "A & B"),
+        ("Caf&amp;#233;", "Café"),
+        ("M&parking &notary", "M&parking &notary"),  # no names of characters
+        ("AT&T; Co", "AT&T; Co"),
+    ],
+)
+def test_names_of_characters_are_read_also_if_escaped_twice(name, read_as):
+    text = TRANSACTION.format("OTHER", "20260105", "1.00").replace("Anna & Co", name)
+    assert [row["counterparty"] for row in rows(text)] == [read_as]
