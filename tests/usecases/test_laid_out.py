@@ -101,6 +101,24 @@ def test_what_arrow_would_make_numbers_of_is_not_laid_out(kind):
     assert as_database(pa.table({"a": column})) is None
 
 
+def test_where_sqlite_would_keep_bytes_of_each_page_free_all_of_a_page_is_read(monkeypatch):
+    class Keeping(sqlite3.Connection):
+        def serialize(self, *, name: str = "main") -> bytes:
+            made = bytearray(super().serialize(name=name))
+            made[20] = 12
+            return bytes(made)
+
+    def connect(name: str) -> sqlite3.Connection:
+        return Keeping(name)
+
+    monkeypatch.setattr(sqlite3, "connect", connect)
+    first = laid_out._first_page.__wrapped__(("a",))
+    monkeypatch.undo()
+    rows = pa.table({"a": pa.array(range(20_000), pa.int64())})
+    monkeypatch.setattr(laid_out, "_first_page", lambda names: first)
+    assert read_back(rows) == in_rows(rows)
+
+
 def test_a_row_of_the_greatest_length_that_fits():
     columns = {f"column_{number}": ["x" * LONGEST_TEXT] * 3 for number in range(LONGEST_ROW // LONGEST_TEXT)}
     rest = LONGEST_ROW - LONGEST_ROW // LONGEST_TEXT * LONGEST_TEXT - 100

@@ -199,6 +199,7 @@ def _first_page(names: tuple[str, ...]) -> bytes:
         own.execute(f"CREATE TABLE {TABLE} ({columns})")
     made = bytearray(own.serialize()[:PAGE])
     own.close()
+    made[20] = 0  # some builds keep bytes free at the end of each page, Apple's for example
     made[40:44] = next(_layouts).to_bytes(4, "big")  # a "defensive" SQLite ignores the pragma that would set it
     return bytes(made)
 
