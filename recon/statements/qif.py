@@ -46,6 +46,7 @@ class _Record:
     splits: list[dict[str, str]] = field(default_factory=list)
     raw: list[str] = field(default_factory=list)
     is_closed: bool = False
+    is_withdrawal: bool = False
 
     def take(self, text: str) -> None:
         self.raw.append(text)
@@ -83,11 +84,20 @@ def read(data: bytes, name: str, hints: Hints) -> Reading:
     accounts = list(_accounts(decode(data, encoding).lstrip("\ufeff")))
     if not accounts:
         raise StatementError.at("The QIF file has no transactions.", expected="a header like !Type:Bank and records")
+    _tell_withdrawals([record for account in accounts for record in account.records])
     order, question = _date_order(accounts, hints)
     errors: list[RowError] = []
     statements = tuple(_statement(account, order, hints, errors) for account in accounts)
     questions = (question,) if question else ()
     return asking(directed(Reading(NAME, encoding, statements, tuple(errors), questions=questions), hints), hints)
+
+
+def _tell_withdrawals(records: list[_Record]) -> None:
+    """Mark withdrawals where each record says in N which way it goes and no amount has a sign."""
+    said = {record.fields.get("N", "").casefold() for record in records}
+    signed = any("-" in (record.fields.get("T") or record.fields.get("U") or "") for record in records)
+    for record in records if said == {"withdrawal", "deposit"} and not signed else ():
+        record.is_withdrawal = record.fields["N"].casefold() == "withdrawal"
 
 
 def _accounts(text: str) -> Iterator[_Account]:
@@ -232,7 +242,7 @@ def _row(record: _Record, order: DateOrder, currency: str) -> dict[str, Any]:
         extra["details"] = record.splits
     return {
         "line": record.line,
-        "units": units,
+        "units": -units if record.is_withdrawal else units,
         "scale": scale,
         "currency": currency,
         "booking_date": booked,

@@ -187,3 +187,12 @@ def test_debits_in_the_books_of_an_asset_account_are_money_in():
 def test_a_file_without_accounts_is_refused():
     with pytest.raises(StatementError, match="no account"):
         read(b"01,A,B,260131,0713,1,,,2/\n99,0,0,2/\n", "a.bai")
+
+
+def test_amounts_without_signs_go_the_way_that_each_record_says():
+    """A British exporter writes N as Withdrawal or Deposit, and every amount as plus."""
+    text = "!Type:CCard\nD23/08/2026\nPShop\nT39.00\nNWithdrawal\n^\nD30/08/2026\nPThank you\nT51.00\nNDeposit\n^\n"
+    units = [row["units"] for row in read(text.encode(), "a.qif", Hints(currency="GBP")).lines.to_pylist()]
+    assert units == [-3900, 5100]
+    signed = read(text.replace("T39", "T-39").encode(), "a.qif", Hints(currency="GBP"))
+    assert [row["units"] for row in signed.lines.to_pylist()] == [-3900, 5100]
