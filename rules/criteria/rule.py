@@ -59,7 +59,7 @@ def parse_rule(data: Mapping[str, Any], *, stored: bool = False) -> Rule:
 
     Unknown keys of the rule are ignored (clients send back ids and times), unknown keys of a criterion are refused:
     a misspelt drift would change what matches. Numbers may be int, Decimal, float or text. ``stored``: the rule was
-    accepted when it was saved, so that what is refused only since, because it means nothing, is passed over.
+    accepted when it was saved, so that what is refused only since is read as it was then.
     """
     if not isinstance(data, Mapping):
         raise RuleError([Problem(None, None, str(ExpectedError("an object with name and criteria", data)))])

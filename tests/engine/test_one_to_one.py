@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 
 from recon.rows import ROW_SCHEMA
+from rules.criteria import parse_rule
 from tests.engine.tables import pairs, reasons, row, rule, run
 
 AMOUNT = ("amount", "eq")
@@ -235,3 +236,11 @@ def test_a_line_without_a_date_contests_an_entry_that_another_line_is_a_day_from
     found = run(rule(("amount", "eq")), lines, [row("10.00", "2026-01-01")])
     assert (pairs(found, "confirmed"), pairs(found, "suggested")) == ([], [([1], [1])])
     assert reasons(found) == {2: "claimed_by_another"}
+
+
+@pytest.mark.parametrize(("more", "entry"), [({}, 1), ({"expected": "2d"}, 2)])
+def test_a_rule_that_was_saved_with_a_lag_beside_a_fixed_date_goes_on_ordering_candidates_by_it(more, entry):
+    fixed = {"field": "date", "operator": "eq", "value": "2026-03-10"} | more
+    body = {"name": "Saved", "criteria": [fixed, {"field": "amount", "operator": "eq"}], "on_ambiguity": "date"}
+    lines, entries = [row(day="2026-03-10")], [row(day="2026-03-10"), row(day="2026-03-08")]
+    assert pairs(run(parse_rule(body, stored=True), lines, entries)) == [([1], [entry])]
