@@ -43,15 +43,18 @@ _TELLING_BYTES: Final = 6
 def decode(data: bytes, encoding: str) -> str:
     """The text. Raises StatementError, naming the line, when the bytes are no text in the encoding.
 
-    In what is UTF-8 but for a few bytes these are read as \N{REPLACEMENT CHARACTER}: `bytes_that_are_none` tells them.
+    In what is UTF-8 but for a few bytes (one is cut off at the end of a field) these become replacement characters;
+    `bytes_that_are_none` tells them.
     """
     try:
-        return mended(data, encoding).decode(encoding)
+        return data.decode(encoding)
     except LookupError:
         raise StatementError.at(
             f"The encoding {encoding!r} is not known.", found=encoding, expected="an encoding like utf-8 or cp1252"
         ) from None
     except UnicodeDecodeError as error:
+        if encoding in UTF8 and _is_nearly_utf8(data):
+            return data.decode(encoding, errors="replace")
         line = data.count(b"\n", 0, error.start) + 1
         found = data[error.start : error.start + 4].hex(" ")
         message = f"The file is not {encoding}: line {line} has bytes ({found}) that are no character in it."
@@ -68,16 +71,6 @@ def encoding_of(data: bytes) -> str:
     if data.isascii():
         return "ascii"
     return "utf-8" if _is_utf8(data) or _is_nearly_utf8(data) else _guess(data)
-
-
-def mended(data: bytes, encoding: str) -> bytes:
-    """What is UTF-8 but for a few bytes, with these replaced; any other data as it is.
-
-    One byte cut off at the end of a field must not turn every accent of a file into two wrong letters.
-    """
-    if encoding not in UTF8 or _is_utf8(data) or not _is_nearly_utf8(data):
-        return data
-    return data.decode(errors="replace").encode()
 
 
 def bytes_that_are_none(data: bytes, encoding: str | None) -> tuple[RowError, ...]:

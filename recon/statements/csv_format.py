@@ -11,7 +11,7 @@ from typing import Final
 from recon.statements.cells import Row, delimiter_of, rows_of
 from recon.statements.convert import converted, missing_questions
 from recon.statements.counted_dates import DAY_ZERO, with_counted_dates
-from recon.statements.csv_encoding import decode, encoding_of, is_text, mended
+from recon.statements.csv_encoding import UTF8, decode, encoding_of, is_text
 from recon.statements.csv_quick import WORTHWHILE, quick_table
 from recon.statements.derived import with_derived_dates
 from recon.statements.header import header_of
@@ -47,7 +47,6 @@ def read(data: bytes, name: str, hints: Hints) -> Reading:
     refuse_long_lines(data, hints.limits.max_line_length)
     wanted = hints.mapping or Mapping()
     encoding = hints.encoding or wanted.encoding or encoding_of(data)
-    data = mended(data, encoding)
     if wanted.delimiter is None and _is_wrapped(data):
         data = b"\n".join(line.strip()[1:-1].replace(b'""', b'"') for line in data.splitlines())
     if len(data) >= WORTHWHILE and encoding in _UTF8 and (reading := _read_quickly(data, encoding, wanted, hints)):
@@ -86,7 +85,7 @@ _WRAPPED: Final = re.compile(rb'"(?:[^"]|"")*"')
 def _read_quickly(data: bytes, encoding: str, wanted: Mapping, hints: Hints) -> Reading | None:
     """The reading of a large clean file, its beginning looked at carefully; None if all of it needs care."""
     head = data[: data.rfind(b"\n", 0, HEAD_BYTES) + 1]
-    text = decode(head, encoding)
+    text = head.decode(errors="replace") if encoding in UTF8 else decode(head, encoding)
     delimiter = _delimiter(text, wanted)
     if delimiter == SPACES:
         return None

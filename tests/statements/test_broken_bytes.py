@@ -30,9 +30,10 @@ def test_a_broken_byte_in_an_amount_or_a_date_is_an_error_of_its_row(cell):
     assert [error.line for error in reading.errors] == [4]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
 @pytest.mark.parametrize("rows", [1, 40_000])
-def test_large_and_marked_files_are_read_alike(rows):
-    data = (HEAD + ROWS * rows).encode("utf-8-sig") + b"15.03.2026;M\xfcller;-5,00;EUR;Rest\n"
+def test_large_and_marked_files_are_read_alike(rows, encoding):
+    data = (HEAD + ROWS * rows).encode(encoding) + b"15.03.2026;M\xfcller;-5,00;EUR;Rest\n"
     reading = read(data, "file.csv")
     assert reading.lines.num_rows == 2 * rows + 1
     assert not reading.errors
