@@ -14,7 +14,7 @@ class ReconConfig(AppConfig):
         import_module("recon.usecases.rules.audit")  # once the models exist: it listens to the rules app
         spare_arrow_its_search()
         post_migrate.connect(import_module("recon.usecases.bulk.apart_indexes").mend_indexes, sender=self)
-        post_migrate.connect(import_module("recon.usecases.bulk.embedded_load").mend_indexes, sender=self)
+        post_migrate.connect(import_module("recon.usecases.bulk.embedded_indexes").mend_indexes, sender=self)
 
 
 def spare_arrow_its_search() -> None:

@@ -18,10 +18,10 @@ from django.db import IntegrityError, connection, transaction
 
 from recon import errands
 from recon.models import LedgerEntry, Match, OpenItem, RunKind, RunState, StatementLine
-from recon.usecases.bulk import apart, embedded_load, giving_up
+from recon.usecases.bulk import apart, embedded_indexes, embedded_load, giving_up
 from recon.usecases.bulk import rows as bulk
 from recon.usecases.bulk.afterwards import indexes_afterwards
-from recon.usecases.bulk.embedded_load import mend_indexes
+from recon.usecases.bulk.embedded_indexes import mend_indexes
 from recon.usecases.bulk.laid_out import LONGEST_TEXT
 from recon.usecases.bulk.rows import load_pieces, load_rows
 from recon.usecases.events import Actor
@@ -41,7 +41,7 @@ class ClickedCancelError(Exception):
 @pytest.fixture
 def always_large(monkeypatch, db):
     """Even a few rows are a large load."""
-    monkeypatch.setattr(embedded_load, "ASIDE_FROM", 1)
+    monkeypatch.setattr(embedded_indexes, "ASIDE_FROM", 1)
 
 
 def rows(count: int, first: int = 1) -> pa.Table:
@@ -77,7 +77,7 @@ def test_all_rows_arrive_however_many_fit_into_a_statement(always_large, monkeyp
 @pytest.fixture
 def laid_out(monkeypatch, transactional_db):
     """Even a few rows are laid out, outside a transaction."""
-    monkeypatch.setattr(embedded_load, "ASIDE_FROM", 1)
+    monkeypatch.setattr(embedded_indexes, "ASIDE_FROM", 1)
     monkeypatch.setattr(embedded_load, "LAID_OUT_FROM", 1)
 
 
@@ -261,7 +261,7 @@ def test_what_is_nothing_but_its_key_is_kept_once(table, db):
 
 def test_a_run_whose_loads_are_all_large_comes_to_the_same(practised, monkeypatch):
     usual, before = practised("Usual"), indexes()
-    monkeypatch.setattr(embedded_load, "ASIDE_FROM", 1)
+    monkeypatch.setattr(embedded_indexes, "ASIDE_FROM", 1)
     run = practised("Large")
     assert (run.lines_matched, run.totals) == (usual.lines_matched, usual.totals)
     assert list(violations()) == []
@@ -279,8 +279,8 @@ def test_a_large_reversal_and_a_large_run_after_it_come_to_the_same(practised, m
         return sorted((*kind, count) for kind, count in Counter(items).items())
 
     usual, before = there_and_back("Usual"), indexes()
-    monkeypatch.setattr(embedded_load, "ASIDE_FROM", 1)
-    monkeypatch.setattr(embedded_load, "MOST_HELD", 100)
+    monkeypatch.setattr(embedded_indexes, "ASIDE_FROM", 1)
+    monkeypatch.setattr(embedded_indexes, "MOST_HELD", 100)
     monkeypatch.setattr(apart, "APART_FROM", 1)
     taken_away = whose_indexes_go(monkeypatch)
     assert there_and_back("Large") == usual
@@ -291,13 +291,13 @@ def test_a_large_reversal_and_a_large_run_after_it_come_to_the_same(practised, m
 
 def whose_indexes_go(monkeypatch) -> set[type]:
     """The models whose indexes were taken away in a transaction that changed them."""
-    taken, original = set[type](), embedded_load._take_away_indexes
+    taken, original = set[type](), embedded_indexes._take_away_indexes
 
     def listening(model):
         taken.add(model)
         original(model)
 
-    monkeypatch.setattr(embedded_load, "_take_away_indexes", listening)
+    monkeypatch.setattr(embedded_indexes, "_take_away_indexes", listening)
     return taken
 
 
@@ -305,7 +305,7 @@ def test_indexes_are_there_again_if_a_large_change_is_rolled_back(laid_out):
     before, meanwhile = indexes(), set[str]()
 
     def change() -> None:
-        with transaction.atomic(), embedded_load.large_change(StatementLine, 5):
+        with transaction.atomic(), embedded_indexes.large_change(StatementLine, 5):
             meanwhile.update(indexes())
             raise ClickedCancelError
 
@@ -317,7 +317,7 @@ def test_indexes_are_there_again_if_a_large_change_is_rolled_back(laid_out):
 
 def test_a_run_that_is_cut_off_while_it_loads_leaves_all_indexes(practised, always_large, monkeypatch):
     first, before, meanwhile = practised("Cut off"), indexes(), list[set[str]]()
-    monkeypatch.setattr(embedded_load, "MOST_HELD", 100)
+    monkeypatch.setattr(embedded_indexes, "MOST_HELD", 100)
     rules = [used.version for used in first.run_rules.all()]
     run = start_run(Actor.command(), first.account, first.statement, rules, kind=RunKind.BATCH, is_dry_run=True)
 
@@ -337,10 +337,10 @@ IMPORT = """
 import os, signal, sys
 import django
 django.setup()
-from recon.usecases.bulk import embedded_load, giving_up
+from recon.usecases.bulk import embedded_indexes
 from recon.usecases.events import Actor
 from recon.usecases.imports.importing import import_ledger
-embedded_load.ASIDE_FROM = 1
+embedded_indexes.ASIDE_FROM = 1
 def progress(done):
     if sys.argv[2] == "dies":
         os.kill(os.getpid(), signal.SIGKILL)

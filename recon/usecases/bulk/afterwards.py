@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from django.db import DatabaseError, connection
 
-from recon.usecases.bulk import apart_indexes, embedded_load
+from recon.usecases.bulk import apart_indexes, embedded_indexes
 from recon.usecases.bulk.later import Left, is_left_for_later, noted
 
 logger = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ def _make_up_for(tables: list[Left]) -> None:
             if connection.vendor == "postgresql":
                 apart_indexes.complete_later(each.model, each.table)
             else:
-                embedded_load.complete_later(each.model)
+                embedded_indexes.complete_later(each.model)
         except DatabaseError:
             logger.warning("The indexes of %s are made another time", each.table, exc_info=True)
 
@@ -45,5 +45,5 @@ def mend_indexes() -> int:
     """Make what a process that was killed has left for later, unless it is made at the end of this anyway. Returns 0:
     whether there is more to do is seen then."""
     apart_indexes.make_what_is_missing()
-    embedded_load.mend_indexes()
+    embedded_indexes.mend_indexes()
     return 0

@@ -23,7 +23,8 @@ from psycopg.conninfo import make_conninfo
 from recon.usecases.bulk.among import Among, without_needless
 from recon.usecases.bulk.apart import APART_FROM, Join, empty_columns, load_apart, load_pieces_apart, may_load_apart
 from recon.usecases.bulk.copy_format import HEAD, TAIL, binary_rows, in_copy_order
-from recon.usecases.bulk.embedded_load import insert_rows, large_load
+from recon.usecases.bulk.embedded_indexes import large_load
+from recon.usecases.bulk.embedded_load import insert_rows
 
 CHUNK: Final = 100_000
 """Rows per transaction on SQLite: heartbeats, cancels and other small writes get in between."""

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import connection, models, transaction
 
 from recon.models import LedgerEntry, LedgerImport, LoadState, MatchingRun, Statement, StatementLine, reserve_ids
-from recon.usecases.bulk.embedded_load import mend_indexes
+from recon.usecases.bulk.embedded_indexes import mend_indexes
 from recon.usecases.bulk.rows import Progress, load_rows
 from rules.criteria.text import text_keys
 

@@ -29,7 +29,7 @@ from recon.models import (
     reserve_ids,
 )
 from recon.usecases.bulk import apart
-from recon.usecases.bulk.embedded_load import large_change
+from recon.usecases.bulk.embedded_indexes import large_change
 from recon.usecases.bulk.moved import may_move_apart
 from recon.usecases.bulk.rows import listed
 from recon.usecases.review.items_apart import (

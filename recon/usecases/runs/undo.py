@@ -25,7 +25,7 @@ from recon.usecases.accounts.closing import refuse_closed_matches
 from recon.usecases.accounts.scope import hold_still
 from recon.usecases.bulk import apart
 from recon.usecases.bulk.afterwards import indexes_afterwards
-from recon.usecases.bulk.embedded_load import large_change
+from recon.usecases.bulk.embedded_indexes import large_change
 from recon.usecases.bulk.moved import may_move_apart, moved_apart
 from recon.usecases.bulk.whole import change_whole, condition_of
 from recon.usecases.errors import Refused
