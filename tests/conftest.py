@@ -16,7 +16,7 @@ from recon.usecases.runs import pushdown
 # that what is green stays green until somebody changes it.
 REPEATABLE = hypothesis.settings(deadline=None, derandomize=True, database=None)
 hypothesis.settings.register_profile("everyday", REPEATABLE, max_examples=5)
-for name, examples in {"often": 15, "thorough": 60}.items():
+for name, examples in {"often": 8, "thorough": 40}.items():
     hypothesis.settings.register_profile(
         name, REPEATABLE, max_examples=examples, suppress_health_check=list(hypothesis.HealthCheck)
     )
