@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import unicodedata
+from itertools import islice
 from typing import Final
 
 from charset_normalizer import from_bytes
@@ -77,18 +78,21 @@ def bytes_that_are_none(data: bytes, encoding: str | None) -> tuple[RowError, ..
     """A warning about each line with bytes that were replaced; the first hundred, as one broken field may be many."""
     if encoding not in UTF8 or _is_utf8(data):
         return ()
-    wrong: list[RowError] = []
-    for line, raw in enumerate(data.splitlines(), start=1):
-        if not _is_utf8(raw) and len(wrong) < _TOLD:
-            shown = raw.decode(errors="replace")
-            place = shown.index("\ufffd")
-            found = shown[max(place - 12, 0) : place + 12].strip()
-            message = (
-                f"Line {line}: a byte in {found!r} is no character in UTF-8, in which the rest of the file is."
-                " It is read as \ufffd: see what is meant there."
-            )
-            wrong.append(RowError(line, None, found, "text in UTF-8", message))
-    return tuple(wrong)
+    numbered = enumerate(data.splitlines(), start=1)
+    wrong = ((line, raw) for line, raw in numbered if not _is_utf8(raw))
+    return tuple(_replaced(line, raw) for line, raw in islice(wrong, _TOLD))
+
+
+def _replaced(line: int, raw: bytes) -> RowError:
+    """The warning about the first such byte of a line."""
+    shown = raw.decode(errors="replace")
+    place = shown.index("\ufffd")
+    found = shown[max(place - 12, 0) : place + 12].strip()
+    message = (
+        f"Line {line}: a byte in {found!r} is no character in UTF-8, in which the rest of the file is."
+        " It is read as \ufffd: see what is meant there."
+    )
+    return RowError(line, None, found, "text in UTF-8", message)
 
 
 def _is_utf8(data: bytes) -> bool:

@@ -30,7 +30,7 @@ SAMPLE_ROWS: Final = 20
 """So many rows are shown with a reading."""
 
 _IIF: Final = ("!TRNS\t", "!HDR\t", "!ACCNT\t")
-_UTF8: Final = ("ascii", "utf-8", "utf-8-sig")
+_QUICK: Final = ("ascii", *UTF8)
 HEAD_BYTES: Final = 64 * 1024
 """How much of a large file is looked at to find its dialect."""
 
@@ -48,8 +48,8 @@ def read(data: bytes, name: str, hints: Hints) -> Reading:
     wanted = hints.mapping or Mapping()
     encoding = hints.encoding or wanted.encoding or encoding_of(data)
     if wanted.delimiter is None and _is_wrapped(data):
-        data = b"\n".join(line.strip()[1:-1].replace(b'""', b'"') for line in data.splitlines())
-    if len(data) >= WORTHWHILE and encoding in _UTF8 and (reading := _read_quickly(data, encoding, wanted, hints)):
+        data = b"\n".join(map(_unwrapped, data.splitlines()))
+    if len(data) >= WORTHWHILE and encoding in _QUICK and (reading := _read_quickly(data, encoding, wanted, hints)):
         return reading
     text = decode(data, encoding)
     if text.lstrip("\ufeff \r\n").startswith(_IIF):
@@ -74,9 +74,11 @@ def _is_wrapped(data: bytes) -> bool:
     """Whether every row is one quoted cell with the row in it, as spreadsheets save a file they did not part."""
     first = [line.strip() for line in data[:HEAD_BYTES].splitlines()[:SAMPLE_ROWS]]
     whole = all(_WRAPPED.fullmatch(line) for line in first if line)
-    return whole and any(
-        b'""' in line and delimiter_of(line[1:-1].replace(b'""', b'"').decode("latin-1")) for line in first
-    )
+    return whole and any(b'""' in line and delimiter_of(_unwrapped(line).decode("latin-1")) for line in first)
+
+
+def _unwrapped(line: bytes) -> bytes:
+    return line.strip()[1:-1].replace(b'""', b'"')
 
 
 _WRAPPED: Final = re.compile(rb'"(?:[^"]|"")*"')

@@ -184,10 +184,8 @@ def _content_bonus(role: Role, each: Traits) -> float:
     """A filled column is likelier meant than an empty one of the same name, or than one of nothing but zeros."""
     if role not in AMOUNT_ROLES or role in {"debit", "credit"}:
         return 12 * each.filled
-    bonus = 12 * (sum(each.nonzero) / max(len(each.nonzero), 1) if role == "amount" else each.filled)
-    if role in AMOUNT_ROLES:
-        bonus += 6 * each.decimals
-    return bonus
+    filled = sum(each.nonzero) / max(len(each.nonzero), 1) if role == "amount" else each.filled
+    return 12 * filled + 6 * each.decimals
 
 
 def _roles_for(each: Traits, *, ledger: bool) -> Iterable[Role]:
@@ -224,9 +222,8 @@ def _with_amounts(
     if len(single) == 1 == len(apart) and "amount" in roles and _complement(*single, *apart):
         other: Role = "credit" if "debit" in roles else "debit"
         return {**{role: names for role, names in roles.items() if role != "amount"}, other: roles["amount"]}
-    says = "sign" in roles and roles["sign"] != roles.get(
-        "type_code"
-    )  # a type of something else may be taken for a direction
+    # A type of something else may be taken for a direction.
+    says = "sign" in roles and roles["sign"] != roles.get("type_code")
     if len(apart) == 2 and not says and _unsigned(single) and _complement(*apart):
         return {role: names for role, names in roles.items() if role not in {"amount", "sign"}}
     if {"gross", "fee", "net"} <= roles.keys() and "amount" in roles and fit("amount", roles["amount"][0]) < _EXACT:

@@ -60,12 +60,11 @@ def smallest_unit(table: Table, mapping: Mapping, hints: Hints) -> tuple[bool | 
         return True, None
     if hints.every_row:
         return None, None
-    layouts = _WRITTEN_SO if table.header_line == 0 else _WRITTEN_SO[:_ALSO_FLAT]
+    is_json = table.header_line == 0  # its keys name the columns, in no line of their own
+    layouts = _WRITTEN_SO if is_json else _WRITTEN_SO[:_ALSO_FLAT]
     if any(layout <= {*table.header} for layout in layouts):
         return True, None
-    if table.header_line != 0:
-        return None, None
-    if _is_by_contract(table) or not _has_places(table, mapping, hints):
+    if not is_json or _is_by_contract(table) or not _has_places(table, mapping, hints):
         return None, None
     return None, _question(table, names[0], _is_of_a_program(table, mapping, names[0]))
 

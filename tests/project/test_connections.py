@@ -73,46 +73,45 @@ def test_statements_that_are_asked_often_are_parsed_once_a_connection(kept):
         assert cursor.fetchall() == [("SELECT $1::int + 1",)]
 
 
-def test_a_statement_is_asked_anew_after_its_connection_was_lost_or_its_table_changed(kept):
+@pytest.fixture
+def names(kept):
+    """A table, and what its names are, asked by a statement that is parsed once."""
+
     def found() -> list:
         with kept.prepared_cursor() as cursor:
             cursor.execute("SELECT name FROM prepared_once")
             return cursor.fetchall()
 
+    run(kept, "CREATE TABLE prepared_once (name varchar(20))")
+    yield found
+    run(kept, "DROP TABLE prepared_once")
+
+
+def run(kept, *statements: str) -> None:
     with kept.cursor() as cursor:
-        cursor.execute("CREATE TABLE prepared_once (name text)")
-    try:
-        assert found() == []
-        with kept.cursor() as cursor:
-            cursor.execute("ALTER TABLE prepared_once DROP COLUMN name")
-            cursor.execute("ALTER TABLE prepared_once ADD COLUMN name text DEFAULT 'there'")
-            cursor.execute("INSERT INTO prepared_once DEFAULT VALUES")
-        assert found() == [("there",)]
+        for each in statements:
+            cursor.execute(each)
+
+
+def test_a_statement_is_asked_anew_after_its_connection_was_lost_or_its_table_changed(kept, names):
+    assert names() == []
+    run(
+        kept,
+        "ALTER TABLE prepared_once DROP COLUMN name",
+        "ALTER TABLE prepared_once ADD COLUMN name text DEFAULT 'there'",
+        "INSERT INTO prepared_once DEFAULT VALUES",
+    )
+    assert names() == [("there",)]
+    kept.close()
+    assert names() == [("there",)]
+
+
+def test_a_statement_is_asked_anew_when_a_column_has_another_type_or_somebody_has_discarded_it(kept, names):
+    for change in ("ALTER TABLE prepared_once ALTER COLUMN name TYPE varchar(30)", "DISCARD ALL"):
+        assert names() == []
+        run(kept, change)
+        assert names() == names() == []
         kept.close()
-        assert found() == [("there",)]
-    finally:
-        with kept.cursor() as cursor:
-            cursor.execute("DROP TABLE prepared_once")
-
-
-def test_a_statement_is_asked_anew_when_a_column_has_another_type_or_somebody_has_discarded_it(kept):
-    def found() -> list:
-        with kept.prepared_cursor() as cursor:
-            cursor.execute("SELECT name FROM prepared_once")
-            return cursor.fetchall()
-
-    with kept.cursor() as cursor:
-        cursor.execute("CREATE TABLE prepared_once (name varchar(20))")
-    try:
-        for change in ("ALTER TABLE prepared_once ALTER COLUMN name TYPE varchar(30)", "DISCARD ALL"):
-            assert found() == []
-            with kept.cursor() as cursor:
-                cursor.execute(change)
-            assert found() == found() == []
-            kept.close()
-    finally:
-        with kept.cursor() as cursor:
-            cursor.execute("DROP TABLE prepared_once")
 
 
 def test_statements_that_are_not_asked_often_are_not_kept_in_memory(kept):
