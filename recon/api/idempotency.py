@@ -20,6 +20,7 @@ from django.db import transaction
 from django.http import Http404, HttpResponse, HttpResponseBase
 from django.utils.datastructures import MultiValueDict
 from rest_framework.exceptions import APIException, NotAuthenticated, ValidationError
+from rest_framework.parsers import FormParser, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -175,11 +176,17 @@ def fingerprint(request: Request, aside: IO[bytes]) -> str:
     Of a form it takes the fields and files, because each sending of a multipart form draws another boundary.
     """
     digest = hashlib.sha256(f"{request.method} {request.get_full_path()}\n".encode())
-    if (request.content_type or "").startswith(("multipart/", "application/x-www-form-urlencoded")):
+    if _is_form(request):
         _hash_form(request, digest)
     else:
         _hash_body(request, digest, aside)
     return digest.hexdigest()
+
+
+def _is_form(request: Request) -> bool:
+    """Whether the view reads it as one; some read JSON whatever the content type says."""
+    parser = request.negotiator and request.negotiator.select_parser(request, request.parsers or ())
+    return isinstance(parser, FormParser | MultiPartParser)
 
 
 def _hash_form(request: Request, digest: Any) -> None:

@@ -6,6 +6,7 @@ from decimal import Decimal
 from uuid import UUID
 
 import pytest
+import simplejson
 
 from recon.models import LedgerEntry
 from recon.usecases.ledger.transactions import entry_id, transaction_id
@@ -40,6 +41,7 @@ def test_an_entry_comes_back_as_it_went_in(api):
         ({"amount": 7, "precision": 0}, 700, 2),  # Blnk's clients send 0 for "not given"
         ({"precise_amount": "123456789012345678", "precision": 100}, 123456789012345678, 2),
         ({"amount": Decimal("1E+3")}, 100000, 2),
+        ({"amount": 0, "precise_amount": 5000, "precision": 100}, 5000, 2),  # as Blnk's Go client sends it
     ],
 )
 def test_amounts_are_read_exactly(api, fields, units, scale):
@@ -57,6 +59,8 @@ def test_amounts_are_read_exactly(api, fields, units, scale):
         ({"amount": None}, "TXN_INVALID_AMOUNT"),
         ({"amount": "ten"}, "TXN_INVALID_AMOUNT"),
         ({"amount": True}, "TXN_INVALID_AMOUNT"),
+        ({"amount": "1_000"}, "TXN_INVALID_AMOUNT"),
+        ({"amount": "１２"}, "TXN_INVALID_AMOUNT"),
         ({"amount": Decimal(10) ** 40}, "TXN_INVALID_AMOUNT"),  # 41 digits
         ({"amount": Decimal("0.00000000001")}, "TXN_INVALID_AMOUNT"),  # 11 decimal places
         ({"amount": Decimal("1.0000000000000000000000000000000000001")}, "TXN_INVALID_AMOUNT"),  # never rounded
@@ -70,6 +74,9 @@ def test_amounts_are_read_exactly(api, fields, units, scale):
         ({"status": "MAYBE"}, "TXN_VALIDATION_ERROR"),
         ({"effective_date": "yesterday"}, "TXN_VALIDATION_ERROR"),
         ({"effective_date": "0001-01-01T00:00:00+14:00"}, "TXN_VALIDATION_ERROR"),
+        ({"scheduled_for": "tomorrow"}, "TXN_VALIDATION_ERROR"),
+        ({"sources": [{"identifier": "@a", "distribution": "50%"}]}, "TXN_VALIDATION_ERROR"),
+        ({"destinations": [{"identifier": "@b", "distribution": "left"}]}, "TXN_VALIDATION_ERROR"),
         ({"meta_data": [1]}, "TXN_VALIDATION_ERROR"),
         ({"description": "a\x00b"}, "GEN_MALFORMED_REQUEST"),
         ({"description": "\ud800"}, "GEN_MALFORMED_REQUEST"),
@@ -125,7 +132,68 @@ def test_a_bulk_that_is_not_atomic_keeps_the_good_ones_and_names_the_bad(api):
 def test_malformed_json_is_said(api, body):
     response = api.post("/transactions", body)
     assert response.status_code == 400
-    assert response.data["error_detail"]["code"] in {"GEN_MALFORMED_REQUEST", "TXN_VALIDATION_ERROR"}
+    assert response.data["error_detail"]["code"] == "GEN_MALFORMED_REQUEST"
+
+
+@pytest.mark.parametrize("key", ["", "again"])
+@pytest.mark.parametrize("content_type", ["application/x-www-form-urlencoded", "text/plain", ""])
+def test_json_is_read_whatever_its_content_type_says(api, content_type, key):
+    headers = {**api.headers, "Idempotency-Key": key}
+    for _ in range(2 if key else 1):
+        sent = simplejson.dumps(transaction("a"), use_decimal=True)
+        response = api.client.post("/transactions", sent, content_type=content_type, headers=headers)
+        assert (response.status_code, LedgerEntry.objects.get().reference) == (200, "a")
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        ({}, "APPLIED"),
+        ({"status": "", "scheduled_for": None}, "APPLIED"),
+        ({"status": "expired"}, "EXPIRED"),
+        ({"inflight": True}, "INFLIGHT"),
+        ({"scheduled_for": "0001-01-01T00:00:00Z"}, "APPLIED"),  # Go's word for none
+        ({"scheduled_for": "2020-01-01T00:00:00Z"}, "APPLIED"),
+        ({"scheduled_for": "2999-01-01T00:00:00Z"}, "SCHEDULED"),
+    ],
+)
+def test_what_is_not_to_be_booked_yet_is_not_applied(api, fields, status):
+    assert api.post("/transactions", transaction("a", **fields)).data["status"] == status
+
+
+def test_a_time_that_was_not_set_is_none(api):
+    made = api.post("/transactions", transaction("a", effective_date="0001-01-01T00:00:00Z"))
+    assert made.data["effective_date"][:4] >= "2025"
+
+
+def test_an_entry_without_a_time_of_day_is_shown_with_an_instant(api):
+    made = api.post("/transactions", transaction("a")).data["transaction_id"]
+    LedgerEntry.objects.update(booked_at=None, booking_date="2026-01-31")
+    assert api.get(f"/transactions/{made}").data["effective_date"] == "2026-01-31T00:00:00Z"
+
+
+def test_a_dry_run_of_a_transaction_stores_nothing(api):
+    sent = transaction("a", "12.50", dry_run=True)
+    preview = api.post("/transactions", sent)
+    assert (preview.status_code, LedgerEntry.objects.count()) == (200, 0)
+    assert preview.data == {
+        "dry_run": True, "would_apply": True, "reference": "a", "status": "APPLIED", "currency": "USD",
+        "amount": Decimal("12.50"), "precise_amount": "1250", "precision": 100, "balances": [],
+    }  # fmt: skip
+    assert api.post("/transactions", {**sent, "dry_run": False}).status_code == 200
+    again = api.post("/transactions", sent).data
+    assert (again["would_apply"], again["rejection"]["code"]) == (False, "TXN_DUPLICATE_REFERENCE")
+    assert api.post("/transactions", {**sent, "amount": "ten"}).data["error_detail"]["code"] == "TXN_INVALID_AMOUNT"
+
+
+def test_a_dry_run_of_a_bulk_stores_nothing_and_judges_each(api):
+    items = [transaction("a"), transaction("b", currency="?"), transaction("a"), 5]
+    preview = api.post("/transactions/bulk", {"transactions": items, "dry_run": True})
+    assert (preview.status_code, LedgerEntry.objects.count()) == (200, 0)
+    assert (preview.data["dry_run"], preview.data["would_apply"]) == (True, False)
+    assert [each.get("rejection", {}).get("code") for each in preview.data["results"]] == [
+        None, "TXN_VALIDATION_ERROR", "TXN_DUPLICATE_REFERENCE", "TXN_VALIDATION_ERROR",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("unknown", ["txn_x", "txn_00000000-0000-8000-8000-000000000001", "rule_1", "%00"])

@@ -77,6 +77,8 @@ def test_numbers_that_do_not_fit_are_refused(api, rule_id, written):
     [
         ([ROW, None], "external_transactions[1] must be an object"),
         ([ROW, [1]], "external_transactions[1] must be an object"),
+        ([{"id": "a", "currency": "USD"}], "external_transactions[0].amount is required"),
+        ([{"id": "a", "amount": 5, "currency": ""}], "external_transactions[0].currency is required"),
         ([ROW, {}], "Line 2: it is empty"),
         ([ROW, {**ROW, "amount": None}], "Line 2, column amount: it is empty"),
         ([ROW, {**ROW, "amount": "-"}], "Line 2, column amount"),
@@ -90,6 +92,11 @@ def test_a_row_that_cannot_be_read_is_named_and_nothing_stored(api, rule_id, row
     response = api.post("/reconciliation/start-instant", body)
     assert (response.status_code, said in response.data["error"]) == (400, True), response.data
     assert not Statement.objects.exists()
+
+
+def test_a_date_that_a_program_in_go_has_not_set_is_none(api, rule_id):
+    assert start(api, rule_id, [{**ROW, "date": "0001-01-01T00:00:00Z"}]).status_code == 200
+    assert list(StatementLine.objects.values_list("booking_date", "booked_at")) == [(None, None)]
 
 
 def test_rows_that_are_pasted_as_objects_all_count_too(db):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rest_framework.negotiation import DefaultContentNegotiation
-from rest_framework.parsers import FormParser, MultiPartParser
+from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
@@ -31,12 +31,18 @@ class JsonNegotiation(DefaultContentNegotiation):
         return chosen
 
 
+class AnyTypeJSONParser(StorableJSONParser):
+    """Blnk reads JSON whatever its content type says; curl says form unless it is told."""
+
+    media_type = "*/*"
+
+
 class BlnkView(APIView):
     """Keys only (no cookies, so no CSRF), exact numbers, Blnk's error bodies. ``scopes`` names a scope per method."""
 
     authentication_classes = (KeyAuthentication,)
     permission_classes = (HasScope,)
-    parser_classes = (StorableJSONParser, MultiPartParser, FormParser)
+    parser_classes: tuple[type[BaseParser], ...] = (AnyTypeJSONParser,)
     renderer_classes = (ExactJSONRenderer,)
     content_negotiation_class = JsonNegotiation
     scopes: dict[str, str] = {}
@@ -56,6 +62,8 @@ class BlnkView(APIView):
 
 def json_object(request: Request) -> Mapping[str, Any]:
     """The request's JSON object. Raises GEN_MALFORMED_REQUEST for anything else."""
+    if request.META.get("CONTENT_LENGTH", "") in ("", "0"):
+        raise BlnkError("GEN_MALFORMED_REQUEST", "the body is empty; expected a JSON object")
     if not isinstance(request.data, Mapping):
         raise BlnkError("GEN_MALFORMED_REQUEST", "expected a JSON object")
     return request.data

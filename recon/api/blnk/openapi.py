@@ -38,12 +38,29 @@ def named(name: str) -> Schema:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
+def either(name: str, other: str) -> Schema:
+    return {"anyOf": [named(name), named(other)]}
+
+
 def an_id(start: str) -> Schema:
     return {"type": "string", "pattern": f"^{start}_", "examples": [f"{start}_0cd4a87d-544c-4b7e-9232-f36e79631c32"]}
 
 
 RULE_GIVEN: Final = an_object(
     ["name", "criteria"], name=TEXT, description=TEXT, criteria=a_list(named("Criterion"), minItems=1)
+)
+PREVIEW: Final = an_object(
+    ["dry_run", "would_apply", "reference", "balances"],
+    dry_run={"const": True},
+    would_apply=FLAG,
+    rejection=an_object(["code", "reason", "message"], code=TEXT, reason=TEXT, message=TEXT),
+    reference=TEXT,
+    status=TEXT,
+    currency=TEXT,
+    amount={"type": "number"},
+    precise_amount={"type": "string", "description": "in units of 1/precision"},
+    precision={"type": "integer"},
+    balances=a_list(FREE, maxItems=0),
 )
 TRANSACTION_GIVEN: Final = an_object(
     ["reference", "currency"],
@@ -58,8 +75,10 @@ TRANSACTION_GIVEN: Final = an_object(
     parent_transaction=TEXT,
     status={"enum": list(STATUSES)},
     inflight=FLAG,
+    scheduled_for=INSTANT,
     effective_date=INSTANT,
     meta_data=FREE,
+    dry_run={**FLAG, "description": "say what would become of it; nothing is stored"},
 )
 RUN_OPTIONS: Final = {
     "strategy": {"enum": list(Strategy.values)},
@@ -153,8 +172,21 @@ SCHEMAS: Final[dict[str, Schema]] = {
         created_at=INSTANT,
         meta_data=FREE,
     ),
+    "Preview": PREVIEW,
+    "BulkPreview": an_object(
+        ["dry_run", "would_apply", "cumulative", "atomic", "results"],
+        dry_run={"const": True},
+        would_apply=FLAG,
+        cumulative=FLAG,
+        atomic=FLAG,
+        results=a_list(named("Preview")),
+    ),
     "BulkGiven": an_object(
-        ["transactions"], atomic=FLAG, inflight=FLAG, transactions=a_list(named("TransactionGiven"), minItems=1)
+        ["transactions"],
+        atomic=FLAG,
+        inflight=FLAG,
+        dry_run=FLAG,
+        transactions=a_list(named("TransactionGiven"), minItems=1),
     ),
     "Bulk": an_object(
         ["batch_id", "status", "transaction_count"],
@@ -275,10 +307,14 @@ def transaction_paths() -> Schema:
     entries = "/transactions"
     return {
         entries: {
-            "post": operation("Add a ledger entry", named("Transaction"), takes="TransactionGiven", repeatable=True)
+            "post": operation(
+                "Add a ledger entry", either("Transaction", "Preview"), takes="TransactionGiven", repeatable=True
+            )
         },
         f"{entries}/bulk": {
-            "post": operation("Add many ledger entries", named("Bulk"), takes="BulkGiven", repeatable=True)
+            "post": operation(
+                "Add many ledger entries", either("Bulk", "BulkPreview"), takes="BulkGiven", repeatable=True
+            )
         },
         entries + "/{transaction_id}": {
             "parameters": in_path("transaction_id"),

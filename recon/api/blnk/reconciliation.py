@@ -9,6 +9,7 @@ from typing import Any, Final
 from django.conf import settings
 from django.core.files.uploadedfile import TemporaryUploadedFile, UploadedFile
 from django.db.models import QuerySet
+from rest_framework.parsers import FormParser, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -16,7 +17,7 @@ from recon.api.auth import actor
 from recon.api.blnk.base import BlnkView, flag_of, json_object, text_of
 from recon.api.blnk.errors import BlnkError
 from recon.api.idempotency import done_earlier, idempotent
-from recon.api.json import dumps_flat
+from recon.api.json import StorableJSONParser, dumps_flat
 from recon.models import Account, MatchingRun, RunKind, RunState, Statement, Strategy
 from recon.usecases.accounts.scope import builtin_account
 from recon.usecases.errors import Refused
@@ -46,6 +47,9 @@ LONGEST_SOURCE: Final = 200
 EXTERNAL: Final = ("id", "amount", "reference", "currency", "description", "date", "source")
 """What an external transaction has in Blnk. What else a program sends with it is ignored, as everywhere."""
 
+NO_DATE: Final = "0001-01-01T00:00:00Z"
+"""How programs in Go send a date that they do not have."""
+
 MOST_LISTED: Final = 1_000
 
 
@@ -53,6 +57,7 @@ class Upload(BlnkView):
     """A file in a form, or the address of one: ``{"url", "source"}``. A file wins over an address, as in Blnk."""
 
     scopes = {"POST": "upload"}
+    parser_classes = (StorableJSONParser, MultiPartParser, FormParser)
 
     @idempotent(in_steps=True)
     def post(self, request: Request) -> Response:
@@ -113,6 +118,7 @@ class StartInstant(BlnkView):
             body = json_object(request)
             rows = instant_rows(body)
             versions = chosen_rules(body)
+            refuse_bare(rows)
             strategy, account = check_strategy(body), builtin_account()
             if may_run_at_once(account, len(rows), strategy) and not done_earlier(request, "statement"):
                 return ran_at_once(request, body, account, rows, versions)
@@ -133,10 +139,20 @@ def instant_rows(body: Mapping[str, Any]) -> list[Any]:
     return [external_transaction(place, row) for place, row in enumerate(rows)]
 
 
+def refuse_bare(rows: list[dict[str, Any]]) -> None:
+    """What all rows lack would be asked for as a column of a file."""
+    for name in ("amount", "currency"):
+        if all(row.get(name) in (None, "") for row in rows):
+            raise BlnkError("GEN_VALIDATION_ERROR", f"external_transactions[0].{name} is required")
+
+
 def external_transaction(place: int, row: Any) -> dict[str, Any]:
     if not isinstance(row, dict):
         raise BlnkError("GEN_VALIDATION_ERROR", f"external_transactions[{place}] must be an object")
-    return {name: row[name] for name in EXTERNAL if name in row}
+    known = {name: row[name] for name in EXTERNAL if name in row}
+    if known.get("date") == NO_DATE:
+        del known["date"]
+    return known
 
 
 def ran_at_once(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, time
 from decimal import Decimal
 from typing import Any, Final
 
@@ -16,6 +18,7 @@ from recon.api.idempotency import idempotent
 from recon.api.json import loads
 from recon.models import Account, Claim, LedgerEntry, Match, MatchRow, Side, StatementLine
 from recon.models.runs import MatchingRun
+from recon.usecases.ledger.transaction_previews import Preview, preview_transactions
 from recon.usecases.ledger.transactions import (
     TransactionRefused,
     create_transaction,
@@ -32,8 +35,11 @@ class Transactions(BlnkView):
 
     @idempotent()
     def post(self, request: Request) -> Response:
+        body = json_object(request)
+        if flag_of(body, "dry_run"):
+            return Response(only_previewed(body))
         try:
-            entry = create_transaction(actor(request), json_object(request))
+            entry = create_transaction(actor(request), body)
         except TransactionRefused as refused:
             raise BlnkError(refused.code, refused.message) from refused
         return Response(shown(entry))
@@ -54,6 +60,8 @@ class BulkTransactions(BlnkView):
             raise BlnkError("TXN_BULK_LIMIT_EXCEEDED", f"too many transactions; max is {BULK_LIMIT}")
         if flag_of(body, "inflight"):
             items = [{**item, "inflight": True} if isinstance(item, dict) else item for item in items]
+        if flag_of(body, "dry_run"):
+            return Response(bulk_previewed(body, items))
         try:
             entries, failures = create_transactions(actor(request), items, atomic=flag_of(body, "atomic"))
         except TransactionRefused as refused:
@@ -94,6 +102,36 @@ class TransactionByReference(BlnkView):
         return Response(shown(entry))
 
 
+def only_previewed(body: Mapping[str, Any]) -> dict[str, Any]:
+    [preview] = preview_transactions([body])
+    if preview.values is None and preview.refused:
+        raise BlnkError(preview.refused.code, preview.refused.message) from preview.refused
+    return previewed(preview)
+
+
+def bulk_previewed(body: Mapping[str, Any], items: Sequence[Any]) -> dict[str, Any]:
+    results = [previewed(each) for each in preview_transactions(items)]
+    would_apply = all(result["would_apply"] for result in results)
+    atomic = flag_of(body, "atomic")
+    return {"dry_run": True, "would_apply": would_apply, "cumulative": False, "atomic": atomic, "results": results}
+
+
+def previewed(preview: Preview) -> dict[str, Any]:
+    """A preview as Blnk tells one; there are no balances here that it could project."""
+    told: dict[str, Any] = {"dry_run": True, "would_apply": preview.refused is None, "reference": preview.reference}
+    if refused := preview.refused:
+        told["rejection"] = {"code": refused.code, "reason": "validation_failed", "message": refused.message}
+    if values := preview.values:
+        told |= {
+            "status": values["status"],
+            "currency": values["currency"],
+            "amount": Decimal(values["units"]).scaleb(-values["scale"]),
+            "precise_amount": str(values["units"]),
+            "precision": 10 ** values["scale"],
+        }
+    return {**told, "balances": []}
+
+
 def shown(entry: LedgerEntry) -> dict[str, Any]:
     """A ledger entry as Blnk shows a transaction; `meta_data` says what it is reconciled with."""
     meta = loads(entry.extra or "{}").get("meta_data", {})
@@ -110,9 +148,16 @@ def shown(entry: LedgerEntry) -> dict[str, Any]:
         "description": entry.description or "",
         "status": entry.status or "APPLIED",
         "created_at": entry.created_at,
-        "effective_date": entry.booked_at or entry.booking_date,
+        "effective_date": effective(entry),
         "meta_data": {**meta, **reconciliation(entry)},
     }
+
+
+def effective(entry: LedgerEntry) -> datetime | None:
+    """An instant in any case: Blnk's Go client reads nothing else."""
+    if entry.booked_at or not entry.booking_date:
+        return entry.booked_at
+    return datetime.combine(entry.booking_date, time(), UTC)
 
 
 def reconciliation(entry: LedgerEntry) -> dict[str, Any]:

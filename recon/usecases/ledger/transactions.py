@@ -24,8 +24,11 @@ from recon.usecases.events import Actor, record
 from recon.usecases.imports.rows import keyed
 from rules.criteria.text import text_key
 
-STATUSES: Final = ("APPLIED", "QUEUED", "SCHEDULED", "INFLIGHT", "REJECTED", "VOID", "COMMIT")
+STATUSES: Final = ("APPLIED", "QUEUED", "SCHEDULED", "INFLIGHT", "REJECTED", "VOID", "COMMIT", "EXPIRED")
 """Blnk's words; only APPLIED (or none) takes part in matching."""
+
+NEVER: Final = datetime(1, 1, 1, tzinfo=UTC)
+"""How Go writes a time that was not set."""
 
 TEXTS: Final = ("reference", "description", "source", "destination", "parent_transaction")
 
@@ -75,7 +78,7 @@ def entry_id(public: str) -> int | None:
 @transaction.atomic
 def create_transaction(by: Actor, given: Mapping[str, Any]) -> LedgerEntry:
     """Add one unowned ledger entry. Raises TransactionRefused."""
-    entry = LedgerEntry(id=reserve_ids(LedgerEntry, 1), **_with_keys(_values(given)))
+    entry = LedgerEntry(id=reserve_ids(LedgerEntry, 1), **_with_keys(entry_values(given)))
     with _unique([entry.api_reference]):
         entry.save(force_insert=True)
     record(by, "ledger entry created", "entry", entry.id, after={"reference": entry.reference})
@@ -133,7 +136,7 @@ def _checked(
     failures: list[Failure] = []
     for index, given in enumerate(items):
         try:
-            entries.append((index, _values(given)))
+            entries.append((index, entry_values(given)))
         except TransactionRefused as refused:
             if stop_at_first:
                 raise TransactionRefused(f"transactions[{index}]: {refused.message}", refused.code) from refused
@@ -157,8 +160,11 @@ def _unique(references: Sequence[str | None]) -> Iterator[None]:
             yield
     except IntegrityError as error:
         taken = LedgerEntry.objects.filter(api_reference__in=references).values_list("api_reference", flat=True)
-        message = f"reference {taken.first() or _repeated(references)} has already been used"
-        raise TransactionRefused(message, "TXN_DUPLICATE_REFERENCE") from error
+        raise already_used(taken.first() or _repeated(references)) from error
+
+
+def already_used(reference: str | None) -> TransactionRefused:
+    return TransactionRefused(f"reference {reference} has already been used", "TXN_DUPLICATE_REFERENCE")
 
 
 def _repeated(references: Sequence[str | None]) -> str:
@@ -174,30 +180,26 @@ def _with_keys(values: dict[str, Any]) -> dict[str, Any]:
     return {**values, **{f"{name}_key": text_key(values[name]) for name in ("reference", "description")}}
 
 
-def _values(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns of an entry, but its id and the comparable form of its texts."""
+def entry_values(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of an entry, but its id and the comparable form of its texts. Raises TransactionRefused."""
     if not isinstance(given, Mapping):
         raise TransactionRefused("expected a transaction as a JSON object")
     texts = {name: _text(given, name) for name in TEXTS}
     if not texts["reference"]:
         raise TransactionRefused("reference is required")
+    _refuse_parts(given)
     units, scale = _money(given)
-    status = (_text(given, "status") or "APPLIED").upper()
-    if status not in STATUSES:
-        raise TransactionRefused(f"status {status!r} is unknown; expected one of {', '.join(STATUSES)}")
-    if given.get("inflight") is True:
-        status = "INFLIGHT"
     meta = given.get("meta_data") or {}
     if not isinstance(meta, Mapping):
         raise TransactionRefused("meta_data must be an object")
-    at = _instant(given.get("effective_date"))
+    at = _instant(given, "effective_date") or timezone.now()
     return {
         "units": units,
         "scale": scale,
         "currency": _currency(given),
         "booking_date": at.date(),
         "booked_at": at,
-        "status": status,
+        "status": _status(given),
         "created_at": timezone.now(),
         "api_reference": texts["reference"],
         "amount_text": str(given.get("amount", given.get("precise_amount"))),
@@ -217,6 +219,25 @@ def _text(given: Mapping[str, Any], name: str) -> str | None:
     return value
 
 
+def _refuse_parts(given: Mapping[str, Any]) -> None:
+    """Blnk makes a transaction of each part; as one entry without its balances they would be other books."""
+    for name in ("sources", "destinations"):
+        if given.get(name):
+            one = name.removesuffix("s")
+            raise TransactionRefused(f"{name} cannot be taken; expected one {one}: send each part as a transaction")
+
+
+def _status(given: Mapping[str, Any]) -> str:
+    """What the program says; else in flight or scheduled for a later time, which takes part in no run."""
+    status = (_text(given, "status") or "").upper()
+    if status and status not in STATUSES:
+        raise TransactionRefused(f"status {status!r} is unknown; expected one of {', '.join(STATUSES)}")
+    later = _instant(given, "scheduled_for")
+    if given.get("inflight") is True:
+        return "INFLIGHT"
+    return status or ("SCHEDULED" if later and later > timezone.now() else "APPLIED")
+
+
 def _currency(given: Mapping[str, Any]) -> str:
     currency = (_text(given, "currency") or "").upper()
     if not (len(currency) == 3 and currency.isascii() and currency.isalpha()):
@@ -227,7 +248,8 @@ def _currency(given: Mapping[str, Any]) -> str:
 def _money(given: Mapping[str, Any]) -> tuple[int, int]:
     """Units and scale from `amount`, or from `precise_amount` in units of 1/`precision`.
 
-    The scale is what `precision` says, by default cents, and more where the amount has more places.
+    The scale is what `precision` says, by default cents, and more where the amount has more places. Blnk's Go client
+    sends an amount of 0 beside every `precise_amount`.
     """
     precise, amount = given.get("precise_amount"), given.get("amount")
     if precise is None and amount is None:
@@ -236,7 +258,7 @@ def _money(given: Mapping[str, Any]) -> tuple[int, int]:
     with localcontext(prec=200):  # of numbers as long as `_number` lets through nothing is ever rounded
         if precise is not None:
             exact = _number(precise, "precise_amount").scaleb(-(places or 0))
-            if amount is not None and _number(amount, "amount") != exact:
+            if amount is not None and _number(amount, "amount") not in (0, exact):
                 raise TransactionRefused("amount and precise_amount / precision differ", "TXN_INVALID_AMOUNT")
             scale = places or 0
         else:
@@ -268,6 +290,8 @@ def _number(value: Any, name: str) -> Decimal:
     refused = TransactionRefused(f"{name} must be a number", "TXN_INVALID_AMOUNT")
     if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
         raise refused
+    if isinstance(value, str) and ("_" in value or not value.isascii()):  # Python would read 1_000 and １２
+        raise refused
     try:
         number = Decimal(value)
     except (InvalidOperation, ValueError) as error:
@@ -277,16 +301,19 @@ def _number(value: Any, name: str) -> Decimal:
     return number
 
 
-def _instant(value: Any) -> datetime:
+def _instant(given: Mapping[str, Any], name: str) -> datetime | None:
+    """A time, in UTC; None if it is not given, for which programs in Go send the first second of the year 1."""
+    value = given.get(name)
     if value is None or value == "":
-        return timezone.now()
+        return None
     try:
         at = parse_datetime(value) if isinstance(value, str) else None
     except ValueError:
         at = None
     if at is None:
-        raise TransactionRefused("effective_date must be a time such as 2026-01-31T12:00:00Z")
+        raise TransactionRefused(f"{name} must be a time such as 2026-01-31T12:00:00Z")
     try:
-        return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
+        instant = (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
     except OverflowError as error:
-        raise TransactionRefused("effective_date lies outside the years 1 to 9999") from error
+        raise TransactionRefused(f"{name} lies outside the years 1 to 9999") from error
+    return None if instant == NEVER else instant
