@@ -52,12 +52,13 @@ class RequestInWork(APIException):
     wait = 1
 
 
-def idempotent(*, in_steps: bool = False) -> Callable[[Handler], Handler]:
+def idempotent(*, in_steps: bool = False, is_secret: bool = False) -> Callable[[Handler], Handler]:
     """Let a DRF handler (method or function) be repeated safely; without the header it runs as it is.
 
     As a rule its work and the record of its answer commit in one transaction: a killed process leaves both or neither.
     ``in_steps`` is for work in several transactions, such as large loads and runs: the handler asks `done_earlier`
-    what an earlier try had finished and goes on from there.
+    what an earlier try had finished and goes on from there. An answer that ``is_secret`` is not kept: the handler
+    makes it again from what was done.
     """
 
     def decorate(handler: Handler) -> Handler:
@@ -76,7 +77,9 @@ def idempotent(*, in_steps: bool = False) -> Callable[[Handler], Handler]:
                 if isinstance(begun, Answer):
                     return _replayed(begun)
                 request.idempotency_id = begun.pk  # type: ignore[attr-defined] # `actor` and `done_earlier` read it
-                return _in_steps(request, begun, work) if in_steps else _at_once(request, begun, work)
+                if in_steps or is_secret:
+                    return _in_steps(request, begun, work, keeps_answer=not is_secret)
+                return _at_once(request, begun, work)
 
         return once
 
@@ -130,7 +133,9 @@ def _at_once(request: Request, begun: ApiRequest, work: Callable[[], HttpRespons
     return response
 
 
-def _in_steps(request: Request, begun: ApiRequest, work: Callable[[], HttpResponseBase]) -> HttpResponseBase:
+def _in_steps(
+    request: Request, begun: ApiRequest, work: Callable[[], HttpResponseBase], *, keeps_answer: bool
+) -> HttpResponseBase:
     try:
         response = _final(request, work())
     except (APIException, Http404, PermissionDenied):
@@ -139,10 +144,12 @@ def _in_steps(request: Request, begun: ApiRequest, work: Callable[[], HttpRespon
     except Exception:
         idempotency.give_up(begun)
         raise
-    if response.status_code < 400:
+    if response.status_code >= 400:
+        idempotency.forget(begun)
+    elif keeps_answer:
         idempotency.finish(begun, _answer(response))
     else:
-        idempotency.forget(begun)
+        idempotency.give_up(begun)
     return response
 
 

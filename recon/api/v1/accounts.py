@@ -13,11 +13,16 @@ from recon.api.v1.fields import AmountField, IdField, InstantField, Shape, scale
 from recon.api.v1.paging import Paged, paged
 from recon.api.v1.rows import CurrencyField
 from recon.api.v1.spec import Call, found, operation
-from recon.models import Account, AccountKind, ImportProfile, Sign, Strategy
+from recon.models import Account, AccountKind, AmountColumn, ImportProfile, Sign, Strategy
 from recon.usecases.accounts import scope as usecases
 from recon.usecases.accounts import settings as account_settings
 
 TAG = "Accounts"
+OVERDUE = "After how many days an open item is overdue, which webhooks are told. Null: never."
+GROSS_OR_NET = (
+    "Which amount reconciles, in files of processors that have both. Empty: as the file says, gross if it has both."
+)
+SPLIT = "Whether the transactions of a batch entry become a line each, where they add up."
 
 
 class ScopeShape(Shape):
@@ -55,6 +60,9 @@ class AccountShape(Shape):
         help_text="A match that differs by more is suggested, never confirmed by a rule.",
     )  # fmt: skip
     cut_over = serializers.DateField(allow_null=True, help_text="Entries before it are not this account's open items.")
+    sla_days = serializers.IntegerField(allow_null=True, help_text=OVERDUE)
+    amount_column = serializers.ChoiceField(AmountColumn.choices, help_text=GROSS_OR_NET)
+    split_batches = serializers.BooleanField(help_text=SPLIT)
     statement_profile = serializers.IntegerField(
         source="statement_profile_id", allow_null=True, help_text="Import profile of its statements."
     )
@@ -77,6 +85,9 @@ class AccountShape(Shape):
         "grouping": "",
         "tolerance": "0.05",
         "cut_over": "2026-01-01",
+        "sla_days": 7,
+        "amount_column": "",
+        "split_batches": False,
         "statement_profile": None,
         "ledger_profile": None,
         "is_builtin": False,
@@ -103,6 +114,11 @@ class AccountInput(Shape):
     grouping = serializers.CharField(max_length=200, allow_blank=True, required=False)
     tolerance = AmountField(allow_null=True, required=False, help_text="Not negative; null: no limit of its own.")
     cut_over = serializers.DateField(allow_null=True, required=False)
+    sla_days = serializers.IntegerField(
+        min_value=0, max_value=3650, allow_null=True, required=False, help_text=OVERDUE
+    )
+    amount_column = serializers.ChoiceField(AmountColumn.choices, required=False, help_text=GROSS_OR_NET)
+    split_batches = serializers.BooleanField(required=False, help_text=SPLIT)
     statement_profile = IdField(queryset=ImportProfile.objects.all(), allow_null=True, required=False)
     ledger_profile = IdField(queryset=ImportProfile.objects.all(), allow_null=True, required=False)
 

@@ -70,14 +70,14 @@ def get_discrepancy(call: Call, discrepancy_id: int) -> Discrepancy:
     return discrepancy_of(discrepancy_id)
 
 
-@operation(TAG, scope="review", takes=WhyInput, gives=DiscrepancyShape)
+@operation(TAG, scope="review", takes=WhyInput, gives=DiscrepancyShape, repeatable=True)
 def resolve_discrepancy(call: Call, discrepancy_id: int) -> Discrepancy:
     """Resolve a discrepancy: it may stand, and why."""
     usecases.resolve_discrepancy(call.by, discrepancy_of(discrepancy_id), call.given["why"])
     return discrepancy_of(discrepancy_id)
 
 
-@operation(TAG, scope="review", takes=Why, gives=DiscrepancyShape)
+@operation(TAG, scope="review", takes=Why, gives=DiscrepancyShape, repeatable=True)
 def reopen_discrepancy(call: Call, discrepancy_id: int) -> Discrepancy:
     """Put a resolved discrepancy back on the list."""
     usecases.reopen_discrepancy(call.by, discrepancy_of(discrepancy_id), call.given["why"])

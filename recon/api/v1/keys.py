@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from rest_framework import serializers
 
+from recon.api.idempotency import done_earlier
 from recon.api.problems import Problem
 from recon.api.v1.fields import InstantField, Shape
 from recon.api.v1.paging import Paged, paged
@@ -77,11 +78,14 @@ def list_keys(call: Call) -> Paged:
     return paged(KEYS, call.query)
 
 
-@operation(TAG, scope="admin", takes=KeyInput, gives=NewKeyShape, status=201)
+@operation(TAG, scope="admin", takes=KeyInput, gives=NewKeyShape, status=201, repeatable=True, is_secret=True)
 def create_key(call: Call) -> dict[str, Any]:
     """Create an API key.
 
     The answer is the only time it is shown."""
+    if made := done_earlier(call.request, "key"):
+        again = found(KEYS, "key", made)
+        return {"key": again, "text": keys.text_again(call.by, again)}
     given = call.given
     owner: User | str | None = given.get("service_account") or call.by.user
     if owner is None:

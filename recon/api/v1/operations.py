@@ -89,7 +89,9 @@ def _handler(function: Function) -> Handler:
         return _answered(call, result, names)
 
     handle.__name__ = spec.name
-    return idempotent(in_steps=spec.in_steps)(handle) if spec.repeatable else handle
+    if not spec.repeatable:
+        return handle
+    return idempotent(in_steps=spec.in_steps, is_secret=spec.is_secret)(handle)
 
 
 def _refuse_length(spec: Spec, request: Request) -> None:

@@ -93,7 +93,7 @@ def close_period(call: Call, account_id: int) -> PeriodClosing:
     return closing_of(made.pk)
 
 
-@operation(TAG, scope="admin", takes=WhyInput, gives=ClosingShape)
+@operation(TAG, scope="admin", takes=WhyInput, gives=ClosingShape, repeatable=True)
 def reopen_period(call: Call, closing_id: int) -> PeriodClosing:
     """Reopen the latest closed period of an account."""
     closing.reopen_period(call.by, closing_of(closing_id), call.given["why"])

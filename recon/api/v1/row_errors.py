@@ -94,7 +94,7 @@ def repair_row(call: Call, upload_id: str, error_id: int) -> Shown:
     return shown_lines([line])[0]
 
 
-@operation(TAG, scope="upload", takes=WhyInput, gives=RowErrorShape)
+@operation(TAG, scope="upload", takes=WhyInput, gives=RowErrorShape, repeatable=True)
 def set_row_aside(call: Call, upload_id: str, error_id: int) -> StatementRowError:
     """Set a row aside.
 
@@ -103,7 +103,7 @@ def set_row_aside(call: Call, upload_id: str, error_id: int) -> StatementRowErro
     return error_of(upload_id, error_id)
 
 
-@operation(TAG, scope="upload", takes=WhyInput, gives=StatementShape)
+@operation(TAG, scope="upload", takes=WhyInput, gives=StatementShape, repeatable=True)
 def set_all_rows_aside(call: Call, upload_id: str) -> Statement:
     """Set all rows aside that could not be read and are left."""
     row_repair.set_all_aside(call.by, statement_of(upload_id), call.given["why"])

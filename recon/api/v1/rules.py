@@ -273,7 +273,7 @@ def compare_rule_versions(call: Call, rule_id: str, number: int) -> Paged:
     return Paged(changes(bodies[call.query.get("against", max(1, number - 1))], bodies[number]))
 
 
-@operation(TAG, scope="rules", gives=RuleShape)
+@operation(TAG, scope="rules", gives=RuleShape, repeatable=True)
 def restore_rule_version(call: Call, rule_id: str, number: int) -> RuleVersion:
     """Restore a version of a rule.
 

@@ -55,6 +55,7 @@ class Spec:
     guarded: bool = False  # takes If-Match
     repeatable: bool = False  # takes Idempotency-Key
     in_steps: bool = False  # its work takes several transactions
+    is_secret: bool = False  # its answer is kept nowhere
 
     @property
     def parsers(self) -> list[BaseParser]:

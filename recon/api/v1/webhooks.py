@@ -7,11 +7,13 @@ from typing import Any
 
 from rest_framework import serializers
 
+from recon.api.idempotency import done_earlier
 from recon.api.v1.fields import InstantField, Shape
 from recon.api.v1.paging import Paged, paged
 from recon.api.v1.spec import Call, found, operation
 from recon.models import DeliveryState, HookEvent, WebhookDelivery, WebhookEndpoint
 from recon.usecases.outside import webhooks as usecases
+from recon.usecases.outside.secrets import unseal
 
 TAG = "Webhooks"
 
@@ -142,11 +144,14 @@ def list_webhooks(call: Call) -> Paged:
     return paged(ENDPOINTS, call.query)
 
 
-@operation(TAG, scope="admin", takes=WebhookInput, gives=NewWebhookShape, status=201)
+@operation(TAG, scope="admin", takes=WebhookInput, gives=NewWebhookShape, status=201, repeatable=True, is_secret=True)
 def create_webhook(call: Call) -> dict[str, Any]:
     """Create a webhook.
 
     The answer is the only time its secret is shown."""
+    if made := done_earlier(call.request, "webhook"):
+        again = endpoint_of(int(made))
+        return {"webhook": again, "secret": unseal(again.sealed_secret)}
     endpoint, secret = usecases.create_endpoint(call.by, **call.given)
     return {"webhook": endpoint, "secret": secret}
 
@@ -176,12 +181,15 @@ def test_webhook(call: Call, webhook_id: int) -> WebhookDelivery:
     return delivery_with_tries(usecases.send_test(call.by, endpoint_of(webhook_id)).pk)
 
 
-@operation(TAG, scope="admin", gives=SecretShape)
+@operation(TAG, scope="admin", gives=SecretShape, repeatable=True, is_secret=True)
 def renew_webhook_secret(call: Call, webhook_id: int) -> dict[str, str]:
     """Renew the secret of a webhook.
 
     The old one signs nothing any more from now on."""
-    return {"secret": usecases.renew_secret(call.by, endpoint_of(webhook_id))}
+    endpoint = endpoint_of(webhook_id)
+    if done_earlier(call.request, "webhook"):
+        return {"secret": unseal(endpoint.sealed_secret)}
+    return {"secret": usecases.renew_secret(call.by, endpoint)}
 
 
 @operation(TAG, gives=DeliveryShape, paged=True)
@@ -196,7 +204,7 @@ def get_webhook_delivery(call: Call, delivery_id: int) -> WebhookDelivery:
     return delivery_with_tries(delivery_id)
 
 
-@operation(TAG, scope="admin", gives=DeliveryShape)
+@operation(TAG, scope="admin", gives=DeliveryShape, repeatable=True)
 def replay_webhook_delivery(call: Call, delivery_id: int) -> WebhookDelivery:
     """Send a delivery again, with the same event id."""
     usecases.replay(call.by, delivery_with_tries(delivery_id))

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import hmac
 import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from recon.models import ApiKey, KeyScope
+from recon.models import ApiKey, ApiRequest, KeyScope
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor, record
 from rules.kept_queries import KeptQuery
@@ -45,7 +48,7 @@ def create_key(
     if expires_at is not None and expires_at <= timezone.now():
         raise Refused("The expiry lies in the past; expected a later time.")
     user = service_account(by, owner) if isinstance(owner, str) else owner
-    text = KEY_START + secrets.token_urlsafe(32)
+    text = _text_of(by.request_id) if by.request_id else KEY_START + secrets.token_urlsafe(32)
     key = ApiKey.objects.create(
         name=name,
         prefix=text[:PREFIX_LENGTH],
@@ -57,6 +60,25 @@ def create_key(
     )
     record(by, "API key created", "key", key.pk, after={"name": name, "scopes": key.scopes, "user": user.username})
     return key, text
+
+
+def text_again(by: Actor, key: ApiKey) -> str:
+    """The text of a key that this very request made in an earlier try. Raises Refused if it cannot be told."""
+    text = _text_of(by.request_id) if by.request_id else ""
+    if digest(text) != key.digest:
+        raise Refused("This request made its key before, which cannot be shown again: revoke it and make another.")
+    return text
+
+
+def _text_of(request_id: int) -> str:
+    """The text of the key that a request with an Idempotency-Key makes: the same in each try, and never kept.
+
+    As good as a random one to whoever lacks the installation's secret key, with which sessions could be forged, too.
+    """
+    request = ApiRequest.objects.get(pk=request_id)
+    told = f"tieout: API key of request {request_id} {request.user_id} {request.created_at.timestamp()} {request.key}"
+    made = hmac.digest(settings.SECRET_KEY.encode(), told.encode(), hashlib.sha256)
+    return KEY_START + base64.urlsafe_b64encode(made).decode().rstrip("=")
 
 
 @transaction.atomic

@@ -7,7 +7,8 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from recon.models import Account, MatchingRun
+from recon.api.v1.schema import document
+from recon.models import Account, ApiRequest, MatchingRun
 from tests.cast import make_account, make_entries, row
 
 
@@ -167,6 +168,58 @@ def test_a_run_that_is_started_twice_with_one_key_runs_once(v1, statement, rule)
     assert MatchingRun.objects.count() == 1
     other = v1.post("runs", {**body, "dry_run": True}, **{"Idempotency-Key": "once"})
     assert (other.status_code, other.data["type"]) == (409, "/api/v1/problems/key-reused")
+
+
+SECRETS = {
+    "keys": ({"name": "shop", "service_account": "shop", "scopes": ["read"]}, lambda data: data["text"]),
+    "webhooks": ({"url": "https://example.com/hook", "events": ["run.finished"]}, lambda data: data["secret"]),
+}
+
+
+@pytest.mark.parametrize("path", SECRETS)
+def test_a_secret_is_made_once_told_again_and_kept_nowhere(v1, caller_with, path):
+    body, secret_of = SECRETS[path]
+    first = v1.post(path, body, **{"Idempotency-Key": "once"})
+    again = v1.post(path, body, **{"Idempotency-Key": "once"})
+    assert (first.status_code, again.status_code, again.data) == (201, 201, first.data)
+    assert secret_of(v1.post(path, body, **{"Idempotency-Key": "twice"}).data) != secret_of(first.data)
+    other = v1.post(path, {**body, "name": "other"} if path == "keys" else {**body, "description": "x"},
+                    **{"Idempotency-Key": "once"})  # fmt: skip
+    assert other.status_code == 409
+    assert not any(secret_of(first.data).encode() in bytes(each.body) for each in ApiRequest.objects.all())
+
+
+def test_a_key_that_was_made_twice_over_opens_what_it_may(v1, caller_with):
+    body, text_of = SECRETS["keys"]
+    v1.post("keys", body, **{"Idempotency-Key": "once"})
+    text = text_of(v1.post("keys", body, **{"Idempotency-Key": "once"}).data)
+    answer = Client().get("/api/v1/me", headers={"Authorization": f"Bearer {text}"})
+    assert (answer.status_code, answer.json()["user"]) == (200, "shop")
+
+
+def test_a_secret_that_is_renewed_twice_with_one_key_is_renewed_once(v1):
+    hook = v1.post("webhooks", SECRETS["webhooks"][0]).data["webhook"]["id"]
+    first = v1.post(f"webhooks/{hook}/secret", **{"Idempotency-Key": "once"})
+    assert v1.post(f"webhooks/{hook}/secret", **{"Idempotency-Key": "once"}).data == first.data
+    assert v1.post(f"webhooks/{hook}/secret").data != first.data
+
+
+NOT_REPEATABLE = {
+    # what makes and decides nothing, or is refused the second time
+    "add_up_selection", "cancel_connector_sync", "cancel_run", "discard_statement", "inspect_ledger_file",
+    "inspect_statement_file", "preview_rule", "put_rule_in_words", "reverse_ledger_import", "revoke_key",
+    "suggest_rules", "test_connector", "test_webhook", "try_rule",
+}  # fmt: skip
+
+
+def test_every_post_that_makes_or_decides_takes_an_idempotency_key():
+    without = {
+        operation["operationId"]
+        for methods in document()["paths"].values()
+        for method, operation in methods.items()
+        if method == "post" and not any(each["name"] == "Idempotency-Key" for each in operation.get("parameters", []))
+    }
+    assert without == NOT_REPEATABLE
 
 
 def test_a_rule_that_cannot_run_is_refused_and_not_passed_over(v1, statement, rule):

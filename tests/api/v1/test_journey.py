@@ -16,8 +16,9 @@ def entry(reference: str, amount: str) -> dict:
 
 
 def test_a_program_goes_the_whole_way(v1):
-    account = v1.post("accounts", {"name": "House bank", "scope": {"owned": True}, "tolerance": "0.05"})
-    assert (account.status_code, account.data["tolerance"]) == (201, "0.05")
+    settings = {"tolerance": "0.05", "sla_days": 3, "amount_column": "net", "split_batches": True}
+    account = v1.post("accounts", {"name": "House bank", "scope": {"owned": True}, **settings})
+    assert (account.status_code, {name: account.data[name] for name in settings}) == (201, settings)
     account_id = account.data["id"]
 
     entries = [entry("INV-1", "100.00"), entry("INV-2", "50.00"), entry("INV-3", "7.00")]
