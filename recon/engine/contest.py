@@ -9,7 +9,7 @@ memory.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
@@ -23,6 +23,8 @@ Codes = npt.NDArray[np.int8]
 NOBODY = -1
 DECIDED_BY = ("ambiguous", "sole", "twins", "date", "best", "limit")
 AMBIGUOUS, SOLE, TWINS, DATE, BEST, LIMIT = range(6)
+_FEW_PAIRS = 2
+"""For each row of the smaller side, at most: some of so few have rows that are in no other."""
 
 
 class Kin(Protocol):
@@ -77,7 +79,10 @@ class Candidates:
         if not new.all():
             rank, row = rank[new], row[new]
         first = firsts(row, rank, len(self.several))
-        found = pairs.read(first[first != LAST])
+        self.put(place, pairs.read(first[first != LAST]), side)
+
+    def put(self, place: int, found: Pairs, side: int) -> None:
+        """The candidates of rows of a side that had none in this place, one of each row."""
         rows, who = found.of(side)
         self.who[place][rows], self.gap[place][rows], self.apart[place][rows] = who, found.gap, found.apart
 
@@ -138,6 +143,27 @@ class Contest:
         """
         return self.seen[side].who[0]
 
+    def sole(self, line: Rows, entry: Rows) -> Flags:
+        """Which of some pairs are the only ones of both their rows, of all that have come so far. None of many pairs,
+        which are not worth the look."""
+        if len(line) > _FEW_PAIRS * min(len(partner) for partner in self._partner):
+            return np.zeros(len(line), np.bool_)
+        sole = np.ones(len(line), np.bool_)
+        for seen, row in zip(self.seen, (line, entry), strict=True):
+            sole &= np.bincount(row)[row] == 1
+            if self.pairs:
+                sole &= seen.who[0][row] == NOBODY
+        return sole
+
+    def add_sole(self, pairs: Pairs) -> None:
+        """Pairs that nobody contests: each is taken, wherever it stands in the order."""
+        self.pairs += len(pairs.line)
+        for side in range(2):
+            self.seen[side].put(0, pairs, side)
+            if self.by_date:
+                self._nearest[side].put(0, replace(pairs, gap=pairs.apart), side)
+        self.give(pairs)
+
     def add(self, pairs: Ranked) -> None:
         """Remember who could have whom, and take from the top what is free."""
         self.pairs += len(pairs.rank)
@@ -179,10 +205,10 @@ class Contest:
         """What was taken, and what else there was."""
         lines = np.flatnonzero(~self.free(0)).astype(np.int32)
         pairs = Pairs(lines, self._partner[0][lines], self._gap[lines], self._apart[lines])
-        others = [self.seen[0].besides(pairs.line, pairs.entry), self.seen[1].besides(pairs.entry, pairs.line)]
+        several = self.seen[0].several[pairs.line] | self.seen[1].several[pairs.entry]
+        others = [self._others(side, pairs, several) for side in range(2)]
         rivals = [who != NOBODY for who, _, _ in others]
         contested = rivals[0] | rivals[1]
-        several = self.seen[0].several[pairs.line] | self.seen[1].several[pairs.entry]
         how = np.where(contested, AMBIGUOUS, np.where(several, TWINS, SOLE)).astype(np.int8)
         if self.by_date:
             how[contested & self._nearer_than_others(pairs)] = DATE
@@ -190,6 +216,14 @@ class Contest:
         nearer = (line_gap < entry_gap) | ((line_gap == entry_gap) & (line_apart <= entry_apart))
         line_first = rivals[0] & (~rivals[1] | nearer)
         return Taken(pairs, how, (others[0][0], others[1][0]), (line_gap, entry_gap), line_first)
+
+    def _others(self, side: int, pairs: Pairs, several: Flags) -> tuple[Rows, Ints, Ints]:
+        """Who else the rows of a side could have had. Only rows of ``several`` candidates could have had anybody."""
+        who = np.full(len(several), NOBODY, np.int32)
+        gap, apart = np.zeros(len(several), np.int64), np.zeros(len(several), np.int64)
+        some = np.flatnonzero(several)
+        who[some], gap[some], apart[some] = self.seen[side].besides(*pairs.only(some).of(side))
+        return who, gap, apart
 
     def _nearer_than_others(self, pairs: Pairs) -> Flags:
         nearer = np.ones(len(pairs.line), np.bool_)

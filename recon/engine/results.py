@@ -179,6 +179,8 @@ def _differences(rules: Sequence[Rule], kept: Standing, numbers: pa.Array, price
 def _runners_up(sides: Sides, kept: Standing) -> pa.Table:
     """The best other candidates of what is not decided: of the line (an entry), of the entry (a line)."""
     count = sum(np.count_nonzero(rival != NOBODY) for rival in kept.rival)
+    if not count:
+        return RUNNERS_UP.empty_table()
     columns = {field.name: np.empty(count, field.type.to_pandas_dtype()) for field in RUNNERS_UP}
     columns["scale"][:] = sides.scope.scale
     named = [[sides.rows[side][name].to_numpy() for name in ("id", "part")] for side in reversed(SIDES)]

@@ -27,7 +27,7 @@ from recon.engine.cells import fits_cells, settle_cells
 from recon.engine.contest import Contest
 from recon.engine.conversion import in_every_currency
 from recon.engine.ordering import ranked
-from recon.engine.pairs import Flags, Ints
+from recon.engine.pairs import Flags, Ints, Pairs
 from recon.engine.plan import Plan
 from recon.engine.session import Session
 from recon.engine.sides import Sides
@@ -298,7 +298,14 @@ def _found(work: Work, join: Join) -> pa.Table:
 
 def _settle(work: Work, found: pa.Table, what: str, join: Join) -> None:
     before, work.key = work.contest.pairs, work.key or join.key
-    work.contest.add(ranked(work.session, found, [name for name, _ in work.plan.order]))
+    found = found.combine_chunks()
+    sole = work.contest.sole(found["s"].to_numpy(), found["l"].to_numpy())
+    some = found
+    if sole.any():
+        alone = found if sole.all() else found.filter(pa.array(sole))
+        work.contest.add_sole(Pairs(*(alone[name].to_numpy() for name in ("s", "l", "gap", "apart"))))
+        some = found.filter(pa.array(~sole))
+    work.contest.add(ranked(work.session, some, [name for name, _ in work.plan.order]))
     work.steps.append(step(what, work.contest.pairs - before, join))
     if work.sides.lots:
         lots = work.sides.rows["statement"]["lot"].to_numpy()

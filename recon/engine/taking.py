@@ -13,7 +13,7 @@ import numpy as np
 from recon.engine.pairs import LAST, Flags, Ints, Ranked, Rows, firsts
 
 _AT_ONCE = 200_000
-_FEW = 20_000
+_FEW = 5_000
 _SLOW = 0.9
 """A round that leaves more than this share of the pairs is not worth another."""
 _FEW_OF = 16
