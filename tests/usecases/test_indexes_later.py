@@ -21,9 +21,10 @@ from recon.models import (
     Statement,
     StatementLine,
 )
-from recon.usecases.bulk import apart, apart_indexes
+from recon.usecases.bulk import apart, apart_indexes, later
 from recon.usecases.bulk.afterwards import indexes_afterwards
 from recon.usecases.bulk.alongside import alongside
+from recon.usecases.bulk.apart_columns import unseen_checks
 from recon.usecases.bulk.apart_indexes import make_what_is_missing, rows_without_index
 from recon.usecases.bulk.apart_tables import RANGE, tables_apart
 from recon.usecases.bulk.later import noted
@@ -78,6 +79,23 @@ def test_only_unique_ones_are_made_before_the_rows_are_seen(always_apart):
     assert all_there()
 
 
+def test_what_checks_say_holds_before_the_database_has_looked_at_every_row(always_apart):
+    with indexes_afterwards():
+        with pytest.raises(IntegrityError, match="line_currency_shape"), transaction.atomic():
+            load_rows(StatementLine, rows(1, 2, currency="eur"))
+        with pytest.raises(IntegrityError, match="line_position_from_one"), transaction.atomic():
+            load_rows(StatementLine, rows(1, 2).set_column(5, "position", pa.array([1, 0], pa.int64())))
+        load_rows(StatementLine, rows(1, 2))
+        with connection.cursor() as cursor:
+            assert "own_line_currency_shape" in unseen_checks(cursor, TABLE)
+        with pytest.raises(IntegrityError, match="line_currency_shape"), transaction.atomic():
+            StatementLine.objects.filter(pk=1).update(currency="eur")
+        assert not all_there()
+    with connection.cursor() as cursor:
+        assert not unseen_checks(cursor, TABLE)
+    assert all_there()
+
+
 def test_they_are_made_if_what_came_between_went_wrong(always_apart):
     def loaded_and_killed() -> None:
         with indexes_afterwards():
@@ -97,7 +115,7 @@ def test_a_table_that_is_gone_by_then_is_forgotten(always_apart):
 
 
 def test_so_many_rows_that_others_would_wait_for_long_are_indexed_at_once(always_apart, monkeypatch):
-    monkeypatch.setattr(apart_indexes, "MOST_INDEXED", 1)
+    monkeypatch.setattr(later, "MOST_INDEXED", 1)
     with indexes_afterwards():
         load_rows(StatementLine, rows(1, 2))
         assert indexes(TABLE) == indexes("recon_statementline")

@@ -19,9 +19,10 @@ import pyarrow.compute as pc
 from django.db import OperationalError, connection, models, transaction
 
 from recon.models import Claim, MatchingRun, OpenItem, UnmatchedItem
-from recon.usecases.bulk.apart_columns import add_the_rest, create_with
+from recon.usecases.bulk.apart_columns import add_the_rest, create_with, like
 from recon.usecases.bulk.apart_indexes import KEYS, NEEDLESS, ONE_KEY, complete
 from recon.usecases.bulk.apart_tables import LOCK_NOT_AVAILABLE, RANGE, Apart, tables_apart
+from recon.usecases.bulk.later import leave
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +77,9 @@ def load_apart(
         at_once = [own.pop(column) for column in sent.column_names if column in own]
         create_with(cursor, name, model._meta.db_table, sent.column_names, at_once)
         fill(name, sent)
-        add_the_rest(cursor, name, model._meta.db_table, common, [*own.values()])
+        # Whether claims may join is asked of the table's checks at once.
+        seen_later = model is not Claim and leave(model, name, rows.num_rows)
+        add_the_rest(cursor, name, model._meta.db_table, common, [*own.values()], seen_later=seen_later)
         complete(cursor, model, name, rows.num_rows)
         (join or join_apart)(model, name)
     return True
@@ -93,7 +96,7 @@ def load_pieces_apart(
         for piece in pieces:
             if not done:
                 name = f"{table}_{piece['id'][0]}_loading"
-                cursor.execute(f"CREATE TABLE {name} ({like(table)})")
+                cursor.execute(f"CREATE TABLE {name} ({like(cursor, name, table)})")
             fill(name, piece)
             done += piece.num_rows
             for column in {*RANGE[model], *NEEDLESS.values()} & {*piece.column_names}:
@@ -143,12 +146,8 @@ def _wider(reach: dict[str, Any] | None, other: dict[str, Any]) -> dict[str, Any
 
 def _create(cursor: Any, model: type[models.Model], name: str, ranges: dict[str, dict[str, Any]]) -> None:
     """A table like the model's, for rows whose columns lie in these ranges (``{column: {"min": …, "max": …}}``)."""
-    parts = [like(model._meta.db_table), *checks(name, ranges, {})]
+    parts = [like(cursor, name, model._meta.db_table), *checks(name, ranges, {})]
     cursor.execute(f"CREATE TABLE {name} ({', '.join(parts)})")
-
-
-def like(table: str) -> str:
-    return f"LIKE {table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING STORAGE"
 
 
 def checks(name: str, ranges: dict[str, dict[str, Any]], same: dict[str, int | None]) -> list[str]:

@@ -16,8 +16,9 @@ from typing import Any, Final
 from django.db import DatabaseError, connection, models, transaction
 
 from recon.models import Claim, MatchingRun
+from recon.usecases.bulk.apart_columns import see_that_checks_hold
 from recon.usecases.bulk.apart_tables import RANGE, tables_apart
-from recon.usecases.bulk.later import MOST_INDEXED, is_left_for_later, leave
+from recon.usecases.bulk.later import is_left_for_later, leave
 from rules.kept_queries import kept_cursor
 
 logger = logging.getLogger(__name__)
@@ -67,7 +68,7 @@ def complete(cursor: Any, model: type[models.Model], name: str, rows: int | None
     """
     cursor.execute("SET LOCAL maintenance_work_mem = '256MB'")
     statements = list(_indexes_of_child(cursor, model._meta.db_table, name).values())
-    some_wait = rows is not None and rows <= MOST_INDEXED and leave(model, name)
+    some_wait = rows is not None and leave(model, name, rows)
     if some_wait:
         cursor.execute("SET LOCAL max_parallel_maintenance_workers = 0")
         statements = [each for each in statements if each.startswith("CREATE UNIQUE")]
@@ -90,8 +91,11 @@ def make_up(cursor: Any, model: type[models.Model], name: str) -> None:
 
 
 def complete_later(model: type[models.Model], name: str) -> None:
-    """Make up for what `complete` has left, unless the table is gone by now. Each index is a transaction of its own:
-    whoever changes rows of the model waits for one of them, at most."""
+    """Make up for what `complete` and the checks have left, unless the table is gone by now. Each index is a
+    transaction of its own: whoever changes rows of the model waits for one of them, at most."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        if _hold(cursor, name):
+            see_that_checks_hold(cursor, name)
     while _make_one(model, name):
         pass
     with transaction.atomic(), connection.cursor() as cursor:
@@ -138,7 +142,8 @@ def rows_without_index(model: type[models.Model], columns: Sequence[str]) -> int
 
 
 def _incomplete(model: type[models.Model]) -> list[str]:
-    """The tables of a model that have fewer indexes than they should. None on a database without such tables."""
+    """The tables of a model that have fewer indexes than they should, or checks that have not looked at their rows.
+    None on a database without such tables."""
     if connection.vendor != "postgresql":
         return []
     with connection.cursor() as cursor:
@@ -146,10 +151,11 @@ def _incomplete(model: type[models.Model]) -> list[str]:
             """
             SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
             WHERE i.inhparent = to_regclass(%s) AND i.inhseqno = 1
-              AND (SELECT count(*) FROM pg_index WHERE indrelid = c.oid)
+              AND ((SELECT count(*) FROM pg_index WHERE indrelid = c.oid)
                 < (SELECT count(*) FROM pg_index WHERE indrelid = i.inhparent)
                 - (SELECT count(*) FROM pg_constraint, unnest(%s::text[]) AS needless
                    WHERE conrelid = c.oid AND conname = c.relname || '_' || needless)
+                OR EXISTS (SELECT FROM pg_constraint WHERE conrelid = c.oid AND contype = 'c' AND NOT convalidated))
             ORDER BY c.relname
             """,
             [model._meta.db_table, [*NEEDLESS.values()]],

@@ -32,10 +32,10 @@ def is_left_for_later() -> bool:
     return _left.get() is not None
 
 
-def leave(model: type[models.Model], table: str) -> bool:
-    """Whether the indexes of this table may be left for later; if so they are noted."""
+def leave(model: type[models.Model], table: str, rows: int = 0) -> bool:
+    """Whether the indexes of this table may be left for later, if it has so many rows; if so they are noted."""
     left = _left.get()
-    if left is None:
+    if left is None or rows > MOST_INDEXED:
         return False
     left[Left(model, table)] = None
     return True

@@ -14,8 +14,8 @@ from typing import Any
 from django.db import OperationalError, connection, models, transaction
 
 from recon.usecases.bulk import apart
-from recon.usecases.bulk.apart import checks, columns_of, join_apart, like, ranges_of
-from recon.usecases.bulk.apart_columns import add_the_rest, create_with
+from recon.usecases.bulk.apart import checks, columns_of, join_apart, ranges_of
+from recon.usecases.bulk.apart_columns import add_the_rest, create_with, like
 from recon.usecases.bulk.apart_indexes import complete
 from recon.usecases.bulk.apart_tables import LOCK_NOT_AVAILABLE, RANGE, tables_apart
 
@@ -42,7 +42,7 @@ def moved_apart(model: type[models.Model], own_id: int, common: Mapping[str, Any
         if common:
             create_with(cursor, name, table, columns_of_each(model, common), [])
         else:
-            cursor.execute(f"CREATE TABLE {name} ({like(table)})")
+            cursor.execute(f"CREATE TABLE {name} ({like(cursor, name, table)})")
         yield name
         add_the_rest(cursor, name, table, common or {}, [])
         reaches = ", ".join(f"min({column}), max({column})" for column in RANGE[model])
