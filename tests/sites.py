@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -14,36 +15,31 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
-from urllib.parse import urlsplit
-from uuid import uuid4
 
-import psycopg
+from tests import migrated
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = migrated.ROOT
 PRODUCT = "recon.wsgi:application"
 
 
-def environment(data: Path, databases: list[str]) -> dict[str, str]:
-    """A data directory of its own, and on PostgreSQL a database of its own."""
+def environment(data: Path, databases: list[str], *, empty: bool = False) -> dict[str, str]:
+    """A data directory of its own, and a migrated database of its own, or an `empty` one."""
     env = os.environ | {
         "TIEOUT_DATA_DIR": str(data),
         "DJANGO_SETTINGS_MODULE": "recon.settings",
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests" / "as_installed")]),
     }
-    url = env.pop("DATABASE_URL", "")
-    if url:
-        name = f"site_{uuid4().hex}"
-        with psycopg.connect(url, autocommit=True) as server:
-            server.execute(f'CREATE DATABASE "{name}"')
-        databases.append(name)
-        env["DATABASE_URL"] = urlsplit(url)._replace(path=f"/{name}").geturl()
+    if env.pop("DATABASE_URL", ""):
+        databases.append(migrated.create() if empty else migrated.create(migrated.postgresql()))
+        env["DATABASE_URL"] = migrated.address(databases[-1])
+    elif not empty:
+        shutil.copy(migrated.sqlite(), data)
     return env
 
 
 def drop_databases(databases: list[str]) -> None:
     for name in databases:
-        with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as server:
-            server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+        migrated.drop(name)
 
 
 def web_command(port: int, application: str = PRODUCT) -> list[str]:
@@ -120,7 +116,7 @@ def served(data: Path, *prepare: str, application: str = PRODUCT, worker: bool =
     """Serve a fresh installation after the management commands `prepare`."""
     databases: list[str] = []
     env = environment(data, databases)
-    for command in ("migrate", *prepare):
+    for command in prepare:
         manage(env, command)
     key = manage(env, "create_api_key", "--name", "program", "--scopes", "admin").splitlines()[-1]
     site = Site(env, key, application)

@@ -15,12 +15,6 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from tests.sites import ROOT, drop_databases, environment, free_port, wait_for, web_command
 
 PASSWORD = "alice-password-1"
-MIGRATE = """
-import django
-from django.core.management import call_command
-django.setup()
-call_command("migrate", verbosity=0)
-"""
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +35,9 @@ def start_site(tmp_path_factory):
 
     def start(prepare: str) -> str:
         env = environment(tmp_path_factory.mktemp("site"), databases)
-        subprocess.run([sys.executable, "-c", f"{MIGRATE}\n{prepare}"], cwd=ROOT, env=env, check=True)
+        subprocess.run(
+            [sys.executable, "-c", f"import django\ndjango.setup()\n{prepare}"], cwd=ROOT, env=env, check=True
+        )
         port = free_port()
         processes.extend(
             subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

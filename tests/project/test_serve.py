@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 import urllib.request
-from pathlib import Path
+from contextlib import contextmanager
 
 import psutil
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.sites import ROOT, drop_databases, environment, free_port
+
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def wait_for(what, seconds: float = 30.0):
+def wait_for(what, seconds: float = 120.0):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if found := what():
@@ -43,13 +37,29 @@ def status(port: int) -> int | None:
 
 @pytest.fixture
 def served(tmp_path):
-    """A served product on a database of its own; yields its process and port."""
+    """A served product on a migrated database of its own; yields its process and port."""
+    databases: list[str] = []
+    with serving(environment(tmp_path, databases)) as process_and_port:
+        yield process_and_port
+    drop_databases(databases)
+
+
+@pytest.fixture
+def served_from_nothing(tmp_path):
+    """The same, on a database without a table."""
+    databases: list[str] = []
+    with serving(environment(tmp_path, databases, empty=True)) as process_and_port:
+        yield process_and_port
+    drop_databases(databases)
+
+
+@contextmanager
+def serving(env: dict[str, str]):
     port = free_port()
-    environment = {**os.environ, "TIEOUT_DATA_DIR": str(tmp_path), "DATABASE_URL": f"sqlite:///{tmp_path}/x.sqlite3"}
     process = subprocess.Popen(
         [sys.executable, "manage.py", "serve", "--no-demo", "--port", str(port)],
         cwd=ROOT,
-        env=environment,
+        env=env,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -95,8 +105,8 @@ def test_what_a_killed_web_server_leaves_behind_is_ended(served):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_both_cleanly(served, number):
-    process, port = served
+def test_a_signal_stops_both_cleanly(served_from_nothing, number):
+    process, port = served_from_nothing
     wait_for(lambda: child(process, "worker"))
     family = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(number)

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
-import uuid
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import psycopg
 import pytest
 from django.conf import settings
+
+from tests.sites import drop_databases, environment
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 
@@ -63,16 +63,19 @@ TO_HANG = Step(
 class Installation:
     """A migrated database of its own, and processes that work on it."""
 
-    def __init__(self, url: str, data_dir: Path, connect) -> None:
-        self.env = {
-            **os.environ,
-            "DATABASE_URL": url,
-            "TIEOUT_DATA_DIR": str(data_dir),
-            "TIEOUT_RUN_LEASE_SECONDS": str(LEASE),
-            "DJANGO_SETTINGS_MODULE": "recon.settings",
-        }
-        self.connect = connect
+    def __init__(self, env: dict[str, str]) -> None:
+        self.env = {**env, "TIEOUT_RUN_LEASE_SECONDS": str(LEASE)}
         self.workers: list[subprocess.Popen] = []
+
+    @property
+    def is_postgres(self) -> bool:
+        return "DATABASE_URL" in self.env
+
+    def connect(self):
+        if self.is_postgres:
+            return psycopg.connect(self.env["DATABASE_URL"], autocommit=True)
+        path = Path(self.env["TIEOUT_DATA_DIR"]) / "tieout.sqlite3"
+        return sqlite3.connect(path, isolation_level=None, timeout=30)
 
     def run(self, *arguments: str) -> str:
         done = subprocess.run([sys.executable, *arguments], env=self.env, cwd=settings.BASE_DIR, capture_output=True)
@@ -113,19 +116,18 @@ class Installation:
 
     def always(self, event: str, condition: str, step: Step) -> None:
         """Have the database itself take a step with each row of an event, until `no_longer` is called."""
-        postgres = self.env["DATABASE_URL"].startswith("postgres")
         when = f"CREATE TRIGGER always AFTER {event} FOR EACH ROW WHEN ({condition})"
-        if postgres:
+        if self.is_postgres:
             self.execute(
                 f"CREATE OR REPLACE FUNCTION always() RETURNS trigger LANGUAGE plpgsql"
                 f" AS $$ BEGIN {step.postgres}; RETURN NULL; END $$"
             )
-        self.execute(f"{when} EXECUTE FUNCTION always()" if postgres else f"{when} BEGIN {step.sqlite}; END")
+        self.execute(f"{when} EXECUTE FUNCTION always()" if self.is_postgres else f"{when} BEGIN {step.sqlite}; END")
         self.kept_on = event.split(" ON ")[1]
 
     def no_longer(self) -> None:
         """Undo `always`; a connection whose process was killed in its midst is ended."""
-        if self.env["DATABASE_URL"].startswith("postgres"):
+        if self.is_postgres:
             self.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                 " WHERE datname = current_database() AND pid <> pg_backend_pid()"
@@ -145,24 +147,9 @@ class Installation:
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory):
-    tmp_path = tmp_path_factory.mktemp("installation")
-    name = f"worker_{uuid.uuid4().hex[:12]}"
-    server = os.environ.get("DATABASE_URL", "") if "postgresql" in settings.DATABASES["default"]["ENGINE"] else ""
-    if server:
-        with psycopg.connect(server, autocommit=True) as admin:
-            admin.execute(f"CREATE DATABASE {name}")
-        url = server.replace("/postgres?", f"/{name}?")
-        made = Installation(url, tmp_path, lambda: psycopg.connect(url, autocommit=True))
-    else:
-        path = tmp_path / "tieout.sqlite3"
-        made = Installation(
-            f"sqlite:///{path}", tmp_path, lambda: sqlite3.connect(path, isolation_level=None, timeout=30)
-        )
-    made.run("manage.py", "migrate", "--verbosity", "0")
-    yield made
-    if server:
-        with psycopg.connect(server, autocommit=True) as admin:
-            admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    databases: list[str] = []
+    yield Installation(environment(tmp_path_factory.mktemp("installation"), databases))
+    drop_databases(databases)
 
 
 @pytest.fixture

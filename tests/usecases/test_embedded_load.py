@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -30,6 +31,7 @@ from recon.usecases.integrity import violations
 from recon.usecases.runs.execution import execute_run
 from recon.usecases.runs.starting import start_run
 from recon.usecases.runs.undo import reverse_run
+from tests import migrated
 
 pytestmark = pytest.mark.skipif(connection.vendor != "sqlite", reason="only SQLite is loaded like this")
 
@@ -367,7 +369,7 @@ def test_a_process_killed_in_the_middle_leaves_no_row_and_the_next_one_all_index
         with sqlite3.connect(database) as own:
             return own.execute(sql).fetchone()[0]
 
-    assert run("manage.py", "migrate", "--verbosity", "0") == 0
+    shutil.copy(migrated.sqlite(), database)
     every_index = "SELECT count(*) FROM sqlite_master WHERE type = 'index' AND tbl_name = 'recon_ledgerentry'"
     before = value(every_index)
     assert run("-c", IMPORT, str(file), "dies") == -signal.SIGKILL
