@@ -4,6 +4,7 @@ the indexes come."""
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 
 import pyarrow as pa
 import pytest
@@ -25,11 +26,12 @@ from recon.usecases.bulk import apart, apart_indexes, later
 from recon.usecases.bulk.afterwards import indexes_afterwards
 from recon.usecases.bulk.alongside import alongside
 from recon.usecases.bulk.apart_columns import unseen_checks
-from recon.usecases.bulk.apart_indexes import make_what_is_missing, rows_without_index
+from recon.usecases.bulk.apart_indexes import make_missing, make_what_is_missing, rows_without_index
 from recon.usecases.bulk.apart_tables import RANGE, tables_apart
 from recon.usecases.bulk.later import noted
 from recon.usecases.bulk.rows import load_rows
 from recon.usecases.imports.importing import discard_statement
+from recon.usecases.imports.reissues import move_lines
 from recon.usecases.integrity import violations
 from recon.usecases.runs import pushdown
 from recon.usecases.runs.lookups import LOOKED_UP_BY
@@ -71,7 +73,7 @@ def test_only_unique_ones_are_made_before_the_rows_are_seen(always_apart):
         with indexes_afterwards():
             load_rows(StatementLine, rows(1, 2))
         assert StatementLine.objects.count() == 2
-        assert indexes(TABLE) == complete - 1
+        assert indexes(TABLE) == complete - 2  # nor that of positions, which are in step with the ids
         twice = rows(11, 2).set_column(5, "position", pa.array([1, 1], pa.int64()))
         with pytest.raises(IntegrityError), transaction.atomic():
             load_rows(StatementLine, twice)
@@ -93,6 +95,35 @@ def test_what_checks_say_holds_before_the_database_has_looked_at_every_row(alway
         assert not all_there()
     with connection.cursor() as cursor:
         assert not unseen_checks(cursor, TABLE)
+    assert all_there()
+
+
+def test_a_position_is_there_once_before_its_index_is_and_can_change_after_it(always_apart):
+    with indexes_afterwards():
+        load_rows(StatementLine, rows(1, 3))
+        with pytest.raises(IntegrityError, match="in_step"), transaction.atomic():
+            StatementLine.objects.filter(pk=1).update(position=2)
+        move_lines([(1, 5)], 8)  # a new issue takes a line over meanwhile
+        with pytest.raises(IntegrityError, match="recon_statementline_1_3_"), transaction.atomic():
+            StatementLine.objects.filter(pk=2).update(position=3)
+    assert [*StatementLine.objects.order_by("pk").values_list("statement_number", "position")] == [
+        (8, 5),
+        (7, 2),
+        (7, 3),
+    ]
+    assert indexes("recon_statementline_1_3") == indexes("recon_statementline")
+    assert all_there()
+
+
+def test_a_check_that_stood_for_an_index_goes_when_nobody_reads_the_table(committed, caplog):
+    with indexes_afterwards():
+        load_rows(StatementLine, rows(1, 2))
+        with ThreadPoolExecutor(1) as pool, transaction.atomic():
+            assert StatementLine.objects.count() == 2
+            pool.submit(copy_context().run, lambda: (make_missing(StatementLine), connection.close())).result()
+            assert "another time" in caplog.text
+        assert indexes(TABLE) == indexes("recon_statementline")
+        assert not all_there()
     assert all_there()
 
 

@@ -20,7 +20,7 @@ from django.db import OperationalError, connection, models, transaction
 
 from recon.models import Claim, MatchingRun, OpenItem, UnmatchedItem
 from recon.usecases.bulk.apart_columns import add_the_rest, create_with, like
-from recon.usecases.bulk.apart_indexes import KEYS, NEEDLESS, ONE_KEY, complete
+from recon.usecases.bulk.apart_indexes import IN_STEP, KEYS, NEEDLESS, ONE_KEY, STEPS, complete
 from recon.usecases.bulk.apart_tables import LOCK_NOT_AVAILABLE, RANGE, Apart, tables_apart
 from recon.usecases.bulk.later import leave
 
@@ -73,12 +73,15 @@ def load_apart(
         sent = rows.drop_columns([*common, *empty_columns(rows)])
         needless = {*NEEDLESS.values()} & {*rows.column_names}
         same = _same_throughout(model, {column: pc.min_max(rows[column]).as_py() for column in needless})
+        some_wait = leave(model, name, rows.num_rows)
         own = _check_of_each(name, ranges, same) | _one_key(model, name, common)
+        if some_wait:
+            own |= _in_step(model, name, rows)
         at_once = [own.pop(column) for column in sent.column_names if column in own]
         create_with(cursor, name, model._meta.db_table, sent.column_names, at_once)
         fill(name, sent)
         # Whether claims may join is asked of the table's checks at once.
-        seen_later = model is not Claim and leave(model, name, rows.num_rows)
+        seen_later = some_wait and model is not Claim
         add_the_rest(cursor, name, model._meta.db_table, common, [*own.values()], seen_later=seen_later)
         complete(cursor, model, name, rows.num_rows)
         (join or join_apart)(model, name)
@@ -135,6 +138,17 @@ def _one_key(model: type[models.Model], name: str, common: Mapping[str, Any]) ->
         return {}
     says = " AND ".join(f"{each} = {common[each]}" for each in columns)
     return {columns[0]: f"CONSTRAINT {name}_{ONE_KEY} CHECK ({says})"}
+
+
+def _in_step(model: type[models.Model], name: str, rows: pa.Table) -> dict[str, str]:
+    """The check that stands for a unique index until that is made (`STEPS`), by its column, if it holds."""
+    if model not in STEPS:
+        return {}
+    _, column = STEPS[model]
+    apart_by = pc.min_max(pc.subtract(rows[column], rows["id"])).as_py()
+    if rows[column].null_count or apart_by["min"] != apart_by["max"]:
+        return {}
+    return {column: f"CONSTRAINT {name}_{IN_STEP} CHECK ({column} - id = {apart_by['min']})"}
 
 
 def _wider(reach: dict[str, Any] | None, other: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from django.db import DatabaseError, connection, models, transaction
 
-from recon.models import Claim, MatchingRun
+from recon.models import Claim, MatchingRun, StatementLine
 from recon.usecases.bulk.apart_columns import see_that_checks_hold
 from recon.usecases.bulk.apart_tables import RANGE, tables_apart
 from recon.usecases.bulk.later import is_left_for_later, leave
@@ -50,6 +50,13 @@ KEYS: Final[dict[type[models.Model], tuple[str, str, tuple[str, ...]]]] = {
 """Unique indexes of which a table needs less in which all rows have the same in some columns, as those of one account
 that nobody has split: the index, what is left of it, and these columns. A check says what all rows have there."""
 
+IN_STEP: Final = "in_step"
+"""The name, after its table's, of the check that `STEPS` says."""
+
+STEPS: Final[dict[type[models.Model], tuple[str, str]]] = {StatementLine: ("line_position_once", "position")}
+"""Unique indexes that can wait where a column of theirs is as far from the id in all rows, as the positions of one
+file are: the index and the column. A check says so until the index is there; ids have a unique index of their own."""
+
 SCOPED_BY: Final = ("source", "destination")
 """Texts without an index that say which entries are an account's."""
 
@@ -67,12 +74,11 @@ def complete(cursor: Any, model: type[models.Model], name: str, rows: int | None
     load would only cost what it takes to tell them.
     """
     cursor.execute("SET LOCAL maintenance_work_mem = '256MB'")
-    statements = list(_indexes_of_child(cursor, model._meta.db_table, name).values())
     some_wait = rows is not None and leave(model, name, rows)
     if some_wait:
         cursor.execute("SET LOCAL max_parallel_maintenance_workers = 0")
-        statements = [each for each in statements if each.startswith("CREATE UNIQUE")]
-    for statement in statements:
+    statements = _indexes_of_child(cursor, model._meta.db_table, name, only_keys=some_wait)
+    for statement in statements.values():
         cursor.execute(statement)
     if some_wait:
         cursor.execute(f"SET LOCAL default_statistics_target = {_GLANCE}")
@@ -101,6 +107,20 @@ def complete_later(model: type[models.Model], name: str) -> None:
     with transaction.atomic(), connection.cursor() as cursor:
         if _hold(cursor, name):
             _analyze(cursor, model, name)
+    _drop_what_stood_for_an_index(name)
+
+
+def _drop_what_stood_for_an_index(name: str) -> None:
+    """See `STEPS`; the index is there. Raises OperationalError where others read the table for longer than those may
+    wait who come behind this."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT FROM pg_constraint WHERE conrelid = to_regclass(%s) AND conname = %s", [name, f"{name}_{IN_STEP}"]
+        )
+        if cursor.rowcount:
+            cursor.execute("SET LOCAL lock_timeout = '100ms'")
+            cursor.execute(f"ALTER TABLE IF EXISTS {name} DROP CONSTRAINT IF EXISTS {name}_{IN_STEP}")
+            cursor.execute("SET LOCAL lock_timeout = DEFAULT")
 
 
 def make_what_is_missing() -> int:
@@ -142,8 +162,8 @@ def rows_without_index(model: type[models.Model], columns: Sequence[str]) -> int
 
 
 def _incomplete(model: type[models.Model]) -> list[str]:
-    """The tables of a model that have fewer indexes than they should, or checks that have not looked at their rows.
-    None on a database without such tables."""
+    """The tables of a model that have fewer indexes than they should, or checks that stand for one or have not looked
+    at their rows. None on a database without such tables."""
     if connection.vendor != "postgresql":
         return []
     with connection.cursor() as cursor:
@@ -155,10 +175,11 @@ def _incomplete(model: type[models.Model]) -> list[str]:
                 < (SELECT count(*) FROM pg_index WHERE indrelid = i.inhparent)
                 - (SELECT count(*) FROM pg_constraint, unnest(%s::text[]) AS needless
                    WHERE conrelid = c.oid AND conname = c.relname || '_' || needless)
-                OR EXISTS (SELECT FROM pg_constraint WHERE conrelid = c.oid AND contype = 'c' AND NOT convalidated))
+                OR EXISTS (SELECT FROM pg_constraint WHERE conrelid = c.oid AND contype = 'c'
+                   AND (NOT convalidated OR conname = c.relname || '_' || %s)))
             ORDER BY c.relname
             """,
-            [model._meta.db_table, [*NEEDLESS.values()]],
+            [model._meta.db_table, [*NEEDLESS.values()], IN_STEP],
         )
         return [name for (name,) in cursor.fetchall()]
 
@@ -232,11 +253,13 @@ def _indexes(cursor: Any, table: str) -> list[tuple[str, str]]:
     return list(cursor.fetchall())
 
 
-def _indexes_of_child(cursor: Any, parent: str, child: str) -> dict[str, str]:
-    """The statements that make a child's indexes, by name; a name says what the index is."""
+def _indexes_of_child(cursor: Any, parent: str, child: str, *, only_keys: bool = False) -> dict[str, str]:
+    """The statements that make a child's indexes, by name; a name says what the index is. `only_keys`: those without
+    which its rows would not be right."""
     cursor.execute("SELECT conname FROM pg_constraint WHERE conrelid = %s::regclass AND contype = 'c'", [child])
     checks = {check for (check,) in cursor.fetchall()}
     shorter = {index: what_is_left for index, what_is_left, _ in KEYS.values()}
+    can_wait = {index for index, _ in STEPS.values() if f"{child}_{IN_STEP}" in checks}
     statements = {}
     for index, definition in _indexes(cursor, parent):
         if f"{child}_{NEEDLESS.get(index)}" in checks:
@@ -247,6 +270,8 @@ def _indexes_of_child(cursor: Any, parent: str, child: str) -> dict[str, str]:
             create, using = "CREATE", INSTEAD[index]
         if f"{child}_{ONE_KEY}" in checks and index in shorter:
             using = shorter[index]
+        if only_keys and (create == "CREATE" or index in can_wait):
+            continue
         name = f"{child}_{zlib.crc32(using.encode()):08x}"
         statements[name] = f"{create} INDEX {name} ON {child} USING {using}"
     return statements

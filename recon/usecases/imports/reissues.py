@@ -35,6 +35,7 @@ from recon.models import (
 )
 from recon.rows import amount
 from recon.usecases.accounts.closing import refuse_closed_import
+from recon.usecases.bulk.apart_indexes import make_missing
 from recon.usecases.bulk.rows import read_queryset
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor, record
@@ -264,6 +265,7 @@ _MOVE: Final = {
 
 def move_lines(places: Sequence[tuple[int, int]], number: int) -> None:
     """Give lines, by id, their positions in the statement of that number."""
+    make_missing(StatementLine)  # until then the positions of a load that was just made cannot change
     with connection.cursor() as cursor:
         for start in range(0, len(places), _BATCH):
             cursor.execute(_MOVE[connection.vendor], [number, json.dumps(places[start : start + _BATCH])])
