@@ -24,6 +24,10 @@ from recon.memory import peak_memory
 ROOT = Path(__file__).resolve().parent.parent
 
 
+class Failed(Exception):  # noqa: N818  (what became of a measurement)
+    """A contender, or the whole job, ended with an error: its last line."""
+
+
 class Measurement(TypedDict):
     """What ``bench --json`` prints, one object a line. Seconds are medians; memory is the highest of all repeats.
 
@@ -70,7 +74,10 @@ def measured(suite: str, rows: int, contenders: list[str], repeat: int, database
 
 def _whole_job(data: Dataset, folder: Path, database: str, repeat: int) -> Measured:
     """The first pass of a suite from CSV files to stored results."""
-    runs = [reconcile(data, folder, database) for _ in range(repeat)]
+    try:
+        runs = [reconcile(data, folder, database) for _ in range(repeat)]
+    except RuntimeError as error:
+        raise Failed(f"{data.suite}, files to results: {_last_line(str(error))}") from error
     score = runs[-1].score
     return {
         "measurement": {
@@ -91,9 +98,16 @@ def _whole_job(data: Dataset, folder: Path, database: str, repeat: int) -> Measu
 
 def _in_own_process(folder: Path, contender: str, repeat: int) -> list[Measured]:
     command = [sys.executable, "-m", "benchmarks.measure", str(folder), contender, str(repeat)]
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Failed(f"{contender}: {_last_line(done.stderr) or f'ended by signal {-done.returncode}'}")
+    sys.stderr.write(done.stderr)
     answers: list[Measured] = json.loads(done.stdout.splitlines()[-1])
     return answers
+
+
+def _last_line(said: str) -> str:
+    return next((line.strip() for line in reversed(said.splitlines()) if line.strip()), "")
 
 
 def measure(folder: Path, contender: str, repeat: int) -> list[Measured]:

@@ -81,6 +81,7 @@ REASONS = {
     "currency_differs": "Currency differs",
     "opposite_sign": "Opposite sign",
     "ambiguous": "Several equal candidates",
+    "too_many_candidates": "Too many candidates to look for a sum",
     "claimed_by_another": "Candidate taken by another match",
     "group_total_differs": "Group total differs",
     "group_already_settled": "Group already settled",

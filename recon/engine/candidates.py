@@ -17,6 +17,7 @@ from recon.engine.options import TooBroad
 from recon.engine.plan import LOT, Plan
 from recon.engine.session import Session
 from recon.engine.sides import Sides
+from rules.criteria import Criterion
 from rules.criteria.scope import units_down, units_up, whole_days
 
 _SAMPLE = 16_384
@@ -24,7 +25,10 @@ _RIGHT_SAMPLE = 131_072
 _SCATTER, _SCATTERED = 0x9E3779B97F4A7C15, 40
 """A number, and by how many bits its multiples are shifted, so that these are divisible as if by chance."""
 _FEW = 2_000_000
-_ADVICE = "Add a criterion that both sides share, such as currency or reference, or narrow its tolerance."
+_LOOSE = ("agrees", "greater_than", "less_than")
+"""Operators that keep few pairs apart."""
+_TELLING = ("reference", "amount", "date", "description", "counterparty")
+"""Fields that keep pairs apart, the best first. Currencies are the same in every pair that is compared at all."""
 
 Alias = Literal["s", "l"]
 
@@ -218,7 +222,17 @@ def within_budget(session: Session, plan: Plan, estimated: int, left_rows: int, 
     """Refuse a rule that would compare too many pairs. Small inputs always pass."""
     budget = session.options.candidate_budget
     if estimated > budget and left_rows * right_rows > _FEW:
-        raise TooBroad(plan.rule.name, estimated, budget, _ADVICE)
+        raise TooBroad(plan.rule.name, estimated, budget, _advice(plan.criteria))
+
+
+def _advice(criteria: Sequence[Criterion]) -> str:
+    """What would make a rule compare fewer pairs: fields that it does not look pairs up by yet, narrower windows."""
+    asked = [each for each in criteria if not each.is_constant]
+    used = {each.field.name for each in asked if each.operator.name not in _LOOSE}
+    *names, last = [name for name in _TELLING if name not in used][:3] or ["another field"]
+    wanted = f"Add a criterion that both sides meet on {', '.join(names)}{' or ' if names else ''}{last}"
+    wide = [str(each.number) for each in asked if each.window and not each.window.exact]
+    return f"{wanted}, or narrow the tolerance of criterion {' or '.join(wide)}." if wide else f"{wanted}."
 
 
 def pair_query(plan: Plan, join: Join, *, once: bool = False) -> str:

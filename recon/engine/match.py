@@ -20,7 +20,7 @@ from recon.engine.session import Session, opened
 from recon.engine.sides import Sides, load, one_sided
 from recon.engine.standing import Met, Standing, claimed, each_once, judged, limit_of, met, standing
 from recon.engine.strategies import check_strategy, two_sides
-from recon.engine.subset_sum import Found, Missed, search_groups, store_groups
+from recon.engine.subset_sum import Found, Missed, Search, search_groups, store_groups
 from recon.engine.twins import Twins
 from recon.engine.units import make_units, open_units
 from rules.criteria import Rule
@@ -89,18 +89,23 @@ def _search(session: Session, sides: Sides, rules: Sequence[Rule]) -> Ran:
     ran: list[RuleOutcome] = []
     found: list[Found] = []
     missed: list[Missed] = []
-    plan = f"sums of at most {session.options.sum_size} of at most {session.options.sum_pool} rows"
     for index, rule in enumerate(rules):
         started = time.perf_counter()
         session.report(f"Rule {index + 1}: {rule.name}", index, len(found))
         search = search_groups(session, sides, index, rule, found)
         found += search.found
         missed += search.missed
-        confirmed = sum(each.state == "confirmed" for each in search.found)
-        seconds = time.perf_counter() - started
-        suggested = len(search.found) - confirmed
-        ran.append(RuleOutcome(index, confirmed, suggested, plan, "", 0, len(search.found), seconds))
+        ran.append(_searched(session, index, search, time.perf_counter() - started))
     return store_groups(session, sides, found), ran, Seen(missed=missed)
+
+
+def _searched(session: Session, index: int, search: Search, seconds: float) -> RuleOutcome:
+    confirmed, among = sum(each.state == "confirmed" for each in search.found), search.among
+    suggested = len(search.found) - confirmed
+    if among is None:
+        return RuleOutcome(index, confirmed, suggested, "", "", 0, 0, seconds)
+    plan = among.in_words(session.options)
+    return RuleOutcome(index, confirmed, suggested, plan, among.key, among.estimated, among.count, seconds)
 
 
 def _run(session: Session, sides: Sides, index: int, rule: Rule, made: list[Standing], seen: list[Met]) -> RuleOutcome:

@@ -162,7 +162,10 @@ def _left_aside(session: Session, rule: Rule) -> set[Part]:
 
 def _in_no_sum(missed: Sequence[Missed]) -> pa.Table:
     """What a search for sums said of rows; of several sums the nearest."""
-    rank = {"ambiguous": _AMBIGUOUS, "claimed_by_another": _CLAIMED, "group_total_differs": _NEAR}
+    rank = {
+        "ambiguous": _AMBIGUOUS, "too_many_candidates": _AMBIGUOUS, "claimed_by_another": _CLAIMED,
+        "group_total_differs": _NEAR,
+    }  # fmt: skip
     best: dict[tuple[int, int, str], Missed] = {}
     for each in missed:
         key = each.side, each.row, each.reason

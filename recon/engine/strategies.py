@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from recon.engine.options import LEDGER_GROUPING, STATEMENT_GROUPING, STRATEGIES, EngineError, Options
 from recon.engine.outcome import MATCHES, NEAREST_BESIDE, UNMATCHED, Outcome
 from recon.engine.sides import grouped_sides, one_sided
+from recon.engine.subset_sum import amount_criteria
 from rules.criteria import Rule
 from rules.criteria.scope import Side
 
@@ -41,6 +42,8 @@ def check_strategy(rules: Sequence[Rule], options: Options) -> None:
                 f"Rule “{rule.name}” matches across currencies, and sums are sought in one only: name a grouping, or"
                 " match one to one."
             )
+        if options.searches_sums:
+            amount_criteria(rule)
 
 
 def two_sides(match: Match, rules: Sequence[Rule], statement: pa.Table, ledger: pa.Table, options: Options) -> Outcome:

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from recon.engine.candidates import estimate, narrowest_join, pair_query, within_budget
 from recon.engine.contest import DECIDED_BY, NOBODY
-from recon.engine.options import EngineError
+from recon.engine.options import EngineError, Options
 from recon.engine.plan import FAR, MAX_UNITS, SIGN, make_plan
 from recon.engine.session import Session
 from recon.engine.sides import SIDES, Sides, grouped_sides
@@ -56,11 +56,33 @@ class Missed:
 
 
 @dataclass(frozen=True)
+class Candidates:
+    """Table ``pairs(one, many, size)``: the rows that each row might be the sum of, and how many these are.
+
+    ``key`` and ``told``: by what they were found. ``count``: pairs, of about ``estimated`` that were compared.
+    ``too_many``: rows with more candidates than a sum is sought among, each with the first of these.
+    """
+
+    pairs: str
+    key: str
+    told: str
+    estimated: int
+    count: int
+    too_many: Sequence[tuple[int, int]]
+
+    def in_words(self, options: Options) -> str:
+        sought = f"sums of at most {options.sum_size} of at most {options.sum_pool} rows"
+        more = f"\nmore than {options.sum_pool} candidates, so not searched: {len(self.too_many)} rows"
+        return f"{sought}: {self.count} pairs by {self.told}{more if self.too_many else ''}"
+
+
+@dataclass(frozen=True)
 class Search:
-    """What a rule found, and whom it missed and why."""
+    """What a rule found, whom it missed and why, and among which pairs of rows it looked."""
 
     found: list[Found]
     missed: list[Missed]
+    among: Candidates | None
 
 
 @dataclass(frozen=True)
@@ -77,7 +99,9 @@ def search_groups(session: Session, sides: Sides, index: int, rule: Rule, before
     """What a rule finds among the rows that earlier rules have not confirmed."""
     missed: list[Missed] = []
     unsearched: set[int] = set()
-    solutions = list(_solutions(session, sides, index, rule, before, missed, unsearched))
+    amounts = amount_criteria(rule)
+    among = _candidates(session, sides, rule, amounts, before) if all(sides.sizes) else None
+    solutions = list(_solutions(session, sides, index, amounts, among, missed, unsearched)) if among else []
     kin = _kin(session, sides)
     wanted = Counter(kind for solution in solutions for kind in solution.wants)
     highest = limit_of(rule, session.options, sides.scope.scale)
@@ -98,14 +122,14 @@ def search_groups(session: Session, sides: Sides, index: int, rule: Rule, before
             found.append(Found(index, one, many, gap, state, by))
         reason = "ambiguous" if state == "skipped" else "claimed_by_another"
         missed += _might_have(index, many_side, solution, many[0], reason)
-    return Search(found, missed)
+    return Search(found, missed, among)
 
 
 def _nearest_first(
     session: Session, sides: Sides, rule: Rule, solutions: Sequence[_Solution]
 ) -> Iterator[tuple[_Solution, int, tuple[int, ...]]]:
     """Each row with how far its sum is and the rows of that: the nearest whose rows nobody before it got, or none."""
-    amounts, used = _amount_criteria(rule), set[int]()
+    amounts, used = amount_criteria(rule), set[int]()
     waiting = [(abs(each.nearest[0]), each.pool.one, place) for place, each in enumerate(solutions)]
     nearest = {place: each.nearest[1] for place, each in enumerate(solutions)}
     heapify(waiting)
@@ -187,8 +211,8 @@ def _solutions(
     session: Session,
     sides: Sides,
     index: int,
-    rule: Rule,
-    before: Sequence[Found],
+    amounts: Sequence[Criterion],
+    among: Candidates,
     missed: list[Missed],
     unsearched: set[int],
 ) -> Iterator[_Solution]:
@@ -196,12 +220,9 @@ def _solutions(
 
     Adds to those that are missed, and to `unsearched` the kinds of rows that somebody with too many candidates has.
     """
-    amounts = _amount_criteria(rule)
-    if not all(sides.sizes):
-        return
     many_side = SIDES.index(grouped_sides(session.options.strategy)[0])
     kin = _kin(session, sides)
-    for pool in _pools(session, sides, index, rule, amounts, before, missed, unsearched):
+    for pool in _pools(session, index, many_side, among, missed, unsearched):
         session.check()
         found = sums(pool, amounts, session.options, sides.scope.scale)
         solutions = np.flatnonzero(found.meets)
@@ -239,17 +260,10 @@ def _missed_by(
         yield Missed(many_side, row, reason, rule, one, told if row in nearest else None)
 
 
-def _pools(
-    session: Session,
-    sides: Sides,
-    index: int,
-    rule: Rule,
-    amounts: Sequence[Criterion],
-    before: Sequence[Found],
-    missed: list[Missed],
-    unsearched: set[int],
-) -> Iterator[Pool]:
-    """Each row of the one side with the rows it might be the sum of, unless these are too many."""
+def _candidates(
+    session: Session, sides: Sides, rule: Rule, amounts: Sequence[Criterion], before: Sequence[Found]
+) -> Candidates:
+    """The open rows that meet all of the rule but its amounts. Raises TooBroad before comparing too many."""
     plan = make_plan(rule, sides, session.options, without={SIGN, FAR, *(each.number for each in amounts)})
     many_side = SIDES.index(grouped_sides(session.options.strategy)[0])
     many, one = "sl"[many_side], "sl"[1 - many_side]
@@ -262,7 +276,8 @@ def _pools(
             free = session.create("unsigned", f"SELECT * REPLACE (abs(amt) AS amt) FROM {free}")
         tables.append(open_units(session, Units(side, alias), plan.criteria, sides, among=free))
     join = narrowest_join(session, plan, tables[0], tables[1])
-    within_budget(session, plan, estimate(session, join), session.count(tables[0]), session.count(tables[1]))
+    estimated = estimate(session, join)
+    within_budget(session, plan, estimated, session.count(tables[0]), session.count(tables[1]))
     pairs = session.create(
         "pool",
         f"SELECT p.{one} AS one, p.{many} AS many, count(*) OVER (PARTITION BY p.{one}) AS size"
@@ -270,7 +285,21 @@ def _pools(
     )
     most = session.options.sum_pool
     too_many = session.rows(f"SELECT one, min(many) FROM {pairs} WHERE size > {most} GROUP BY one ORDER BY one")
-    missed += [Missed(1 - many_side, row, "ambiguous", index, other) for row, other in too_many]
+    return Candidates(pairs, join.key, join.told(), estimated, session.count(pairs), too_many)
+
+
+def _pools(
+    session: Session,
+    index: int,
+    many_side: int,
+    among: Candidates,
+    missed: list[Missed],
+    unsearched: set[int],
+) -> Iterator[Pool]:
+    """Each row of the one side with the rows it might be the sum of, unless these are too many."""
+    pairs, most, too_many = among.pairs, session.options.sum_pool, among.too_many
+    many, one = "sl"[many_side], "sl"[1 - many_side]
+    missed += [Missed(1 - many_side, row, "too_many_candidates", index, other) for row, other in too_many]
     unsearched.update(row for (row,) in session.rows(f"SELECT DISTINCT many FROM {pairs} WHERE size > {most}"))
     found = session.arrow(
         f"SELECT p.one, a.amt AS one_amount, p.many, b.amt AS amount FROM {pairs} p JOIN {one} a ON p.one = a.u"
@@ -289,7 +318,8 @@ def _grouped(pairs: pa.Table) -> Iterator[Pool]:
         yield Pool(one, one_amount, rows, amounts)
 
 
-def _amount_criteria(rule: Rule) -> list[Criterion]:
+def amount_criteria(rule: Rule) -> list[Criterion]:
+    """What a rule asks of a sum. Raises EngineError if that is nothing, or cannot be asked of one."""
     amounts = [each for each in rule.criteria if each.field.kind == "amount" and not each.is_constant]
     if not amounts or any(each.window is None for each in amounts):
         raise EngineError(

@@ -33,6 +33,14 @@ def test_it_prints_one_object_for_each_measurement() -> None:
         (["--suite=d1", "--rows=many"], "--rows takes whole numbers"),
         (["--suite=d1", "--rows=0"], "--rows takes numbers above zero"),
         (["--suite=d1", "--engine=spark"], "unknown engine 'spark'"),
+        (["--suite="], "no suite is named"),
+        (["--suite=d1", "--engine=,"], "no engine is named"),
+        (["--suite=d1", "--repeat=0"], "--repeat takes numbers above zero"),
+        (["--suite=d1", "--repeat=thrice"], "--repeat takes whole numbers"),
+        (["--suite=d1,api"], "api is measured alone: --suite api"),
+        (["--suite=api", "--json"], "api says in words what it measured"),
+        (["--suite=d1", "--database=postgresql://127.0.0.1:1/none"], "--database: the database cannot be reached"),
+        (["--suite=d1", "--database=mysql://none"], "--database: DATABASE_URL names another kind of database"),
     ],
 )
 def test_it_refuses_what_it_does_not_know(arguments: list[str], message: str) -> None:

@@ -69,7 +69,7 @@ def apply(
     made, used, reasons = [], set[Unit](), dict[Key, str]()
     for one, pool in pools.items():
         if pool:
-            reasons[next(iter(one.keys))] = "group_total_differs" if one in sums else "ambiguous"
+            reasons[next(iter(one.keys))] = "group_total_differs" if one in sums else "too_many_candidates"
     for each in sorted((each for found in sums.values() for each in found), key=lambda each: abs(each.difference)):
         if each.one in used:
             continue

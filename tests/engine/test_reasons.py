@@ -158,9 +158,9 @@ def test_a_line_of_which_the_only_sum_went_to_another_line_says_so():
     assert lines == {2: ("claimed_by_another", 1, None)}
 
 
-def test_a_line_with_too_many_candidates_for_a_sum_is_ambiguous():
+def test_a_line_with_too_many_candidates_for_a_sum_says_so():
     lines, entries = searched([row("3.00", **ANN)], [row("1.00", **ANN) for _ in range(5)], sum_pool=4)
-    assert lines == {1: ("ambiguous", 1, None)}
+    assert lines == {1: ("too_many_candidates", 1, None)}
     assert set(entries) == {1, 2, 3, 4, 5}
 
 

@@ -34,6 +34,7 @@ def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
         ("TIEOUT_TIME_ZONE", "Mars/Olympus", "expected a time zone such as Europe/Berlin"),
         ("TIEOUT_MAX_UPLOAD_MB", "0", "expected a whole number of at least 1"),
         ("TIEOUT_MATCH_MEMORY_MB", "4GB", "expected a whole number of at least 256"),
+        ("TIEOUT_SUM_POOL", "31", "expected a whole number from 2 to 30"),
         ("TIEOUT_LOG_LEVEL", "LOUD", "expected one of DEBUG, INFO, WARNING, ERROR"),
         ("TIEOUT_DATA_DIR", "/proc/tieout", "expected a directory that can be made"),
         ("DATABASE_URL", "mysql://root@localhost/books", "expected sqlite:///path/to/file or postgresql://"),

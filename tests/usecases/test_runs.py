@@ -151,6 +151,60 @@ def test_what_an_earlier_run_left_of_a_group_of_lines_does_not_match(by, account
     assert list(left.values_list("reason", flat=True)) == ["group_partly_claimed"] * 2
 
 
+def test_a_rule_that_cannot_seek_sums_is_refused_before_the_run(by, account):
+    statement = make_statement(account, [row(1, "100.00")])
+    with pytest.raises(Refused, match="it needs an amount that equals or lies within a range"):
+        reconcile(by, account, statement, make_rule("Text", SAME_REFERENCE), strategy="one_to_many")
+    assert not MatchingRun.objects.exists()
+
+
+def test_a_grouping_of_commas_alone_names_no_field(by, account, exact):
+    make_entries(account, [row(each, each, reference="A-1") for each in ("60.00", "40.00")])
+    statement = make_statement(account, [row(1, "100.00", reference="A-1")])
+    run = reconcile(by, account, statement, exact, strategy="one_to_many", grouping=" , ")
+    assert (run.state, run.lines_matched, run.error) == (RunState.COMPLETED, 1, "")
+
+
+@pytest.mark.parametrize(
+    ("pair", "rate", "expected"),
+    [
+        ("USD/EUR", "0", "expected a number above zero"),
+        ("USD/EUR", "-1", "expected a number above zero"),
+        ("USD/EUR", "half", "expected a number above zero"),
+        ("USD/EUR", "NaN", "expected a number above zero"),
+        ("USD/EUR", "1e400", "is too long; expected at most 18 digits"),
+        ("USD/EUR", "1e-19", "is too long; expected at most 18 digits"),
+        ("USD/EUR", "0.9212345678901234567", "is too long; expected at most 18 digits"),
+        ("usd/eur", "0.92", "expected two currencies in capital letters"),
+        ("USD/USD", "1", "expected two currencies in capital letters"),
+        ("USDEUR", "1", "expected two currencies in capital letters"),
+    ],
+)
+def test_a_rate_that_cannot_be_used_exactly_is_refused_before_the_run(by, account, exact, pair, rate, expected):
+    statement = make_statement(account, [row(1, "100.00")])
+    with pytest.raises(Refused, match=expected):
+        reconcile(by, account, statement, exact, options={"rates": {pair: rate}})
+    assert not MatchingRun.objects.exists()
+
+
+def test_sums_are_sought_among_as_many_rows_as_the_installation_says(by, account, settings):
+    rule = make_rule("Sum", SAME_AMOUNT)
+    make_entries(account, [row(number, f"{2**number}.00") for number in range(6)])
+    statement = make_statement(account, [row(9, "21.00")])
+    settings.SUM_POOL = 4
+    few = reconcile(by, account, statement, rule, strategy="one_to_many", is_dry_run=True)
+    assert few.matches_confirmed == 0
+    assert UnmatchedItem.objects.get(run_number=few.number, side=Side.STATEMENT).reason == "too_many_candidates"
+    [told] = few.explanation["rules"]
+    assert told["candidates"] == 6
+    assert "sums of at most 5 of at most 4 rows: 6 pairs" in told["plan"]
+    assert "more than 4 candidates, so not searched: 1 rows" in told["plan"]
+    settings.SUM_POOL, settings.SUM_SIZE = 20, 2
+    assert reconcile(by, account, statement, rule, strategy="one_to_many", is_dry_run=True).matches_confirmed == 0
+    settings.SUM_SIZE = 3
+    assert reconcile(by, account, statement, rule, strategy="one_to_many", is_dry_run=True).matches_confirmed == 1
+
+
 MONTHLY = {"strategy": "one_to_many", "with_open_lines": True}
 
 

@@ -141,5 +141,7 @@ def test_rules_across_currencies_ask_for_a_rate_before_anything_is_stored(client
     unread = client.post("/reconcile/", {**order, "pasted": dollars, "rates": "USD 0.5"})
     assert "is not a rate; expected one such as USD/EUR = 0.92" in unread.content.decode()
     assert 'value="USD 0.5"' in unread.content.decode()
+    twice = client.post("/reconcile/", {**order, "pasted": dollars, "rates": "USD/EUR = 0.5, usd/eur = 0.6"})
+    assert "USD/EUR has two rates, 0.5 and 0.6; expected one" in twice.content.decode()
     client.post("/reconcile/", {**order, "pasted": dollars, "rates": "usd/eur = 0.5; GBP/EUR=1.15"})
     assert MatchingRun.objects.get().lines_matched == 1

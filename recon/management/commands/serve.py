@@ -90,7 +90,7 @@ def migrations_missing() -> bool:
         executor = MigrationExecutor(connection)
         return bool(executor.migration_plan(executor.loader.graph.leaf_nodes()))
     except DatabaseError as error:
-        raise CommandError(f"the database cannot be reached: {str(error).strip()}") from error
+        raise CommandError(f"the database cannot be reached: {' '.join(str(error).split())}") from error
 
 
 def web_server(host: str, port: int) -> list[str]:

@@ -10,7 +10,7 @@ from recon.engine.options import Sign
 from recon.models import LedgerEntry, MatchingRun, Side, StatementLine
 from recon.usecases.accounts.scope import all_rows
 from recon.usecases.rules.previews import Watch, preview_options
-from recon.usecases.runs.engine_options import exchange_rates, rules_of
+from recon.usecases.runs.engine_options import rates_of, rules_of
 from recon.usecases.runs.reading import Row
 from rules.models import RuleVersion
 
@@ -35,7 +35,7 @@ def verdicts_of_run(run: MatchingRun, line: Row, entry: Row) -> list[RuleVerdict
     options = replace(
         preview_options(run.account, Watch()),
         sign=cast("Sign", run.sign),
-        rates=exchange_rates(run.options.get("rates", {})),
+        rates=rates_of(run),
     )
     told = explain_pairs(rules_of(run), lines, entries, [([(line.pk, 0)], [(entry.pk, 0)])], options)
     versions = [place.version for place in run.run_rules.select_related("version__rule")]

@@ -225,6 +225,8 @@ def preview_options(account: Account, watch: Watch) -> Options:
         memory_limit=f"{settings.MATCH_MEMORY_MB // 2}MB",
         temp_dir=tempfile.gettempdir(),
         candidate_budget=min(CANDIDATE_BUDGET, settings.CANDIDATE_BUDGET),
+        sum_pool=settings.SUM_POOL,
+        sum_size=settings.SUM_SIZE,
         cancelled=watch.must_stop,
     )
 

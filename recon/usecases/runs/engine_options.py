@@ -9,7 +9,7 @@ from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from django.conf import settings
 
@@ -25,6 +25,10 @@ from recon.usecases.runs.lease import Heartbeat
 from rules.criteria import Rule, parse_rule
 from rules.criteria.scope import Side as EngineSide
 from rules.models import RuleVersion
+
+_PAIR: Final = re.compile("([A-Z]{3})/([A-Z]{3})")
+_RATE_DIGITS: Final = 18
+_SHOWN: Final = 40
 
 
 def engine_options(run: MatchingRun, heartbeat: Heartbeat) -> Options:
@@ -43,12 +47,14 @@ def unwatched_options(run: MatchingRun) -> Options:
         grouping=grouping_fields(run.grouping),
         time_zone=run.account.time_zone,
         sign=cast("Sign", run.sign),
-        rates=exchange_rates(run.options.get("rates", {})),
+        rates=rates_of(run),
         tolerance_limit=run.account.tolerance_limit,
         threads=settings.MATCH_THREADS,
         memory_limit=f"{settings.MATCH_MEMORY_MB}MB",
         temp_dir=str(spill_folder(run)),
         candidate_budget=settings.CANDIDATE_BUDGET,
+        sum_pool=settings.SUM_POOL,
+        sum_size=settings.SUM_SIZE,
         told=tuple(cast("EngineSide", side.label) for side in sides_reported(run.account)),
     )
 
@@ -79,11 +85,13 @@ def rule_in(body: str) -> Rule:
 def rates_typed(text: str) -> dict[str, str]:
     """``"USD/EUR = 0.92, GBP/EUR = 1.15"`` as what `exchange_rates` takes. Raises `Refused`."""
     typed = [each.strip() for each in re.split(r"[;\n]|,(?=\s*[A-Za-z])", text) if each.strip()]
-    rates = {}
+    rates: dict[str, str] = {}
     for each in typed:
         pair, sign, rate = (part.strip() for part in each.partition("="))
         if not sign:
             raise Refused(f"{each!r} is not a rate; expected one such as USD/EUR = 0.92.")
+        if pair.upper() in rates:
+            raise Refused(f"{pair.upper()} has two rates, {rates[pair.upper()]} and {rate}; expected one.")
         rates[pair.upper()] = rate
     return rates
 
@@ -100,19 +108,39 @@ def check_method(rules: Sequence[Rule], strategy: str, grouping: str, rates: Map
         raise Refused(str(error)) from error
 
 
+def rates_of(run: MatchingRun) -> dict[tuple[str, str], Decimal]:
+    """A run's rates, which were checked when it started, as `exchange_rates` gives them."""
+    pairs = ((pair.partition("/"), text) for pair, text in run.options.get("rates", {}).items())
+    return {(statement, ledger): Decimal(str(text)) for (statement, _, ledger), text in pairs}
+
+
 def exchange_rates(given: Mapping[str, Any]) -> dict[tuple[str, str], Decimal]:
     """``{"USD/EUR": "0.92"}``: ledger units (EUR) per statement unit (USD). Raises `Refused`."""
     rates = {}
     for pair, text in given.items():
-        statement, _, ledger = pair.partition("/")
-        try:
-            rate = Decimal(str(text))
-        except InvalidOperation:
-            rate = Decimal(0)
-        if not (len(statement) == len(ledger) == 3 and rate.is_finite() and rate > 0):
-            raise Refused(f"The rate {pair} = {text} cannot be read; expected for example USD/EUR = 0.92.")
-        rates[statement, ledger] = rate
+        currencies = _PAIR.fullmatch(pair)
+        if currencies is None or currencies[1] == currencies[2]:
+            raise Refused(
+                f"The rate {pair} = {text} cannot be read; expected two currencies in capital letters, such as"
+                " USD/EUR = 0.92."
+            )
+        rates[currencies[1], currencies[2]] = _rate(pair, str(text))
     return rates
+
+
+def _rate(pair: str, text: str) -> Decimal:
+    """A rate above zero that amounts of 18 digits can be multiplied by in whole numbers. Raises `Refused`."""
+    try:
+        rate = Decimal(text).normalize()
+    except InvalidOperation:
+        rate = Decimal(0)
+    if not (rate.is_finite() and rate > 0):
+        raise Refused(f"The rate {pair} = {text} cannot be used; expected a number above zero, such as 0.92.")
+    places = -int(rate.as_tuple().exponent)
+    if places > _RATE_DIGITS or rate.adjusted() >= _RATE_DIGITS or len(rate.as_tuple().digits) > _RATE_DIGITS:
+        shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+        raise Refused(f"The rate {pair} = {shown} is too long; expected at most {_RATE_DIGITS} digits.")
+    return rate
 
 
 def explained(rule: RuleOutcome) -> dict[str, Any]:

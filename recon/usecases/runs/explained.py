@@ -31,7 +31,7 @@ def _rule_in_words(facts: RuleFacts) -> Iterator[str]:
         yield "  nothing was left to compare" if plan else "  it did not run"
         return
     yield f"  pairs found by: {facts.found_by}"
-    estimated, compared = plan["estimated_candidates"], plan["candidates"]
-    yield f"  pairs: about {estimated:,} estimated, {compared:,} candidates, in {plan['seconds']:.3f} s"
+    estimated, met = plan["estimated_candidates"], plan["candidates"]
+    yield f"  pairs: about {estimated:,} to compare by estimate, {met:,} candidates, in {plan['seconds']:.3f} s"
     yield "  exactly:"
     yield from (f"    {step}" for step in plan["plan"].splitlines())

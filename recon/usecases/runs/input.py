@@ -18,6 +18,7 @@ from recon.usecases.accounts.scope import ROW_COLUMNS, as_read, entries_in_scope
 from recon.usecases.bulk.alongside import alongside
 from recon.usecases.bulk.rows import Progress
 from recon.usecases.errors import Refused
+from recon.usecases.grouping import grouping_fields
 from recon.usecases.runs.engine_options import rules_of
 from recon.usecases.runs.entries_by_id import open_entries_by_id
 from recon.usecases.runs.group_members import claimed_members, last_event, taken_back_since
@@ -55,7 +56,7 @@ def read_input(run: MatchingRun, progress: Progress, options: Options | None = N
 
     `progress` hears of the rows of both, and may raise to stop.
     """
-    if not (grouped_sides(run.strategy) and run.grouping):
+    if not (grouped_sides(run.strategy) and grouping_fields(run.grouping)):
         return _read_once(run, progress, options)
     for _ in range(READINGS):
         since = last_event(run.account)
@@ -180,7 +181,7 @@ def _claimed(
 ) -> dict[EngineSide, pa.Table]:
     """By grouped side what open rows must not be the rest of (`claimed_members`)."""
     found: dict[EngineSide, pa.Table] = {}
-    for side in grouped_sides(run.strategy) if run.grouping else ():
+    for side in grouped_sides(run.strategy) if grouping_fields(run.grouping) else ():
         if side == "statement":
             found[side] = claimed_members(run, Side.STATEMENT, lines)
         else:

@@ -80,6 +80,13 @@ CASES = [
         rule={"on_ambiguity": "skip"},
     ),
     Told(
+        "1,21,EUR,2026-03-02,R-1,,",
+        "A,1,EUR,2026-03-02,R-1,,\n" + "\n".join(f"{n},{n},EUR,2026-03-02,R-1,," for n in range(2, 22)),
+        BOTH,
+        "too_many_candidates",
+        strategy="one_to_many",
+    ),
+    Told(
         "1,10,EUR,2026-03-02,a,,\n2,10,EUR,2026-03-02,b,,",
         "A,10,EUR,2026-03-02,,,",
         [SAME_AMOUNT],
