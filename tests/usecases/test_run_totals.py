@@ -79,7 +79,8 @@ def test_what_a_file_adds_up_to_is_exact_however_large_its_amounts(units, curren
     assert {(each.credits, each.debits) for each in found} == {(total, nothing) if units > 0 else (nothing, total)}
 
 
-def test_the_amounts_of_few_rows_are_summed_as_those_of_many_are(monkeypatch):
+@pytest.mark.parametrize(("scales", "currencies"), [(3, 2), (3, 1), (1, 2), (1, 1)])
+def test_the_amounts_of_few_rows_are_summed_as_those_of_many_are(monkeypatch, scales, currencies):
     def table(**columns: list[int] | list[str]) -> pa.Table:
         return pa.table(columns)
 
@@ -88,8 +89,8 @@ def test_the_amounts_of_few_rows_are_summed_as_those_of_many_are(monkeypatch):
             id=list(range(7, 27)),
             part=[0] * 20,
             units=[10**17 * (-1) ** number + number for number in range(20)],
-            scale=[number % 3 for number in range(20)],
-            currency=[("USD", "EUR")[number % 2] for number in range(20)],
+            scale=[number % scales for number in range(20)],
+            currency=[("USD", "EUR")[number % currencies] for number in range(20)],
         )
         for side in Side
     }

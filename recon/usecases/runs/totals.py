@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from itertools import chain, repeat
 from typing import Any, Final
@@ -79,18 +80,37 @@ def _money(side: Side, rows: pa.Table, placed: pa.Table, unmatched: pa.Table) ->
 
 def _summed_of_few(side: Side, rows: pa.Table, placed: pa.Table, unmatched: pa.Table) -> Sums:
     """By outcome and currency. Of few rows Python is through before Arrow has begun a dozen steps."""
-    columns = [_values(rows[name]) for name in ("id", "currency", "scale", "units")]
-    amounts = {row_id: own for row_id, *own in zip(*columns, strict=True)}
     outcomes = chain(
         zip(_values(placed["side"]), _values(placed["id"]), placed["state"].to_pylist(), strict=True),
         zip(_values(unmatched["side"]), _values(unmatched["id"]), repeat("unmatched")),
     )
-    by_group: dict[tuple[Any, ...], list[int]] = {}
+    ids = defaultdict[str, list[int]](list)
     for its_side, row_id, state in outcomes:
         if its_side == side:
-            currency, scale, units = amounts[row_id]
-            by_group.setdefault((state, currency, scale), []).append(units)
-    return _added_up(by_group)
+            ids[state].append(row_id)
+    amounts = _AmountsOfFew(rows)
+    return _added_up({(state, *kind): units for state, some in ids.items() for kind, units in amounts.of(some)})
+
+
+class _AmountsOfFew:
+    """The amounts of rows by their id. As a rule all have one currency and scale, which then need not be asked of
+    each."""
+
+    def __init__(self, rows: pa.Table) -> None:
+        ids, units, *kinds = (_values(rows[name]) for name in ("id", "units", "currency", "scale"))
+        self._units = dict(zip(ids, units, strict=True))
+        self._only = tuple(kind[0] for kind in kinds) if all(len({*kind}) == 1 for kind in kinds) else None
+        self._kinds = {} if self._only else dict(zip(ids, zip(*kinds, strict=True), strict=True))
+
+    def of(self, ids: Sequence[int]) -> Iterable[tuple[tuple[str, int], list[int]]]:
+        """The units of some rows, by their currency and scale."""
+        units = [self._units[row_id] for row_id in ids]
+        if self._only:
+            return [(self._only, units)]
+        found = defaultdict[tuple[str, int], list[int]](list)
+        for row_id, own in zip(ids, units, strict=True):
+            found[self._kinds[row_id]].append(own)
+        return found.items()
 
 
 def _values(column: pa.ChunkedArray) -> list[Any]:
