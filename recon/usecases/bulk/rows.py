@@ -25,6 +25,7 @@ from recon.usecases.bulk.apart import APART_FROM, Join, empty_columns, load_apar
 from recon.usecases.bulk.copy_format import HEAD, TAIL, binary_rows, in_copy_order
 from recon.usecases.bulk.embedded_indexes import large_load
 from recon.usecases.bulk.embedded_load import insert_rows
+from rules.kept_queries import kept_cursor
 
 CHUNK: Final = 100_000
 """Rows per transaction on SQLite: heartbeats, cancels and other small writes get in between."""
@@ -228,7 +229,7 @@ def _copy_out(sql: str, params: Sequence[Any], schema: pa.Schema) -> pa.Table:
     )
 
 
-def _fetch_few(sql: str, params: Sequence[Any], schema: pa.Schema) -> pa.Table:
+def _fetch_few(sql: str, params: Sequence[Any], schema: pa.Schema, kept: bool) -> pa.Table:
     """As `_copy_out`, for few rows: COPY hands them over one by one, which takes longer than reading them. Instants
     come as numbers, for psycopg reads them in Python."""
     instants = [pa.types.is_timestamp(each.type) for each in schema]
@@ -237,7 +238,7 @@ def _fetch_few(sql: str, params: Sequence[Any], schema: pa.Schema) -> pa.Table:
         f"(extract(epoch FROM {name}) * 1000000)::bigint" if is_instant else name
         for name, is_instant in zip(names, instants, strict=True)
     )
-    with connection.cursor() as cursor:
+    with kept_cursor() if kept else connection.cursor() as cursor:
         cursor.execute(f"SELECT {chosen} FROM ({sql}) AS few_rows ({', '.join(names)})", params)  # noqa: S608
         columns = list(zip(*cursor.fetchall(), strict=True)) or [()] * len(schema)
     kinds = [pa.int64() if is_instant else each.type for each, is_instant in zip(schema, instants, strict=True)]
@@ -368,16 +369,18 @@ def read_rows(
     progress: Progress | None = None,
     *,
     few: bool = False,
+    kept: bool = False,
     among: Among | None = None,
 ) -> pa.Table:
     """The rows of a query as Arrow. Placeholders are ``%s``; columns come in the order of `schema` and take its names
     and types (see `arrow_schema`). Sees what an open transaction has written. `progress` hears how many rows have
     come, and may raise to stop. `few`: so few that a new connection (60 ms) would take longer than they do.
+    `kept`: few rows whose query is asked often, with the same text (see `kept_cursor`).
     `among`: what it chooses from, worth a look before millions."""
     if connection.vendor == "sqlite":
         return _fetch_many(sql, params, schema, progress or _unheard)
-    if few:
-        return _fetch_few(sql, params, schema)
+    if few or kept:
+        return _fetch_few(sql, params, schema, kept)
     if connection.in_atomic_block:
         return _copy_out(sql, params, schema)
     return _fetch_arrow(sql, params, schema, progress or _unheard, among)

@@ -36,7 +36,7 @@ def open_entries_by_id(account: Account, ids: Sequence[int], columns: tuple[str,
     scope = json.dumps(account.scope, sort_keys=True)
     sql, params, schema = _query(connection.vendor, account, scope, account.cut_over, unfinished, columns)
     filled = [listed(ids) if each is _IDS else each for each in params]
-    whole = read_rows(sql, filled, schema, few=True)
+    whole = read_rows(sql, filled, schema, kept=True)
     return with_open_parts(account, Side.LEDGER, lambda: entries_in_scope(account, unfinished), columns, whole)
 
 
