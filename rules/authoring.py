@@ -171,6 +171,7 @@ _listed = KeptQuery(
         RuleVersion.objects.filter(rule=rule_id, number=F("rule__version"))
         .exclude(rule__status=RuleStatus.ARCHIVED)
         .select_related("rule")
+        .defer("created_at", "rule__created_at", "rule__updated_at")
     )
 )
 

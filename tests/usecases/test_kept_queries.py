@@ -22,7 +22,9 @@ def test_records_come_with_their_relations_and_converted_values(alice, django_as
         found = find_key(text)
         assert found == wanted
         with django_assert_num_queries(0):
-            assert (found.user, found.scopes, found.name) == (alice, ["read", "run"], wanted.name)
+            assert (found.user, found.scopes, found.requests_per_minute) == (alice, ["read", "run"], None)
+            assert (found.user.get_username(), found.user.is_active, found.digest) == ("alice", True, wanted.digest)
+        assert (found.name, found.expires_at) == (wanted.name, None)
     assert find_key("tieout_nobody's") is None
     revoke_key(by, made[0][0])
     assert find_key(made[0][1]) is None
