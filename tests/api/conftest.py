@@ -46,16 +46,16 @@ class Caller:
         return response
 
 
+def make_key(*scopes: str) -> str:
+    by = Actor.command()
+    _, text = create_key(by, service_account(by, f"program {' '.join(scopes)}"), "test", scopes)
+    return text
+
+
 @pytest.fixture
 def caller_with(db):
     """Makes a caller whose key has the given scopes."""
-
-    def make(*scopes: str) -> Caller:
-        by = Actor.command()
-        _, text = create_key(by, service_account(by, f"program {' '.join(scopes)}"), "test", scopes)
-        return Caller(text)
-
-    return make
+    return lambda *scopes: Caller(make_key(*scopes))
 
 
 @pytest.fixture

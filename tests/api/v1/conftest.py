@@ -45,12 +45,21 @@ def account(db):
     return make_account(sign="as_given", currencies=["EUR"])
 
 
-@pytest.fixture
-def statement(account):
-    """Three lines: one that matches, one whose amount differs by a fee, one that nobody knows."""
+def three_lines(account):
+    """One that matches, one whose amount differs by a fee, one that nobody knows."""
     make_entries(account, [row(11, "100.00", reference="A"), row(12, "50.00", reference="B"), row(13, "7.00")])
     lines = [row(1, "100.00", reference="A"), row(2, "49.50", reference="B"), row(3, "-12.00")]
     return make_statement(account, lines)
+
+
+def run_by(rule, statement):
+    by = Actor.command()
+    return start_run(by, statement.account, statement, [rule], kind=RunKind.INSTANT, is_dry_run=False)
+
+
+@pytest.fixture
+def statement(account):
+    return three_lines(account)
 
 
 @pytest.fixture
@@ -60,5 +69,4 @@ def rule(db):
 
 @pytest.fixture
 def run(statement, rule):
-    by = Actor.command()
-    return start_run(by, statement.account, statement, [rule], kind=RunKind.INSTANT, is_dry_run=False)
+    return run_by(rule, statement)

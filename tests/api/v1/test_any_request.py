@@ -7,12 +7,16 @@ import gc
 import hypothesis
 import pytest
 import schemathesis
+from django.db import transaction
 from hypothesis import strategies as st
 
 from recon.api.v1.schema import document
 from recon.models import Event, LedgerEntry, Match, OpenItem, StatementLine
 from recon.usecases.ledger.transactions import transaction_id
 from recon.wsgi import application
+from tests.api.conftest import Caller, make_key
+from tests.api.v1.conftest import run_by, three_lines
+from tests.cast import SAME_AMOUNT, SAME_REFERENCE, make_account, make_rule
 
 pytestmark = [
     pytest.mark.usefixtures("open_connection"),
@@ -34,6 +38,26 @@ CHECKS = [
     schemathesis.checks.response_schema_conformance,
 ]
 MODES = [schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE]
+
+
+@pytest.fixture(scope="module")
+def reconciled_once(django_db_setup, django_db_blocker):
+    """A run and a key that may do everything. Made once: what a test sends is rolled back around it."""
+    with django_db_blocker.unblock(), transaction.atomic():
+        account = make_account(sign="as_given", currencies=["EUR"])
+        run = run_by(make_rule("Exact", SAME_AMOUNT, SAME_REFERENCE), three_lines(account))
+        yield run, make_key("admin")
+        transaction.set_rollback(True)
+
+
+@pytest.fixture
+def run(reconciled_once, db):
+    return reconciled_once[0]
+
+
+@pytest.fixture
+def api(reconciled_once, db):
+    return Caller(reconciled_once[1])
 
 
 def known_ids(run) -> dict[str, object]:
