@@ -115,12 +115,17 @@ def test_a_position_is_there_once_before_its_index_is_and_can_change_after_it(al
     assert all_there()
 
 
+def make_and_leave() -> None:
+    make_missing(StatementLine)
+    connection.close()
+
+
 def test_a_check_that_stood_for_an_index_goes_when_nobody_reads_the_table(committed, caplog):
     with indexes_afterwards():
         load_rows(StatementLine, rows(1, 2))
         with ThreadPoolExecutor(1) as pool, transaction.atomic():
             assert StatementLine.objects.count() == 2
-            pool.submit(copy_context().run, lambda: (make_missing(StatementLine), connection.close())).result()
+            pool.submit(copy_context().run, make_and_leave).result()
             assert "another time" in caplog.text
         assert indexes(TABLE) == indexes("recon_statementline")
         assert not all_there()
