@@ -43,7 +43,7 @@ FIRST_PASS: tuple[Body, ...] = (
         "criteria": [
             AMOUNT,
             CURRENCY,
-            {"field": "date", "operator": "within_range", "value": "0d..10d"},
+            {"field": "date", "operator": "within_range", "value": "0d..10d", "expected": "7"},
             {"field": "reference", "operator": "agrees"},
         ],
     },

@@ -104,6 +104,7 @@ DECISIONS = {
     "best": "best candidate",
     "ambiguous": "other candidates would do as well",
     "limit": "difference over the limit",
+    "suggest_only": "its rule only suggests",
     "reversal": "rows cancel each other",
     "hand": "matched by hand",
 }

@@ -20,6 +20,7 @@ RULE_LABELS = {
     "difference_type": "Differences are",
     "cross_currency": "Across currencies",
     "group_date": "Date of a group",
+    "suggest_only": "Only suggests",
 }
 
 
@@ -63,7 +64,7 @@ def _rule_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[C
 
 
 def _said(key: str, text: str) -> str:
-    if key == "cross_currency":
+    if key in {"cross_currency", "suggest_only"}:
         return "yes" if text else "no"
     return text.replace("_", " ") if key in {"on_ambiguity", "difference_type"} else text
 

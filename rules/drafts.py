@@ -14,10 +14,10 @@ from rules.criteria import CRITERION_KEYS, FIELDS, Criterion, Field, Inputs, Ope
 from rules.criteria.operators.base import is_given
 from rules.criteria.parsing import parse_criterion
 
-RULE_KEYS = ("on_ambiguity", "max_difference", "difference_type", "cross_currency", "group_date")
+RULE_KEYS = ("on_ambiguity", "max_difference", "difference_type", "cross_currency", "group_date", "suggest_only")
 """What a rule says besides its criteria."""
 
-FLAGS = frozenset({"loose", "substring", "cross_currency"})
+FLAGS = frozenset({"loose", "substring", "cross_currency", "suggest_only"})
 TOLERANCES = frozenset({"amount_window", "date_window", "percent"})
 """Kinds of value that say how far the two sides may be apart; any other value is a constant to compare with."""
 

@@ -10,7 +10,7 @@ from rules.criteria import DIFFERENCE_TYPES, FIELDS, GROUP_DATES, ON_AMBIGUITY, 
 from rules.criteria.operators.base import ValueInput
 from rules.criteria.parsing import parse_criterion
 from rules.criteria.problems import Problem
-from rules.drafts import FIXED, TOLERANCES, Draft, DraftCriterion
+from rules.drafts import FIXED, RULE_KEYS, TOLERANCES, Draft, DraftCriterion
 
 VALUE_LABELS: dict[ValueInput, str] = {
     "text": "Text",
@@ -220,7 +220,7 @@ class RuleForm:
 
     @property
     def settings_open(self) -> bool:
-        keys = ("on_ambiguity", "max_difference", "difference_type", "cross_currency", "group_date")
+        keys = RULE_KEYS
         defaults = {"", next(iter(ON_AMBIGUITY)), next(iter(GROUP_DATES)), DIFFERENCE_TYPES[0]}
         return any(self.draft.said.get(key, "") not in defaults or key in self.problems for key in keys)
 

@@ -21,7 +21,7 @@ from rules.criteria import Criterion
 from rules.criteria.scope import units_down, units_up, whole_days
 
 _SAMPLE = 16_384
-_RIGHT_SAMPLE = 131_072
+_RIGHT_SAMPLE = 32_768
 _SCATTER, _SCATTERED = 0x9E3779B97F4A7C15, 40
 """A number, and by how many bits its multiples are shifted, so that these are divisible as if by chance."""
 _FEW = 2_000_000

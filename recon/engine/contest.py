@@ -21,8 +21,8 @@ from recon.engine.taking import from_the_top
 
 Codes = npt.NDArray[np.int8]
 NOBODY = -1
-DECIDED_BY = ("ambiguous", "sole", "twins", "date", "best", "limit")
-AMBIGUOUS, SOLE, TWINS, DATE, BEST, LIMIT = range(6)
+DECIDED_BY = ("ambiguous", "sole", "twins", "date", "best", "limit", "suggest_only")
+AMBIGUOUS, SOLE, TWINS, DATE, BEST, LIMIT, SUGGEST_ONLY = range(7)
 _FEW_PAIRS = 2
 """For each row of the smaller side, at most: some of so few have rows that are in no other."""
 
@@ -143,11 +143,12 @@ class Contest:
         """
         return self.seen[side].who[0]
 
+    def may_have_sole(self, pairs: int) -> bool:
+        """Whether so many pairs are few enough that it is worth to look for those of rows that are in no other."""
+        return pairs <= _FEW_PAIRS * min(len(partner) for partner in self._partner)
+
     def sole(self, line: Rows, entry: Rows) -> Flags:
-        """Which of some pairs are the only ones of both their rows, of all that have come so far. None of many pairs,
-        which are not worth the look."""
-        if len(line) > _FEW_PAIRS * min(len(partner) for partner in self._partner):
-            return np.zeros(len(line), np.bool_)
+        """Which of some pairs are the only ones of both their rows, of all that have come so far."""
         sole = np.ones(len(line), np.bool_)
         for seen, row in zip(self.seen, (line, entry), strict=True):
             sole &= np.bincount(row)[row] == 1

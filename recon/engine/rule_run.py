@@ -298,18 +298,22 @@ def _found(work: Work, join: Join) -> pa.Table:
 
 def _settle(work: Work, found: pa.Table, what: str, join: Join) -> None:
     before, work.key = work.contest.pairs, work.key or join.key
-    found = found.combine_chunks()
-    sole = work.contest.sole(found["s"].to_numpy(), found["l"].to_numpy())
-    some = found
-    if sole.any():
-        alone = found if sole.all() else found.filter(pa.array(sole))
-        work.contest.add_sole(Pairs(*(alone[name].to_numpy() for name in ("s", "l", "gap", "apart"))))
-        some = found.filter(pa.array(~sole))
-    work.contest.add(ranked(work.session, some, [name for name, _ in work.plan.order]))
+    contested = _without_sole(work.contest, found)
+    work.contest.add(ranked(work.session, contested, [name for name, _ in work.plan.order]))
     work.steps.append(step(what, work.contest.pairs - before, join))
     if work.sides.lots:
         lots = work.sides.rows["statement"]["lot"].to_numpy()
         work.pairs_of = np.bincount(lots[found["s"].to_numpy()], minlength=work.sides.lots)
+
+
+def _without_sole(contest: Contest, found: pa.Table) -> pa.Table:
+    """Let pairs that nobody contests be taken, and give the rest."""
+    if not contest.may_have_sole(found.num_rows):
+        return found
+    sole = contest.sole(found["s"].to_numpy(), found["l"].to_numpy())
+    alone = found if sole.all() else found.filter(pa.array(sole))
+    contest.add_sole(Pairs(*(alone[name].to_numpy() for name in ("s", "l", "gap", "apart"))))
+    return found.filter(pa.array(~sole))
 
 
 def step(what: str, pairs: int, join: Join) -> str:

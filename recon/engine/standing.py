@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recon.engine.contest import AMBIGUOUS, BEST, LIMIT, NOBODY, Codes, Contest, Taken
+from recon.engine.contest import AMBIGUOUS, BEST, LIMIT, NOBODY, SUGGEST_ONLY, Codes, Contest, Taken
 from recon.engine.options import MatchedTwice, Options
 from recon.engine.pairs import Flags, Ints, Rows
 from rules.criteria import Rule
@@ -45,9 +45,12 @@ def judged(index: int, rule: Rule, taken: Taken, limit: int | None) -> Standing:
     decided = taken.how != AMBIGUOUS
     over = taken.pairs.gap > limit if limit is not None else np.zeros(len(decided), np.bool_)
     best = rule.on_ambiguity == "best"
-    confirmed = (decided | best) & ~over
+    clear = (decided | best) & ~over
     by = np.where(decided, taken.how, BEST if best else AMBIGUOUS)
     by = np.where(over & (decided | best), LIMIT, by).astype(np.int8)
+    confirmed = clear
+    if rule.suggest_only:
+        by[clear], confirmed = SUGGEST_ONLY, np.zeros_like(clear)
     made = Standing(
         np.full(len(decided), index, np.int32), taken.pairs.line, taken.pairs.entry, taken.pairs.gap, confirmed, by,
         taken.rival, taken.rival_gap, taken.line_first,

@@ -204,6 +204,8 @@ def _verdict(rule: Rule, solution: _Solution, *, decided: bool, over: bool) -> t
         return "suggested", "ambiguous"
     if over:
         return "suggested", "limit"
+    if rule.suggest_only:
+        return "suggested", "suggest_only"
     return "confirmed", "twins" if solution.twins else "sole"
 
 

@@ -36,7 +36,8 @@ class Rule:
     """A rule as the engine reads it. It matches a pair when all its criteria are met.
 
     ``max_difference`` is absolute, in the currency of the row: above it a match is suggested, not confirmed.
-    ``difference_type`` names what a difference within it is booked as.
+    ``difference_type`` names what a difference within it is booked as. ``suggest_only``: nothing is confirmed, however
+    clear it is.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Rule:
     difference_type: str = "unclassified"
     on_ambiguity: OnAmbiguity = "review"
     group_date: GroupDate = "earliest"
+    suggest_only: bool = False
     given: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def as_given(self) -> dict[str, Any]:
@@ -74,6 +76,7 @@ def parse_rule(data: Mapping[str, Any], *, stored: bool = False) -> Rule:
         "difference_type": _choice(data, "difference_type", DIFFERENCE_TYPES, problems),
         "on_ambiguity": _choice(data, "on_ambiguity", tuple(ON_AMBIGUITY), problems),
         "group_date": _choice(data, "group_date", tuple(GROUP_DATES), problems),
+        "suggest_only": _flag(data.get("suggest_only"), "suggest_only", problems),
     }
     criteria = _criteria(data.get("criteria"), problems, stored=stored)
     if problems:

@@ -12,7 +12,7 @@ from typing import Any, cast
 import pyarrow as pa
 import pytest
 
-from recon.engine import Options, Outcome, alike, match, ordering, rule_run, taking, twins
+from recon.engine import Options, Outcome, alike, candidates, contest, match, ordering, rule_run, taking, twins
 from recon.engine.options import Sign, Strategy
 from recon.rows import ROW_SCHEMA
 from rules.criteria import parse_rule
@@ -47,10 +47,15 @@ def options(books: Books, **more: Any) -> Options:
 
 SEARCHES: dict[str, dict[ModuleType, dict[str, float]]] = {
     "as the numbers of rows suggest": {},
-    "by keys": {rule_run: {"FEW_PAIRS": 0}},
+    "by keys": {
+        rule_run: {"FEW_PAIRS": 0},
+        candidates: {"_SAMPLE": 2, "_RIGHT_SAMPLE": 2},
+        contest: {"_FEW_PAIRS": 10**9},
+    },
     "narrowly, in rounds": {
         rule_run: {"FEW_PAIRS": 0, "_DENSE": 0},
         alike: {"_ALIKE": 10**9},
+        contest: {"_FEW_PAIRS": 0},
         taking: {"_FEW": 0},
         twins: {"_FEW": 0, "_FEW_OF": 10**9},
     },

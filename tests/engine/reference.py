@@ -94,4 +94,5 @@ def verdict(rule: Rule, decided: bool, difference: Decimal, limit: Decimal | Non
         return None
     limits = [Decimal(str(x)) for x in (rule.get("max_difference"), limit) if x is not None]
     over = any(abs(difference) > x for x in limits)
-    return "confirmed" if (decided or how == "best") and not over else "suggested"
+    clear = (decided or how == "best") and not over and not rule.get("suggest_only")
+    return "confirmed" if clear else "suggested"

@@ -199,6 +199,9 @@ def _texts_hold(c: Criterion, a: str, b: str) -> bool:
         case "contains":
             drift = Fraction(str(c.get("allowable_drift", 0)))  # Blnk's clients send a 0 for none
             return _stands_in(c, a, b) or (drift > 0 and _alike(a, b) >= 100 - drift)
+        case "has_words":
+            words = tokens(a), tokens(b)
+            return any(set(x) <= set(y) and len("".join(x)) >= 4 for x, y in (words, words[::-1]))
         case "starts_with":
             return long.startswith(short)
         case "ends_with":

@@ -98,6 +98,7 @@ texts = st.one_of(
     ),
     _criterion(st.sampled_from(TEXT_FIELDS), "contains", _maybe(pattern=PATTERNS, ledger_field=TEXT_FIELDS)),
     _criterion(st.sampled_from(TEXT_FIELDS), "contains", _maybe(allowable_drift=["0", "10", "40"])),
+    _criterion(st.sampled_from(TEXT_FIELDS), "has_words", _maybe(pattern=PATTERNS, ledger_field=TEXT_FIELDS)),
     _criterion(st.sampled_from(TEXT_FIELDS), "agrees", _maybe(loose=[True], ledger_field=TEXT_FIELDS)),
     _criterion(
         st.sampled_from(TEXT_FIELDS), st.sampled_from(["starts_with", "ends_with"]),
@@ -132,7 +133,10 @@ def rules(draw: st.DrawFn, grouped: bool = False) -> Body:
     rule: Body = {"name": "random", "criteria": draw(st.lists(criteria, min_size=1, max_size=3))}
     rule |= draw(
         _maybe(
-            on_ambiguity=["review", "date", "best", "skip"], max_difference=["0", "0.01", "1"], difference_type=["fee"]
+            on_ambiguity=["review", "date", "best", "skip"],
+            max_difference=["0", "0.01", "1"],
+            difference_type=["fee"],
+            suggest_only=[False, False, True],
         )
     )
     if grouped:

@@ -109,6 +109,14 @@ def test_a_difference_over_the_limit_is_only_suggested():
     assert [(d["units"], d["type"]) for d in outcome.differences.to_pylist()] == [(-200, "fee")]
 
 
+def test_a_rule_that_only_suggests_confirms_nothing_and_keeps_nothing_from_a_later_one():
+    lines, entries = [row("10.00"), row("20.00", reference="x")], [row("10.00"), row("20.00", reference="x")]
+    outcome = run([rule(AMOUNT, suggest_only=True, on_ambiguity="best"), rule(AMOUNT, REFERENCE)], lines, entries)
+    assert pairs(outcome, "suggested") == [([1], [1])]
+    assert pairs(outcome, "confirmed") == [([2], [2])]
+    assert outcome.matches["decided_by"].to_pylist() == ["suggest_only", "sole"]
+
+
 def test_an_accounts_limit_counts_too():
     near = {"field": "amount", "operator": "eq", "allowable_drift": "5"}
     outcome = run(rule(near), [row("10.00")], [row("12.00")], tolerance_limit=Decimal("1.99"))

@@ -14,6 +14,7 @@ NAMES = sorted({name for operator in OPERATORS for name in (operator.name, *oper
 FIELDS_OF = {
     "eq": tuple(FIELDS), "equals": tuple(FIELDS),
     "contains": TEXTS, "starts_with": TEXTS, "ends_with": TEXTS, "similar": TEXTS, "agrees": TEXTS,
+    "has_words": TEXTS,
     "within_range": ("amount", "date"), "between": ("amount", "date"),
     "greater_than": ("amount", "date"), "less_than": ("amount", "date"), "after": ("date",), "before": ("date",),
 }  # fmt: skip
@@ -43,6 +44,7 @@ SIDES: dict[str, list[tuple[dict[str, object], object, object]]] = {
     "text starts_with": [({}, "inv-1234 a and more", "for INV-1234 a")],
     "text ends_with": [({}, "for INV-1234 a", "INV-1234 a and more")],
     "text similar": [({"value": "90"}, "INV-1235 a", "INV-1135 a"), ({"value": "80%"}, "INV-1135 a", "PO-99")],
+    "text has_words": [({}, "a paid for: inv 1234", "a for inv 12345")],
     "text agrees": [({}, None, "PO-99"), ({}, "INV-1234", "INV-1235")],
 }  # fmt: skip
 """By kind of field and operator, without a constant: more keys, what the statement says that meets the ledger's 5.00,

@@ -26,6 +26,7 @@ def rule(*criteria, **more):
         (rule(AMOUNT, DATE, REFERENCE), rule(REFERENCE, AMOUNT, DATE), [("moved", "To be criterion 1")]),
         (rule(AMOUNT), rule(AMOUNT, on_ambiguity="best"), [("changed", "When several candidates fit")]),
         (rule(AMOUNT), rule(AMOUNT, cross_currency=True), [("changed", "Across currencies")]),
+        (rule(AMOUNT), rule(AMOUNT, suggest_only=True), [("changed", "Only suggests")]),
     ],
 )
 def test_a_difference_in_words(before, after, said):

@@ -87,6 +87,7 @@ class RuleInput(Shape):
     difference_type = serializers.ChoiceField(DIFFERENCE_TYPES, required=False, help_text="What differences are.")
     cross_currency = serializers.BooleanField(required=False)
     group_date = serializers.ChoiceField(list(GROUP_DATES), required=False)
+    suggest_only = serializers.BooleanField(required=False, help_text="Nothing is confirmed; a person decides.")
 
     example = BODY_EXAMPLE
 

@@ -5,7 +5,7 @@ from rules.criteria.operators.base import Blocking, Inputs, Operator
 from rules.criteria.operators.equality import Equals
 from rules.criteria.operators.order import GreaterThan, LessThan
 from rules.criteria.operators.ranges import Between, WithinRange
-from rules.criteria.operators.texts import Agrees, Contains, EndsWith, Similar, StartsWith
+from rules.criteria.operators.texts import Agrees, Contains, EndsWith, HasWords, Similar, StartsWith
 
 __all__ = ["OPERATORS", "Blocking", "Inputs", "Operator", "operator_named", "operator_names", "operators_for"]
 
@@ -19,6 +19,7 @@ OPERATORS: list[Operator] = [
     GreaterThan(),
     LessThan(),
     Similar(),
+    HasWords(),
     Agrees(),
 ]
 

@@ -1,4 +1,4 @@
-"""Operators on texts: ``contains``, ``starts_with``, ``ends_with``, ``agrees``, ``similar``."""
+"""Operators on texts: ``contains``, ``has_words``, ``starts_with``, ``ends_with``, ``agrees``, ``similar``."""
 
 from __future__ import annotations
 
@@ -93,6 +93,31 @@ class Contains(Operator):
         where = " anywhere" if criterion.substring else ""
         drift = f" or differs from it in at most {criterion.percent:f}%" if criterion.percent else ""
         return where + drift
+
+
+class HasWords(Operator):
+    """All words of one text stand in the other: banks put the family name first, and names among other words."""
+
+    name = "has_words"
+    label = "has the words of"
+    help = "All words of one side stand in the other, in any order, and have at least 4 letters or digits."
+    kinds = ("text",)
+
+    def inputs(self, field: Field) -> Inputs:
+        return Inputs(options=frozenset({"pattern", "ledger_field"}))
+
+    def read(self, field: Field, operator_name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+        return {}
+
+    def forms(self, criterion: Criterion) -> tuple[Form, ...]:
+        return ("tokens",)
+
+    def matches(self, criterion: Criterion, scope: Scope) -> str:
+        left, right = criterion.text("statement", "tokens"), criterion.text("ledger", "tokens")
+        return f"({_words_stand_in(left, right)} OR {_words_stand_in(right, left)})"
+
+    def blocking(self, criterion: Criterion, scope: Scope) -> Blocking | None:
+        return Blocking(text="tokens")
 
 
 class StartsWith(Operator):
@@ -242,6 +267,12 @@ def _stands_in(longer: str, shorter: str, form: Form) -> str:
     # Most that are found have the same borders, and an expression for each pair takes ten times as long.
     same = f"contains(' ' || {longer} || ' ', ' ' || {shorter} || ' ')"
     return f"({enough} AND CASE WHEN {same} THEN true WHEN {tight} THEN {found} ELSE {tight} END)"
+
+
+def _words_stand_in(longer: str, shorter: str) -> str:
+    """SQL: all tokens of the shorter text are in the longer, and it has enough letters and digits."""
+    enough = f"length(replace({shorter}, ' ', '')) >= {MIN_CONTAINED}"
+    return f"(list_has_all(string_split({longer}, ' '), string_split({shorter}, ' ')) AND {enough})"
 
 
 def _alike(left: str, right: str, percent: Decimal) -> str:

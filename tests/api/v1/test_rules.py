@@ -9,6 +9,7 @@ BODY = {
     "max_difference": "2.50",
     "difference_type": "fee",
     "group_date": "latest",
+    "suggest_only": True,
 }
 
 
