@@ -14,7 +14,7 @@ from typing import Any
 from django.db import OperationalError, connection, models, transaction
 
 from recon.usecases.bulk import apart
-from recon.usecases.bulk.apart import checks, columns_of, join_apart, ranges_of
+from recon.usecases.bulk.apart import apart_from, checks, columns_of, join_apart, ranges_of
 from recon.usecases.bulk.apart_columns import add_the_rest, create_with, like
 from recon.usecases.bulk.apart_indexes import complete
 from recon.usecases.bulk.apart_tables import LOCK_NOT_AVAILABLE, RANGE, tables_apart
@@ -23,7 +23,7 @@ from recon.usecases.bulk.apart_tables import LOCK_NOT_AVAILABLE, RANGE, tables_a
 def may_move_apart(model: type[models.Model], rows: int) -> bool:
     """Whether so many rows pay for a table of their own, and there is room for one more."""
     room = apart.MOST_APART
-    return connection.vendor == "postgresql" and rows >= apart.APART_FROM and len(tables_apart(model)) < room
+    return connection.vendor == "postgresql" and rows >= apart_from(model) and len(tables_apart(model)) < room
 
 
 @contextmanager
@@ -44,20 +44,34 @@ def moved_apart(model: type[models.Model], own_id: int, common: Mapping[str, Any
         else:
             cursor.execute(f"CREATE TABLE {name} ({like(cursor, name, table)})")
         yield name
-        add_the_rest(cursor, name, table, common or {}, [])
-        reaches = ", ".join(f"min({column}), max({column})" for column in RANGE[model])
-        cursor.execute(f"SELECT count(*), {reaches} FROM {name}")  # noqa: S608 - names of ours
-        rows, *found = cursor.fetchone()
-        if rows < apart.APART_FROM:
+        rows, ranges = _reach(cursor, model, name, common or {})
+        if rows < apart_from(model):
+            add_the_rest(cursor, name, table, common or {}, [])
             columns = columns_of(model)
-            cursor.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM {name}")  # noqa: S608
+            cursor.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM {name}")  # noqa: S608 - names of ours
             cursor.execute(f"DROP TABLE {name}")
         else:
-            ranges = ranges_of(model, found)
-            cursor.execute(f"ALTER TABLE {name} {', '.join(f'ADD {check}' for check in checks(name, ranges, {}))}")
+            add_the_rest(cursor, name, table, common or {}, checks(name, ranges, {}))
             complete(cursor, model, name, rows)
             join_apart(model, name)
         cursor.execute("SET LOCAL work_mem = DEFAULT")
+
+
+def _reach(
+    cursor: Any, model: type[models.Model], name: str, common: Mapping[str, Any]
+) -> tuple[int, dict[str, dict[str, Any]]]:
+    """How many rows a table has, and from where to where they reach in what tells tables apart; it has no column yet
+    for what all of them have in `common`."""
+    reaches = ", ".join(f"min({each}), max({each})" for each in RANGE[model] if each not in common)
+    cursor.execute(f"SELECT count(*), {reaches} FROM {name}")  # noqa: S608 - names of ours
+    rows, *found = cursor.fetchone()
+    left = iter(found)
+    every = [
+        value
+        for each in RANGE[model]
+        for value in ((common[each],) * 2 if each in common else (next(left), next(left)))
+    ]
+    return rows, ranges_of(model, every)
 
 
 def columns_of_each(model: type[models.Model], common: Mapping[str, Any]) -> list[str]:

@@ -106,7 +106,7 @@ def _is_worth_it(model: type[models.Model], name: str, at_least: str) -> bool:
             [name],
         )
         rows, perhaps, dropped = cursor.fetchone()
-    return rows >= apart.APART_FROM and dropped < MOST_DROPPED and _are_few(rows - perhaps, rows)
+    return rows >= apart.apart_from(model) and dropped < MOST_DROPPED and _are_few(rows - perhaps, rows)
 
 
 def _are_few(left: int, rows: int) -> bool:

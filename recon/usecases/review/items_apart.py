@@ -15,7 +15,7 @@ from typing import Any
 from django.db import connection
 from django.utils import timezone
 
-from recon.models import Account, ItemState, OpenItem, Side
+from recon.models import Account, ItemState, OpenItem, RowPart, Side
 from recon.usecases.bulk import apart
 from recon.usecases.bulk.moved import moved_apart
 from recon.usecases.bulk.whole import change_whole
@@ -49,10 +49,18 @@ UNCLAIMED = """
     )
 """
 
-_STILL_OPEN = """
-    UPDATE recon_openitem i SET reason = o.reason, run_number = COALESCE({run}, run_number) FROM ({rows}) o
-    WHERE i.account_id = %(account)s AND i.side = %(side)s AND i.row_id = o.row_id AND i.part = o.part
-      AND i.state <> 'resolved' AND {unclaimed}
+# What a run leaves open it has not claimed itself: its own table of claims need not be looked at.
+_UNCLAIMED_BY_OTHERS = """
+    NOT EXISTS (
+        SELECT 1 FROM recon_claim c
+        WHERE c.account_id = %(account)s AND c.side = %(side)s AND c.row_id = o.row_id AND c.part = o.part
+          AND (c.match_id < %(first_match)s OR c.match_id > %(last_match)s)
+    )
+"""
+
+_PARTS = """
+    LEFT JOIN recon_rowpart p
+      ON p.account_id = %(account)s AND p.side = %(side)s AND p.row_id = o.row_id AND p.part = o.part
 """
 
 _COLUMNS = """
@@ -60,40 +68,34 @@ _COLUMNS = """
     state, hold_until, reason, run_number, resolved_at
 """
 
+# What is known moves, open or not, with its new reason: to change it where it is takes every index one row at a time.
 _OPEN = """
-    WITH left_open AS MATERIALIZED ({rows}),
-    known AS (
+    WITH left_open AS MATERIALIZED (SELECT * FROM ({rows}) o WHERE {unclaimed}),
+    known AS MATERIALIZED (
         DELETE FROM recon_openitem i USING left_open o
         WHERE i.account_id = %(account)s AND i.side = %(side)s AND i.row_id = o.row_id AND i.part = o.part
-          AND i.state = 'resolved' AND {unclaimed}
         RETURNING i.*, o.reason AS latest
     )
     INSERT INTO {apart} ({columns})
     SELECT id, account_id, side, row_id, part, units, scale, currency, row_date, opened_at, over_sla_at, owner_id,
-           'open', hold_until, latest, COALESCE({run}, run_number), NULL::timestamptz
+           CASE WHEN state = 'resolved' THEN 'open' ELSE state END, hold_until, latest, COALESCE({run}, run_number),
+           NULL::timestamptz
     FROM known
     UNION ALL
     SELECT %(first)s + ROW_NUMBER() OVER (ORDER BY o.row_id, o.part) - 1,
-           %(account)s, %(side)s, o.row_id, o.part, COALESCE(p.units, w.units), w.scale, w.currency, w.booking_date,
+           %(account)s, %(side)s, o.row_id, o.part, {units}, w.scale, w.currency, w.booking_date,
            %(now)s, NULL, NULL, 'open', NULL, o.reason, {run}, NULL
     FROM left_open o
-    JOIN {table} w ON w.id = o.row_id
-    LEFT JOIN recon_rowpart p
-      ON p.account_id = %(account)s AND p.side = %(side)s AND p.row_id = o.row_id AND p.part = o.part
-    WHERE {unclaimed} AND NOT EXISTS (
-        SELECT 1 FROM recon_openitem i
-        WHERE i.account_id = %(account)s AND i.side = %(side)s AND i.row_id = o.row_id AND i.part = o.part
-    )
+    JOIN {table} w ON w.id = o.row_id {parts}
+    WHERE NOT EXISTS (SELECT 1 FROM known k WHERE k.row_id = o.row_id AND k.part = o.part)
 """
 
 _OPEN_NEW = """
     INSERT INTO {apart} (id, side, row_id, part, units, scale, currency, row_date, reason)
     SELECT %(first)s + ROW_NUMBER() OVER (ORDER BY o.row_id, o.part) - 1, %(side)s, o.row_id, o.part,
-           COALESCE(p.units, w.units), w.scale, w.currency, w.booking_date, o.reason
+           {units}, w.scale, w.currency, w.booking_date, o.reason
     FROM ({rows}) o
-    JOIN {table} w ON w.id = o.row_id
-    LEFT JOIN recon_rowpart p
-      ON p.account_id = %(account)s AND p.side = %(side)s AND p.row_id = o.row_id AND p.part = o.part
+    JOIN {table} w ON w.id = o.row_id {parts}
     WHERE NOT EXISTS (
         SELECT 1 FROM recon_openitem i
         WHERE i.account_id = %(account)s AND i.side = %(side)s AND i.row_id = o.row_id AND i.part = o.part
@@ -103,7 +105,8 @@ _OPEN_NEW = """
 _RESOLVE = """
     WITH claimed AS (
         DELETE FROM recon_openitem i
-        WHERE i.account_id = %(account)s AND i.state <> 'resolved' AND EXISTS (
+        WHERE i.account_id = %(account)s AND i.state <> 'resolved' AND i.run_number IS DISTINCT FROM %(run)s
+          AND EXISTS (
             SELECT 1 FROM recon_claim c
             WHERE c.account_id = %(account)s AND c.side = i.side AND c.row_id = i.row_id AND c.part = i.part
         )
@@ -130,10 +133,12 @@ def hold_items(account: Account) -> None:
     _locked(account, alone=True)
 
 
-def is_much_open(account: Account) -> bool:
-    """Whether the account has as many open items as pay for a table of their own."""
-    some = OpenItem.objects.unresolved().filter(account_id=account.pk).order_by()
-    return some[: apart.APART_FROM].count() >= apart.APART_FROM
+def is_much_open(account: Account, run_number: int) -> bool:
+    """Whether the account has as many open items as pay for a table of their own, besides those of this run."""
+    enough = apart.apart_from(OpenItem)
+    some = OpenItem.objects.filter(account_id=account.pk).exclude(state=ItemState.RESOLVED).order_by()
+    some = some.exclude(run_number=run_number)
+    return some[:enough].count() >= enough
 
 
 def open_apart(
@@ -141,46 +146,48 @@ def open_apart(
 ) -> None:
     """Open an item for each of the `rows` (a query for ``row_id, part, reason`` of one side) that is not claimed, with
     the reason; known ones are open again. `sides` with the first id for new ones. `own_id` as for `moved_apart`.
-    `were_claimed`: so far all of them were, so that none is open.
+    `were_claimed`: so far all of them were, so that none is open. ``first_match`` and ``last_match`` among `params`:
+    the matches of the run that leaves them, which has claimed none.
 
     Until the transaction is over nobody else opens items of the account.
     """
     _locked(account, alone=True)
-    now = in_sql(timezone.now())
+    params |= {"account": account.pk, "now": in_sql(timezone.now())}
+    words = {"rows": rows, "run": "%(run)s" if "run" in params else "NULL", **_amounts(account)}
     if were_claimed and not OpenItem.objects.filter(account_id=account.pk, state=ItemState.RESOLVED).exists():
-        return _open_new(account, sides, rows, own_id, now, params)
-    unclaimed = "TRUE" if were_claimed else UNCLAIMED
-    words = {"rows": rows, "run": "%(run)s" if "run" in params else "NULL", "unclaimed": unclaimed}
-    params |= {"account": account.pk, "now": now}
-    with (
-        joined_whole(),
-        moved_apart(OpenItem, own_id) as name,
-        connection.cursor() as cursor,
-    ):
+        return _open_new(sides, own_id, words, params)
+    by_others = UNCLAIMED if params.get("first_match") is None else _UNCLAIMED_BY_OTHERS
+    words |= {"unclaimed": "TRUE" if were_claimed else by_others, "columns": _COLUMNS}
+    with joined_whole(), moved_apart(OpenItem, own_id) as name, connection.cursor() as cursor:
         for side, first in sides.items():
             own = {**params, "side": int(side), "first": first}
-            if not were_claimed:
-                cursor.execute(_STILL_OPEN.format(**words), own)
-            cursor.execute(_OPEN.format(**words, apart=name, columns=_COLUMNS, table=ROW_TABLE[side]), own)
+            cursor.execute(_OPEN.format(**words, apart=name, table=ROW_TABLE[side]), own)
     return None
 
 
-def _open_new(
-    account: Account, sides: Mapping[Side, int], rows: str, own_id: int, now: Any, params: dict[str, Any]
-) -> None:
+def _open_new(sides: Mapping[Side, int], own_id: int, words: Mapping[str, str], params: dict[str, Any]) -> None:
     """The same where none is known that could open again: what new ones have in common is not written for each."""
     common = {
-        "account_id": account.pk, "state": ItemState.OPEN.value, "opened_at": now, "run_number": params.get("run"),
+        "account_id": params["account"], "state": ItemState.OPEN.value, "opened_at": params["now"],
+        "run_number": params.get("run"),
         "owner_id": None, "hold_until": None, "resolved_at": None, "over_sla_at": None,
     }  # fmt: skip
     with joined_whole(), moved_apart(OpenItem, own_id, common) as name, connection.cursor() as cursor:
         for side, first in sides.items():
-            own = {**params, "account": account.pk, "side": int(side), "first": first}
-            cursor.execute(_OPEN_NEW.format(rows=rows, apart=name, table=ROW_TABLE[side]), own)
+            own = {**params, "side": int(side), "first": first}
+            cursor.execute(_OPEN_NEW.format(**words, apart=name, table=ROW_TABLE[side]), own)
+
+
+def _amounts(account: Account) -> dict[str, str]:
+    """Where the amounts of items come from: to look for parts of rows takes a while where nobody has split one."""
+    if RowPart.objects.filter(account_id=account.pk).exists():
+        return {"units": "COALESCE(p.units, w.units)", "parts": _PARTS}
+    return {"units": "w.units", "parts": ""}
 
 
 _CLAIMED_OPEN = """
-    recon_openitem.account_id = %s AND recon_openitem.state <> 'resolved' AND EXISTS (
+    recon_openitem.account_id = %s AND recon_openitem.state <> 'resolved'
+    AND recon_openitem.run_number IS DISTINCT FROM %s AND EXISTS (
         SELECT 1 FROM recon_claim c
         WHERE c.account_id = %s AND c.side = recon_openitem.side
           AND c.row_id = recon_openitem.row_id AND c.part = recon_openitem.part
@@ -197,11 +204,12 @@ _FREED_RESOLVED = """
 """
 
 
-def resolve_whole(account: Account) -> None:
-    """Resolve open items whose row parts are claimed by now where they are nearly all of a table; others stay open."""
+def resolve_whole(account: Account, run_number: int) -> None:
+    """Resolve open items whose row parts are claimed by now where they are nearly all of a table; others stay open. A
+    run claims none of what it leaves open: its own items are not looked at."""
     resolved = {"state": "resolved", "resolved_at": in_sql(timezone.now()), "hold_until": None}
-    at_least = f"account_id = {account.pk} AND state <> 'resolved'"
-    change_whole(OpenItem, _CLAIMED_OPEN, [account.pk] * 2, resolved, at_least=at_least)
+    at_least = f"account_id = {account.pk} AND state <> 'resolved' AND run_number IS DISTINCT FROM {run_number}"
+    change_whole(OpenItem, _CLAIMED_OPEN, [account.pk, run_number, account.pk], resolved, at_least=at_least)
 
 
 def reopen_whole(account: Account, sides: Sequence[Side], match_ids: tuple[int, int]) -> int:
@@ -213,11 +221,11 @@ def reopen_whole(account: Account, sides: Sequence[Side], match_ids: tuple[int, 
     return change_whole(OpenItem, _FREED_RESOLVED, meant, opened, at_least=at_least)
 
 
-def resolve_apart(account: Account, own_id: int) -> None:
-    """Resolve every open item of the account whose row part is claimed by now."""
+def resolve_apart(account: Account, own_id: int, run_number: int) -> None:
+    """Resolve every open item of the account, but for those of the run, whose row part is claimed by now."""
     _locked(account, alone=True)
     with joined_whole(), moved_apart(OpenItem, own_id) as name, connection.cursor() as cursor:
-        params = {"account": account.pk, "now": in_sql(timezone.now())}
+        params = {"account": account.pk, "now": in_sql(timezone.now()), "run": run_number}
         cursor.execute(_RESOLVE.format(apart=name, columns=_COLUMNS), params)
 
 
@@ -226,7 +234,7 @@ _RESOLVE_ONE_BY_ONE = """
     WHERE state <> 'resolved' AND id = ANY(ARRAY(
         SELECT i.id FROM (
             SELECT id, side, row_id, part FROM recon_openitem
-            WHERE account_id = %(account)s AND state <> 'resolved' OFFSET 0
+            WHERE account_id = %(account)s AND state <> 'resolved' AND run_number IS DISTINCT FROM %(run)s OFFSET 0
         ) i CROSS JOIN LATERAL (
             SELECT 1 FROM recon_claim c
             WHERE c.account_id = %(account)s AND c.side = i.side AND c.row_id = i.row_id AND c.part = i.part OFFSET 0
@@ -235,10 +243,11 @@ _RESOLVE_ONE_BY_ONE = """
 """
 
 
-def resolve_one_by_one(account: Account) -> None:
+def resolve_one_by_one(account: Account, run_number: int) -> None:
     """The same where not many are open: each is looked up among the claims, whatever the planner believes."""
     with connection.cursor() as cursor:
-        cursor.execute(_RESOLVE_ONE_BY_ONE, {"account": account.pk, "now": in_sql(timezone.now())})
+        params = {"account": account.pk, "now": in_sql(timezone.now()), "run": run_number}
+        cursor.execute(_RESOLVE_ONE_BY_ONE, params)
 
 
 def in_sql(instant: datetime) -> Any:

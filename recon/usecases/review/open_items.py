@@ -156,28 +156,40 @@ def sides_reported(account: Account) -> tuple[Side, ...]:
 def item_ids(rows_at_most: int, changed_at_most: int = 0) -> ItemIds | None:
     """Ids for what a large change opens, so many rows at most, where items are moved to tables of their own; None if
     it is not large. To be called before the transaction, because whoever wants ids waits until it is over."""
-    if max(rows_at_most, changed_at_most) < apart.APART_FROM:
+    if max(rows_at_most, changed_at_most) < apart.apart_from(OpenItem):
         return None
     first = reserve_ids(OpenItem, len(Side) * rows_at_most + 2)
     return ItemIds({side: first + 2 + int(side) * rows_at_most for side in Side}, opening=first, resolving=first + 1)
 
 
-def open_what_a_run_left(account: Account, run_number: int, rows_at_most: int, ids: ItemIds | None = None) -> None:
-    """Open an item for every row part the run left unmatched or only suggested; known items get its reason."""
-    _open(account, LEFT_BY_RUN, rows_at_most, ids, run=run_number)
+def open_what_a_run_left(
+    account: Account, run_number: int, rows_at_most: int, ids: ItemIds | None, match_ids: tuple[int, int]
+) -> None:
+    """Open an item for every row part the run left unmatched or only suggested; known items get its reason.
+    `match_ids`: the first and the last match of the run, if it has any, as `recon.usecases.runs.results` has them."""
+    first, last = match_ids
+    _open(account, LEFT_BY_RUN, rows_at_most, ids, run=run_number, first_match=first, last_match=last)
 
 
-def resolve_claimed(account: Account, ids: ItemIds | None = None) -> None:
-    """Resolve every open item of the account whose row part is claimed by now; `ids` if that may be many."""
-    if ids and connection.vendor == "postgresql":
-        resolve_whole(account)
-        if may_move_apart(OpenItem, apart.APART_FROM) and is_much_open(account):
-            return resolve_apart(account, ids.resolving)
-        return resolve_one_by_one(account)
-    open_ones = OpenItem.objects.filter(account_id=account.pk).exclude(state=ItemState.RESOLVED).count() if ids else 0
+def resolve_claimed(account: Account) -> None:
+    """Resolve every open item of the account whose row part is claimed by now."""
+    _resolve_claimed(account, 0)
+
+
+def resolve_claimed_by_many(account: Account, run_number: int, ids: ItemIds | None) -> None:
+    """The same for a run with many claims, which has just opened what it leaves open (`open_what_a_run_left`)."""
+    if connection.vendor != "postgresql" or not ids:
+        open_ones = OpenItem.objects.filter(account_id=account.pk).exclude(state=ItemState.RESOLVED)
+        return _resolve_claimed(account, open_ones.count())
+    resolve_whole(account, run_number)
+    if may_move_apart(OpenItem, apart.apart_from(OpenItem)) and is_much_open(account, run_number):
+        return resolve_apart(account, ids.resolving, run_number)
+    return resolve_one_by_one(account, run_number)
+
+
+def _resolve_claimed(account: Account, open_ones: int) -> None:
     with large_change(OpenItem, open_ones), connection.cursor() as cursor:
         cursor.execute(RESOLVE_CLAIMED, [in_sql(timezone.now()), account.pk])
-    return None
 
 
 def resolve_matched_by(account: Account, run_number: int) -> None:

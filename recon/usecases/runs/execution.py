@@ -36,7 +36,13 @@ from recon.usecases.bulk.giving_up import given_up_by
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor, record
 from recon.usecases.outside.webhook_outbox import announce_run
-from recon.usecases.review.open_items import open_what_a_run_left, resolve_claimed, resolve_matched_by, sides_reported
+from recon.usecases.review.open_items import (
+    open_what_a_run_left,
+    resolve_claimed,
+    resolve_claimed_by_many,
+    resolve_matched_by,
+    sides_reported,
+)
 from recon.usecases.runs import results as run_results
 from recon.usecases.runs.application import competing, read_application
 from recon.usecases.runs.at_hand import AtHand
@@ -258,11 +264,11 @@ def settle(run: MatchingRun, results: Results, *, opened: bool = False) -> None:
     """What the claims of a real run mean for the account's suggestions and open items, if these are not `opened`."""
     withdraw_suggestions(run.account_id)
     if not (opened and results.items is not None and are_still_first(run, results.items, results.match_ids)):
-        open_what_a_run_left(run.account, run.number, results.left_open, results.item_ids)
+        open_what_a_run_left(run.account, run.number, results.left_open, results.item_ids, results.match_ids)
         if results.claims.num_rows <= RESOLVED_ONE_BY_ONE:
             resolve_matched_by(run.account, run.number)
         else:  # comes last: while a large table changes others wait to read it
-            resolve_claimed(run.account, results.item_ids)
+            resolve_claimed_by_many(run.account, run.number, results.item_ids)
     if results.passes_over:
         note_passed_over(run, results.until)
 
