@@ -11,15 +11,19 @@ import pyarrow as pa
 import pytest
 from django.db import DatabaseError, connection, transaction
 
-from recon.models import Claim
+from recon.models import Claim, RunKind, RunState
 from recon.usecases.bulk import apart
 from recon.usecases.bulk.apart import merge_apart
 from recon.usecases.bulk.apart_indexes import mend_indexes
 from recon.usecases.bulk.apart_tables import tables_apart
 from recon.usecases.bulk.rows import load_rows
 from recon.usecases.integrity import violations
+from recon.usecases.runs import execution
 from recon.usecases.runs.claims import ClaimedError, claim_rows, join_claims, load_claims
+from recon.usecases.runs.execution import execute_run
 from recon.usecases.runs.lease import StoppedError
+from recon.usecases.runs.starting import start_run
+from tests.cast import SAME_AMOUNT, lines, make_account, make_entries, make_rule, make_statement, row
 
 pytestmark = pytest.mark.skipif(connection.vendor != "postgresql", reason="only PostgreSQL has such tables")
 
@@ -87,12 +91,12 @@ def asked(*statements: str) -> None:
             cursor.execute(each)
 
 
-def until_somebody_waits() -> None:
+def until_somebody_waits(people: int = 1) -> None:
     deadline = time.monotonic() + 30
     with connection.cursor() as cursor:
         while time.monotonic() < deadline:
             cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
-            if cursor.fetchone()[0]:
+            if cursor.fetchone()[0] >= people:
                 return
             time.sleep(0.01)
     raise AssertionError("nobody waits")
@@ -165,11 +169,11 @@ def test_what_one_table_has_no_other_takes(db):
     claim_rows(between, unheard)
     assert len(tables_apart(Claim)) == 4
     before = Claim.objects.count()
-    for row in (5, 10, 13, 20):
+    for taken in (5, 10, 13, 20):
         with pytest.raises(ClaimedError):
-            claim_rows(claims(FEW, first=row), unheard)
+            claim_rows(claims(FEW, first=taken), unheard)
         with pytest.raises(ClaimedError):
-            claim_rows(claims(MANY).set_column(2, "row_id", pa.array([6, row, 40], pa.int64())), unheard)
+            claim_rows(claims(MANY).set_column(2, "row_id", pa.array([6, taken, 40], pa.int64())), unheard)
     with pytest.raises(ClaimedError):
         claim_rows(claims(MANY).set_column(2, "row_id", pa.array([50, 51, 51], pa.int64())), unheard)
     assert Claim.objects.count() == before
@@ -216,11 +220,11 @@ def test_merged_tables_refuse_what_each_had(db):
     merge_apart(Claim, tables_apart(Claim))
     (only,) = tables_apart(Claim)
     assert Claim.objects.count() == 3 * MANY
-    for account, row in ((1, 2), (2, 12), (1, 23)):
+    for account, taken in ((1, 2), (2, 12), (1, 23)):
         with pytest.raises(ClaimedError):
-            claim_rows(claims(FEW, account=account, first=row), unheard)
+            claim_rows(claims(FEW, account=account, first=taken), unheard)
         with pytest.raises(ClaimedError):
-            claim_rows(claims(MANY, account=account, first=row), unheard)
+            claim_rows(claims(MANY, account=account, first=taken), unheard)
     Claim.objects.filter(account_id=2).delete()
     claim_rows(claims(MANY, first=11, account=2), unheard)
     assert tables_apart(Claim)[0].name == only.name
@@ -269,3 +273,31 @@ def test_who_reads_while_tables_are_merged_finds_every_row(no_tables_left):
         assert waiting.result(60) == 2 * MANY
         reader.ends()
     assert len(tables_apart(Claim)) == 1
+
+
+def test_a_run_that_matches_for_the_last_time_keeps_others_from_claiming_its_rows(by, no_tables_left, monkeypatch):
+    monkeypatch.setattr(execution, "MATCHINGS", 1)
+    account = make_account("Busy")
+    make_entries(account, [row(day, f"{day}.00") for day in (1, 2)])
+    statement = make_statement(account, [row(day, f"{day}.00") for day in (1, 2)])
+    rule = make_rule("Amounts", SAME_AMOUNT)
+    run = start_run(by, account, statement, [rule], kind=RunKind.BATCH, is_dry_run=False)
+    line_id = lines(statement)[0].pk
+    with ThreadPoolExecutor(1) as worker, two() as (somebody, other):
+        other.pool.submit(asked, "LOCK TABLE recon_statementline IN ACCESS EXCLUSIVE MODE").result(60)
+        done = worker.submit(execute_run, run.run_id)
+        until_somebody_waits()  # the run, to read its lines
+        late = somebody.claims(claims(FEW, account=account.pk, first=line_id))
+        until_somebody_waits(2)
+        other.ends()
+        done.result(60)
+        with pytest.raises(ClaimedError):
+            late.result(60)
+        somebody.ends(well=False)
+        worker.submit(lambda: connection.close()).result(60)
+    run.refresh_from_db()
+    assert (run.state, run.lines_matched) == (RunState.COMPLETED, 2)
+    assert list(violations()) == []
+    with two() as (somebody, _):
+        somebody.claims(claims(FEW, account=account.pk, first=1_000_000)).result(60)  # nobody is kept from it any more
+        somebody.ends(well=False)

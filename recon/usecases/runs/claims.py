@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from typing import Final
 
 import pyarrow as pa
-from django.db import IntegrityError, OperationalError, connection, transaction
+from django.db import DatabaseError, IntegrityError, OperationalError, connection, transaction
 from django.utils import timezone
 
 from recon.models import Claim, Match, MatchingRun
@@ -93,6 +94,46 @@ def join_claims(waiting: Sequence[str], still_wanted: Callable[[], None] = lambd
     for name in waiting:
         while not _joined(name):
             still_wanted()
+
+
+@contextmanager
+def claiming_alone(account_id: int, still_wanted: Callable[[], None]) -> Iterator[None]:
+    """Nobody else claims rows of the account within this, in however many transactions: who wants to waits until it is
+    over, or this process is gone. For who has lost to others time and again. `still_wanted` as for `join_claims`.
+
+    Not behind a pooler, where a connection is another one in the next transaction, nor within a transaction, nor on
+    SQLite.
+    """
+    if connection.in_atomic_block or not getattr(connection, "prepares", False):
+        yield
+        return
+    while not _held_alone(account_id):
+        still_wanted()
+    try:
+        yield
+    finally:
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(f"SELECT pg_advisory_unlock({_LOCK})", [account_id])
+        except DatabaseError:
+            connection.close()  # which lets go of it too
+
+
+_LOCK: Final = "1416193391, hashint8(%s)"
+"""What the database locks for whoever claims rows of an account (migration 0016)."""
+
+
+def _held_alone(account_id: int) -> bool:
+    """Not yet, if somebody else claims rows of the account for more than a second."""
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SET LOCAL lock_timeout = '1s'")
+            cursor.execute(f"SELECT pg_advisory_lock({_LOCK})", [account_id])  # outlasts the transaction
+    except OperationalError as error:
+        if getattr(error.__cause__, "sqlstate", None) != LOCK_NOT_AVAILABLE:
+            raise
+        return False
+    return True
 
 
 def _joined(name: str) -> bool:

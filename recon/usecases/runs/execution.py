@@ -47,7 +47,14 @@ from recon.usecases.runs import results as run_results
 from recon.usecases.runs.application import competing, read_application
 from recon.usecases.runs.at_hand import AtHand
 from recon.usecases.runs.cancelling import forget
-from recon.usecases.runs.claims import ClaimedError, giving_way, join_claims, load_claims, withdraw_suggestions
+from recon.usecases.runs.claims import (
+    ClaimedError,
+    claiming_alone,
+    giving_way,
+    join_claims,
+    load_claims,
+    withdraw_suggestions,
+)
 from recon.usecases.runs.engine_options import engine_options, explained, rules_of
 from recon.usecases.runs.first_items import are_still_first, join_first_items, load_first_items
 from recon.usecases.runs.input import RunInput, read_input
@@ -62,7 +69,7 @@ ATTEMPTS = 3
 """Workers that may die over a run before it counts as failed: a run that kills its worker must not do so for ever."""
 
 MATCHINGS = 5
-"""How often a run matches again because another one claimed a row first."""
+"""How often a run matches because another one claimed a row first; the last time it keeps others from that."""
 
 RESOLVED_ONE_BY_ONE: Final = 100_000
 """Claims up to which their open items are looked for one by one; more are found sooner among all that are open."""
@@ -116,8 +123,10 @@ def _work(run: MatchingRun, heartbeat: Heartbeat, at_hand: AtHand | None) -> Non
     for matching in range(MATCHINGS):
         if matching or run.attempts > 1 or run.stored_from is not None:
             discard(run, heartbeat.check, heartbeat.hold)  # of an attempt that was cut off, or that came second
+        is_last = matching == MATCHINGS - 1
         try:
-            return _match_once(run, heartbeat, at_hand)
+            with claiming_alone(run.account_id, heartbeat.check) if is_last else nullcontext():
+                return _match_once(run, heartbeat, at_hand)
         except ClaimedError:
             at_hand = None
             logger.info("Run %s matches again: another one claimed a row of its matches first", run.run_id)

@@ -16,7 +16,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from recon.models import Account, Claim, Event, MatchingRun, MatchState, OpenItem, RowPart, Side, reserve_ids
-from recon.usecases.bulk.apart import join_apart
+from recon.usecases.bulk.apart import drop_apart, join_apart
 from recon.usecases.bulk.rows import Progress, load_rows
 from recon.usecases.review.open_items import sides_reported
 from recon.usecases.runs.input import RunInput
@@ -100,6 +100,7 @@ def are_still_first(run: MatchingRun, items: pa.Table, match_ids: tuple[int, int
         and (latest is None or (run.started_at is not None and latest < run.started_at))
     ):
         return True
+    drop_apart(OpenItem, *loaded)
     of_account.filter(pk__range=loaded).delete()
     return False
 
