@@ -63,6 +63,14 @@ def test_doubtful_matches_are_shown_first(statement):
     assert [pair.state for pair in preview.examples] == ["suggested", "suggested", "confirmed", "confirmed"]
 
 
+def test_a_rule_that_only_suggests_is_not_called_too_broad_for_it(account):
+    rows = [row(n, f"{n}.00", "2026-03-01", f"S-{n}") for n in range(1, 13)]
+    make_entries(account, rows)
+    statement = make_statement(account, rows)
+    preview = preview_rule(parse_rule({**EXACT, "suggest_only": True}), statement)
+    assert (preview.matched, preview.suggested, preview.is_broad) == (0, 12, False)
+
+
 def test_a_preview_settles_groups_where_the_accounts_runs_do(client):
     account = make_account("Payouts", strategy="one_to_many", grouping="reference")
     parts = [row(n, "10.00", "2026-03-01", "P-1", source=f"till {n}") for n in range(1, 7)]

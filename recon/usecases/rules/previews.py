@@ -66,6 +66,7 @@ class Preview:
     is_first: bool = False  # few lines, because all of them may take long: a whole one should follow
     matched: int = 0
     suggested: int = 0
+    doubtful: int = 0  # of these, those that have other candidates
     candidates: int = 0
     seconds: float = 0.0
     refused: str = ""
@@ -89,8 +90,7 @@ class Preview:
     @property
     def is_broad(self) -> bool:
         """Whether most of what it finds is not clear-cut: a sign that the rule needs one more criterion."""
-        is_doubtful = not self.is_within and self.suggested > max(self.matched, 10)
-        return is_doubtful or self.candidates > 20 * max(self.lines, 1_000)
+        return self.doubtful > max(self.matched, 10) or self.candidates > 20 * max(self.lines, 1_000)
 
 
 class Superseded(Exception):  # noqa: N818 - what happened, not a fault
@@ -192,6 +192,7 @@ def _tried(rule: Rule, lines: pa.Table, entries: pa.Table, watch: Watch, preview
         lines=(entries if side == Side.LEDGER else lines).num_rows,
         matched=_rows_in(outcome, "confirmed", side),
         suggested=_rows_in(outcome, "suggested", side),
+        doubtful=_rows_in(outcome, "ambiguous", side, column="decided_by"),
         candidates=outcome.rules[0].candidates,
     )
     if found.is_within:
@@ -354,7 +355,7 @@ def _reach(rule: Rule) -> tuple[int, int]:
     return whole_days(windows[0]) if windows else (-DAYS_AROUND, DAYS_AROUND)
 
 
-def _rows_in(outcome: Outcome, state: str, side: Side) -> int:
-    chosen = outcome.matches.filter(pc.field("state") == state)["match_no"]
+def _rows_in(outcome: Outcome, value: str, side: Side, *, column: str = "state") -> int:
+    chosen = outcome.matches.filter(pc.field(column) == value)["match_no"]
     in_them = pc.is_in(pc.field("match_no"), chosen.combine_chunks())
     return int(outcome.match_rows.filter((pc.field("side") == int(side)) & in_them).num_rows)
