@@ -61,7 +61,8 @@ class Join:
 
     def told(self) -> str:
         """The same, of the rows of one book."""
-        return _all_equal([keys for keys in self.equal if keys != LOT])
+        equal = [keys for keys in self.equal if keys != LOT]
+        return _all_equal(equal) if equal else "nothing in common: every row with every other"
 
     @property
     def key(self) -> str:

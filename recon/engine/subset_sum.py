@@ -72,7 +72,7 @@ class Candidates:
 
     def in_words(self, options: Options) -> str:
         sought = f"sums of at most {options.sum_size} of at most {options.sum_pool} rows"
-        more = f"\nmore than {options.sum_pool} candidates, so not searched: {len(self.too_many)} rows"
+        more = f"\nrows with more than {options.sum_pool} candidates, which are not searched: {len(self.too_many)}"
         return f"{sought}: {self.count} pairs by {self.told}{more if self.too_many else ''}"
 
 

@@ -198,7 +198,7 @@ def test_sums_are_sought_among_as_many_rows_as_the_installation_says(by, account
     [told] = few.explanation["rules"]
     assert told["candidates"] == 6
     assert "sums of at most 5 of at most 4 rows: 6 pairs" in told["plan"]
-    assert "more than 4 candidates, so not searched: 1 rows" in told["plan"]
+    assert "rows with more than 4 candidates, which are not searched: 1" in told["plan"]
     settings.SUM_POOL, settings.SUM_SIZE = 20, 2
     assert reconcile(by, account, statement, rule, strategy="one_to_many", is_dry_run=True).matches_confirmed == 0
     settings.SUM_SIZE = 3
