@@ -302,7 +302,9 @@ def _pools(
     pairs, most, too_many = among.pairs, session.options.sum_pool, among.too_many
     many, one = "sl"[many_side], "sl"[1 - many_side]
     missed += [Missed(1 - many_side, row, "too_many_candidates", index, other) for row, other in too_many]
-    unsearched.update(row for (row,) in session.rows(f"SELECT DISTINCT many FROM {pairs} WHERE size > {most}"))
+    members = session.rows(f"SELECT many, min(one) FROM {pairs} WHERE size > {most} GROUP BY many ORDER BY many")
+    missed += [Missed(many_side, row, "too_many_candidates", index, other) for row, other in members]
+    unsearched.update(row for row, _ in members)
     found = session.arrow(
         f"SELECT p.one, a.amt AS one_amount, p.many, b.amt AS amount FROM {pairs} p JOIN {one} a ON p.one = a.u"
         f" JOIN {many} b ON p.many = b.u WHERE size <= {most} ORDER BY 1, 3"
