@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 
+from recon.postgresql import NO_JIT
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 
@@ -108,9 +110,8 @@ def database(url: str) -> dict[str, Any]:
         raise ImproperlyConfigured(f"DATABASE_URL names another kind of database; expected {DATABASE_FORMS}")
     else:
         config["ENGINE"] = "recon.postgresql"
-        # Compiling a plan takes half a second, several times a run, and saves less.
         given: dict[str, Any] = config.setdefault("OPTIONS", {})
-        given["options"] = f"-c jit=off {given.get('options', '')}".strip()
+        given["options"] = f"{NO_JIT} {given.get('options', '')}".strip()
     return config
 
 

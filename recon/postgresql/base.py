@@ -10,6 +10,8 @@ from django.db.backends.postgresql import base
 from psycopg.errors import FeatureNotSupported, InvalidSqlStatementName
 from psycopg.pq import TransactionStatus
 
+from recon.postgresql import NO_JIT
+
 
 class DatabaseWrapper(base.DatabaseWrapper):
     """A connection that every request checks before its first query, without asking the server.
@@ -24,9 +26,22 @@ class DatabaseWrapper(base.DatabaseWrapper):
             return super().is_usable()
         return not _has_something_to_say(self.connection.fileno()) or super().is_usable()
 
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        """PgBouncer takes no options unless it is told to ignore them; to do without ours costs time only."""
+        try:
+            return super().get_new_connection(conn_params)
+        except psycopg.OperationalError as error:
+            options = self.settings_dict["OPTIONS"]
+            if "unsupported startup parameter" not in str(error) or options.get("options") != NO_JIT:
+                raise
+            del options["options"]  # for this process's other connections too
+            return super().get_new_connection(self.get_connection_params())
+
     def init_connection_state(self) -> None:
         super().init_connection_state()
         self.prepares = _answers_itself(self.connection)
+        # A cursor that outlives its transaction stays in a process that a pooler gives to others meanwhile.
+        self.settings_dict["DISABLE_SERVER_SIDE_CURSORS"] = not self.prepares
 
     def prepared_cursor(self) -> Any:
         """A cursor as `cursor` gives one, each of whose statements the server parses once a connection: to parse and

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import select
+import socket
+import socketserver
+import struct
+import threading
 from types import SimpleNamespace
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 
-from recon.postgresql import base
+from recon.postgresql import NO_JIT, base
 
 pytestmark = pytest.mark.skipif(connection.vendor != "postgresql", reason="about connections to a server")
 
@@ -137,3 +142,64 @@ class BehindAPooler:
     def __init__(self, real) -> None:
         self.execute = real.execute
         self.info = SimpleNamespace(backend_pid=real.info.backend_pid + 1)
+
+
+class Pooler(socketserver.BaseRequestHandler):
+    """Refuses a connection that asks for options, as PgBouncer does, and passes on what others say."""
+
+    def handle(self) -> None:
+        while (start := self._start())[4:] in {SSL_REQUEST, GSS_REQUEST}:
+            self.request.sendall(b"N")
+        if b"\0options\0" in start:
+            fields = b"SFATAL\0C08P01\0Munsupported startup parameter: options\0\0"
+            self.request.sendall(b"E" + struct.pack("!i", len(fields) + 4) + fields)
+            return
+        with connected_to_the_server() as server:
+            server.sendall(start)
+            to_server = threading.Thread(target=pump, args=(self.request, server), daemon=True)
+            to_server.start()
+            pump(server, self.request)
+            to_server.join(5)
+
+    def _start(self) -> bytes:
+        length = self.request.recv(4, socket.MSG_WAITALL)
+        return bytes(length + self.request.recv(struct.unpack("!i", length)[0] - 4, socket.MSG_WAITALL))
+
+
+SSL_REQUEST, GSS_REQUEST = struct.pack("!i", 80877103), struct.pack("!i", 80877104)
+
+
+def connected_to_the_server() -> socket.socket:
+    params = connection.get_connection_params()
+    host, port = str(params.get("host", "127.0.0.1")), int(params.get("port") or 5432)
+    if not host.startswith("/"):
+        return socket.create_connection((host, port))
+    server = socket.socket(socket.AF_UNIX)
+    server.connect(f"{host}/.s.PGSQL.{port}")
+    return server
+
+
+def pump(source: socket.socket, target: socket.socket) -> None:
+    while data := source.recv(65536):
+        target.sendall(data)
+    target.shutdown(socket.SHUT_WR)
+
+
+def test_a_pooler_that_takes_no_options_is_asked_without(kept):
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Pooler) as pooler:
+        pooler.daemon_threads = True
+        threading.Thread(target=pooler.serve_forever, daemon=True).start()
+        address = {"HOST": "127.0.0.1", "PORT": pooler.server_address[1]}
+        settings = copy.deepcopy(kept.settings_dict) | address
+        settings["OPTIONS"].pop("host", None)
+        own = base.DatabaseWrapper(settings, alias="behind a pooler")
+        try:
+            assert process_of(own)
+            assert "options" not in own.get_connection_params()
+            own.close()
+            own.settings_dict["OPTIONS"]["options"] = f"{NO_JIT} -c search_path=public"
+            with pytest.raises(OperationalError, match="unsupported startup parameter"):
+                own.ensure_connection()
+        finally:
+            own.close()
+            pooler.shutdown()
