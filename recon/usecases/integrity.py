@@ -7,10 +7,13 @@ that all of it agrees. Every check is a query for what breaks it.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from django.db import connection
+from django.db import connection, transaction
+
+from recon.usecases.review.items_apart import joined_whole
 
 
 @dataclass(frozen=True)
@@ -342,7 +345,16 @@ _BATCH: Final = 1_000
 def violations() -> Iterator[Violation]:
     """Everything that does not hold, as it is found."""
     for check in CHECKS:
-        with connection.cursor() as cursor:
-            cursor.execute(check.broken_by)
-            while rows := cursor.fetchmany(_BATCH):
-                yield from (Violation(check.name, str(record), str(detail)) for record, detail in rows)
+        yield from (Violation(check.name, str(record), str(detail)) for record, detail in _what_breaks(check))
+
+
+def _what_breaks(check: Check) -> list[tuple[Any, Any]]:
+    """PostgreSQL, which knows nothing of how many rows the tables of large loads have together, would look millions of
+    them up one by one in each. On SQLite a transaction would keep others from writing."""
+    with (
+        transaction.atomic() if connection.vendor == "postgresql" else nullcontext(),
+        joined_whole(),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(check.broken_by)
+        return list(cursor.fetchall())
