@@ -139,18 +139,27 @@ def _in_steps(
     try:
         response = _final(request, work())
     except (APIException, Http404, PermissionDenied):
-        idempotency.forget(begun)
+        _free(begun, keeps_answer=keeps_answer)
         raise
     except Exception:
         idempotency.give_up(begun)
         raise
     if response.status_code >= 400:
-        idempotency.forget(begun)
+        _free(begun, keeps_answer=keeps_answer)
     elif keeps_answer:
         idempotency.finish(begun, _answer(response))
     else:
         idempotency.give_up(begun)
     return response
+
+
+def _free(begun: ApiRequest, *, keeps_answer: bool) -> None:
+    """A refused request leaves its key free; but where no answer is kept, that may be a later try's, which cannot tell
+    any more what the first one made, and must not make it again."""
+    if keeps_answer or not idempotency.has_done_something(begun):
+        idempotency.forget(begun)
+    else:
+        idempotency.give_up(begun)
 
 
 def _final(request: Request, response: HttpResponseBase) -> HttpResponse:

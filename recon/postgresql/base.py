@@ -31,10 +31,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
         try:
             return super().get_new_connection(conn_params)
         except psycopg.OperationalError as error:
-            options = self.settings_dict["OPTIONS"]
-            if "unsupported startup parameter" not in str(error) or options.get("options") != NO_JIT:
+            if "unsupported startup parameter" not in str(error) or conn_params.get("options") != NO_JIT:
                 raise
-            del options["options"]  # for this process's other connections too
+            self.settings_dict["OPTIONS"].pop("options", None)  # threads share it: another may have been faster
             return super().get_new_connection(self.get_connection_params())
 
     def init_connection_state(self) -> None:

@@ -194,9 +194,11 @@ def test_a_pooler_that_takes_no_options_is_asked_without(kept):
         settings["OPTIONS"].pop("host", None)
         own = base.DatabaseWrapper(settings, alias="behind a pooler")
         try:
+            asked_for = own.get_connection_params()
             assert process_of(own)
             assert "options" not in own.get_connection_params()
             own.close()
+            own.get_new_connection(asked_for).close()  # of a thread that connected at the same moment
             own.settings_dict["OPTIONS"]["options"] = f"{NO_JIT} -c search_path=public"
             with pytest.raises(OperationalError, match="unsupported startup parameter"):
                 own.ensure_connection()

@@ -112,6 +112,11 @@ def done_earlier(request_id: int, kind: str) -> str | None:
     return event.object_id if event else None
 
 
+def has_done_something(request: ApiRequest) -> bool:
+    """Whether a try of the request, this one or an earlier one, made or changed anything."""
+    return Event.objects.filter(request_id=request.pk).exists()
+
+
 def _sweep() -> None:
     global _last_sweep
     if time.monotonic() - _last_sweep > _SWEEP_EVERY:

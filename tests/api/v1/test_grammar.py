@@ -8,7 +8,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from recon.api.v1.schema import document
-from recon.models import Account, ApiRequest, MatchingRun
+from recon.models import Account, ApiRequest, MatchingRun, WebhookEndpoint
 from tests.cast import make_account, make_entries, row
 
 
@@ -202,6 +202,20 @@ def test_a_secret_that_is_renewed_twice_with_one_key_is_renewed_once(v1):
     first = v1.post(f"webhooks/{hook}/secret", **{"Idempotency-Key": "once"})
     assert v1.post(f"webhooks/{hook}/secret", **{"Idempotency-Key": "once"}).data == first.data
     assert v1.post(f"webhooks/{hook}/secret").data != first.data
+
+
+def test_what_was_made_and_is_gone_is_not_made_again_by_sending_its_key_again(v1):
+    once = {"Idempotency-Key": "once"}
+    made = v1.post("webhooks", SECRETS["webhooks"][0], **once).data["webhook"]["id"]
+    WebhookEndpoint.objects.filter(pk=made).delete()
+    assert [v1.post("webhooks", SECRETS["webhooks"][0], **once).status_code for _ in range(2)] == [404, 404]
+    assert not WebhookEndpoint.objects.exists()
+
+
+def test_a_key_that_was_refused_may_be_asked_for_again_with_a_mended_body(v1):
+    once, body = {"Idempotency-Key": "once"}, SECRETS["keys"][0]
+    assert v1.post("keys", {**body, "expires_at": "2001-01-01T00:00:00Z"}, **once).status_code == 422
+    assert v1.post("keys", body, **once).status_code == 201
 
 
 NOT_REPEATABLE = {
