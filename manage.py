@@ -22,7 +22,7 @@ def main() -> None:
         # A wrong setting is the operator's mistake, not a bug: one line says which one and what is expected.
         sys.exit(f"tieout: {error}")
     except DatabaseError:
-        from recon.management.commands.serve import migrations_missing
+        from recon.migrating import migrations_missing
 
         try:
             if not migrations_missing():

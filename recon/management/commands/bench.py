@@ -14,7 +14,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from benchmarks.report import Printed, exponents, row
 from benchmarks.suites import ROWS, SUITES
-from recon.management.commands.serve import migrations_missing
+from recon.migrating import migrations_missing
 from recon.models import LedgerEntry
 
 ENGINES = ("floor", "tieout", "polars", "pandas", "naive")

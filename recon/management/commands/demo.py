@@ -7,7 +7,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from recon.management.commands.serve import DEMO_PASSWORD_FILE, demo_credentials, migrate_if_needed
+from recon.management.commands.serve import DEMO_PASSWORD_FILE, demo_credentials
+from recon.migrating import migrate_if_needed
 from recon.usecases.demo import demo_exists, load_demo
 
 
@@ -15,7 +16,7 @@ class Command(BaseCommand):
     help = "Load a month of a small shop, reconciled once, a practice example, and a user to look at them."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        migrate_if_needed(options["verbosity"])
+        migrate_if_needed()
         if demo_exists():
             known = demo_credentials()
             hint = f" Sign in as {known[0]} with the password {known[1]}." if known else ""

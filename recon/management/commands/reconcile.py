@@ -10,8 +10,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from recon.management.commands.serve import migrate_if_needed
 from recon.memory import peak_memory
+from recon.migrating import migrate_if_needed
 from recon.models import Account, RunState, Strategy
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor
@@ -54,7 +54,7 @@ class Command(BaseCommand):
         add("--ledger-mapping", type=Path, metavar="FILE", help="JSON: which column of the ledger is what")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        migrate_if_needed(options["verbosity"])
+        migrate_if_needed()
         try:
             finished = reconcile_files(Actor.command(), job_of(options))
         except Refused as refused:

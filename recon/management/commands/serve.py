@@ -13,9 +13,9 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
-from django.db import DatabaseError, connection
-from django.db.migrations.executor import MigrationExecutor
+from django.db import connection
 
+from recon.migrating import migrate_if_needed
 from recon.models import Account
 from recon.supervisor import supervise
 from recon.usecases.events import Actor
@@ -38,7 +38,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, host: str, port: int, no_demo: bool, **options: Any) -> None:
         refuse_taken_port(host, port)
-        migrate_if_needed(options["verbosity"])
+        migrate_if_needed()
         seed_rules(Actor.command())
         if not no_demo and not Account.objects.for_people().exists() and not User.objects.exists():
             call_command("demo", stdout=self.stdout)
@@ -77,20 +77,6 @@ def refuse_taken_port(host: str, port: int) -> None:
             probe.bind((host, port))
         except OSError as error:
             raise CommandError(f"cannot listen on {host}:{port} ({error.strerror}); choose another --port") from error
-
-
-def migrate_if_needed(verbosity: int) -> None:
-    if migrations_missing():
-        call_command("migrate", interactive=False, verbosity=0)
-
-
-def migrations_missing() -> bool:
-    """Whether the database lacks tables, or has those of an older version. Raises CommandError if it is not there."""
-    try:
-        executor = MigrationExecutor(connection)
-        return bool(executor.migration_plan(executor.loader.graph.leaf_nodes()))
-    except DatabaseError as error:
-        raise CommandError(f"the database cannot be reached: {' '.join(str(error).split())}") from error
 
 
 def web_server(host: str, port: int) -> list[str]:
