@@ -19,6 +19,7 @@ from recon.usecases.outside.webhook_delivery import deliver_due, forget_old
 from recon.usecases.review.sla import report_over_sla
 from recon.usecases.runs.leftovers import remove_leftovers
 from recon.usecases.runs.passed_over import list_passed_over
+from recon.usecases.runs.spilling import remove_spilled
 from recon.usecases.runs.starting import take_up_stale_runs
 
 logger = logging.getLogger(__name__)
@@ -47,6 +48,7 @@ ERRANDS = (
     Errand("looking for late items", report_over_sla, 300),
     Errand("listing entries that runs passed over", list_passed_over, 10),
     Errand("removing what cut-off runs left", remove_leftovers, 10),
+    Errand("removing what killed processes spilled", remove_spilled, 60),
     Errand("tidying up after loads", tidy_up_after_loads, 60),
     Errand("making indexes that were left out", make_what_is_missing, 60),
     Errand("making room for large loads", make_room, 300),

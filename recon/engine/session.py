@@ -7,7 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from itertools import count
+from pathlib import Path
 from typing import Any, Final
+from uuid import uuid4
 
 import duckdb
 import numpy as np
@@ -238,7 +240,8 @@ def _config(options: Options) -> dict[str, Any]:
     if options.memory_limit:
         config["memory_limit"] = options.memory_limit
     if options.temp_dir:
-        config["temp_directory"] = options.temp_dir
+        # A folder of its own: at its end an engine removes from one that was there what other engines spill to it too.
+        config["temp_directory"] = str(Path(options.temp_dir, uuid4().hex))
     return config
 
 

@@ -7,7 +7,6 @@ somebody who writes a rule wants to know what it says, not what earlier runs lef
 from __future__ import annotations
 
 import hashlib
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Hashable, Sequence
@@ -30,6 +29,7 @@ from recon.usecases.grouping import grouping_fields
 from recon.usecases.rules.preview_pairs import Pair, as_two_sides, examples, explained, near_misses, turned_back
 from recon.usecases.runs.input import compared, next_entry_id, with_transaction_id
 from recon.usecases.runs.pushdown import choose_entries
+from recon.usecases.runs.spilling import spill_folder
 from rules.criteria import Rule
 from rules.criteria.scope import whole_days
 
@@ -224,7 +224,7 @@ def preview_options(account: Account, watch: Watch) -> Options:
         tolerance_limit=account.tolerance_limit,
         threads=settings.MATCH_THREADS,
         memory_limit=f"{settings.MATCH_MEMORY_MB // 2}MB",
-        temp_dir=tempfile.gettempdir(),
+        temp_dir=str(spill_folder()),
         candidate_budget=min(CANDIDATE_BUDGET, settings.CANDIDATE_BUDGET),
         sum_pool=settings.SUM_POOL,
         sum_size=settings.SUM_SIZE,

@@ -238,8 +238,8 @@ def _matched_together(read: Sequence[_Read]) -> Mapping[int, _Matched]:
 
 
 def _go_together(one: _Read, other: _Read) -> bool:
-    """Whether the engine is told the same about both, but for the folder that it may spill to."""
-    return one.rules == other.rules and one.options == replace(other.options, temp_dir=one.options.temp_dir)
+    """Whether the engine is told the same about both."""
+    return one.rules == other.rules and one.options == other.options
 
 
 def _matched(begun: Begun, read: _Read, outcomes: Mapping[int, _Matched], laps: Laps) -> Results | None:

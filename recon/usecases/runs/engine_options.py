@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, Final, cast
 
 from django.conf import settings
@@ -22,6 +21,7 @@ from recon.usecases.errors import Refused
 from recon.usecases.grouping import check_grouping, grouping_fields
 from recon.usecases.review.open_items import sides_reported
 from recon.usecases.runs.lease import Heartbeat
+from recon.usecases.runs.spilling import spill_folder
 from rules.criteria import Rule, parse_rule
 from rules.criteria.scope import Side as EngineSide
 from rules.models import RuleVersion
@@ -51,19 +51,12 @@ def unwatched_options(run: MatchingRun) -> Options:
         tolerance_limit=run.account.tolerance_limit,
         threads=settings.MATCH_THREADS,
         memory_limit=f"{settings.MATCH_MEMORY_MB}MB",
-        temp_dir=str(spill_folder(run)),
+        temp_dir=str(spill_folder()),
         candidate_budget=settings.CANDIDATE_BUDGET,
         sum_pool=settings.SUM_POOL,
         sum_size=settings.SUM_SIZE,
         told=tuple(cast("EngineSide", side.label) for side in sides_reported(run.account)),
     )
-
-
-def spill_folder(run: MatchingRun) -> Path:
-    """Where a run's memory overflows to: a folder of its own, for DuckDB clears the one it is given."""
-    settings.SPILL_DIR.mkdir(parents=True, exist_ok=True)
-    folder: Path = settings.SPILL_DIR / run.run_id
-    return folder
 
 
 def rules_of(run: MatchingRun) -> list[Rule]:
