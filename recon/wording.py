@@ -79,6 +79,7 @@ REASONS = {
     "description_differs": "Description differs",
     "counterparty_differs": "Counterparty differs",
     "currency_differs": "Currency differs",
+    "no_rate": "No exchange rate",
     "opposite_sign": "Opposite sign",
     "ambiguous": "Several equal candidates",
     "too_many_candidates": "Too many candidates to look for a sum",

@@ -72,7 +72,7 @@ UNMATCHED = pa.schema(
 
 REASONS = (
     "no_candidate", "amount_differs", "group_total_differs", "date_outside_window", "date_missing",
-    "reference_differs", "description_differs", "counterparty_differs", "currency_differs", "opposite_sign",
+    "reference_differs", "description_differs", "counterparty_differs", "currency_differs", "no_rate", "opposite_sign",
     "ambiguous", "too_many_candidates", "claimed_by_another", "group_already_settled", "group_partly_claimed",
     "possible_duplicate", "difference_over_limit",
 )  # fmt: skip

@@ -6,6 +6,7 @@ The miss that keeps the most telling criteria wins: the same reference at anothe
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -40,7 +41,7 @@ from recon.engine.telling import Taken, reasons_told, units_told
 from recon.engine.twins import row_twins
 from recon.engine.units import Units, open_units, partly_claimed, with_every_text
 from rules.criteria import Criterion, Rule
-from rules.criteria.scope import ALIAS, Side
+from rules.criteria.scope import ALIAS, Side, quoted
 
 _PAIRS_PER_ROW = 20
 _ALWAYS_CHEAP = 500_000
@@ -79,6 +80,7 @@ def unmatched_table(session: Session, sides: Sides, rules: Sequence[Rule], kept:
             notes += _near_misses(session, sides, index, rule, leftovers, met)
             if met is not None:
                 notes += _claimed_by_another(session, sides, index, rule, leftovers, met)
+        notes += _without_a_rate(session, sides, index, rule, leftovers)
         session.drop(*leftovers.open)
     notes += [_in_no_sum(seen.missed), *_duplicates(session, sides, taken), *_partly_claimed(session)]
     return reasons_told(session, sides, taken, pa.concat_tables(notes))
@@ -299,6 +301,25 @@ def _affordable(session: Session, plan: Plan, left: str, right: str, sides: Side
 def _cheap(sides: Sides, left: int, right: int) -> bool:
     """Whether so many rows may be compared with each other; those of several books are few in each."""
     return bool(sides.lots) or left * right <= _ALWAYS_CHEAP
+
+
+def _without_a_rate(session: Session, sides: Sides, index: int, rule: Rule, left: Leftovers) -> Iterator[pa.Table]:
+    """Open units that a rule across currencies compares with nothing: for no currency of the other side a rate was
+    given. They say which rates that would be."""
+    if not rule.cross_currency or sides.one_currency:
+        return
+    lot = "lot" if sides.lots else "0"
+    found = [session.rows(f"SELECT DISTINCT {lot}, ccy FROM {ALIAS[side]} ORDER BY ALL") for side in SIDES]
+    for own, side in enumerate(SIDES):
+        for book, currency in found[own]:
+            others = [other for its, other in found[1 - own] if its == book]
+            rates = [(currency, other) if side == "statement" else (other, currency) for other in others]
+            if not rates or currency in others or any(rate in session.options.rates for rate in rates):
+                continue
+            query = f"SELECT u FROM {left.open[own]} WHERE {lot} = {book} AND ccy = {quoted(currency)}"
+            reason = f"rate {json.dumps(['/'.join(rate) for rate in rates])}"
+            units = session.arrow(query)["u"].to_numpy()
+            yield noted(own, units, _NEAR + 39, reason, rule=index, criterion=0)
 
 
 def _reason(criterion: Criterion, left: Leftovers) -> str:

@@ -117,7 +117,8 @@ class MatchingRun(models.Model):
     entries_unmatched = models.BigIntegerField(default=0)
     matches_confirmed = models.BigIntegerField(default=0)
     matches_suggested = models.BigIntegerField(default=0)
-    # {"money": [sums by side, outcome and currency], "differences": [sums by type and currency], "reasons": [counts]}
+    # {"money": [sums by side, outcome and currency], "differences": [sums by type and currency], "reasons": [counts],
+    # "rates_missing": [pairs of currencies that rows were left for]}
     totals = models.JSONField(default=dict)
     explanation = models.JSONField(default=dict)  # plan, estimate and actual candidates per rule; how rows were read
     timings = models.JSONField(default=dict)  # seconds per stage

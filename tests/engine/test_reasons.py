@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from tests.engine.tables import reasons, row, rule, run
+from tests.engine.tables import pairs, reasons, row, rule, run
 
 AMOUNT = ("amount", "eq")
 REFERENCE = ("reference", "eq")
@@ -72,6 +72,21 @@ def test_a_converted_amount_that_differs_is_named_without_taking_dollars_from_eu
     outcome = run(crossing, [row("60.00", reference="a", currency="USD")], [row("121.00", reference="a")], rates=rates)
     assert reasons(outcome) == reasons(outcome, side=1) == {1: "amount_differs"}
     assert nearest(outcome) == {1: (1, None)}
+
+
+def test_rows_of_a_currency_that_no_rate_leads_from_or_to_say_which_rates_are_missing():
+    crossing = rule(AMOUNT, REFERENCE, cross_currency=True)
+    lines = [row(reference="a", currency="USD"), row(reference="b", currency="GBP"), row(reference="c")]
+    entries = [row("20.00", reference="a"), row("12.00", reference="b"), row("7.00", currency="CHF")]
+    outcome = run([rule(AMOUNT, REFERENCE), crossing], lines, entries, rates={("USD", "EUR"): Decimal("2")})
+    told = {(each["side"], each["id"]): (each["reason"], each["detail"]) for each in outcome.unmatched.to_pylist()}
+    assert pairs(outcome) == [([1], [1])]
+    assert told == {
+        (0, 2): ("no_rate", '{"rates_missing":["GBP/CHF", "GBP/EUR"]}'),
+        (0, 3): ("no_candidate", None),  # euros can be compared
+        (1, 2): ("no_candidate", None),
+        (1, 3): ("no_rate", '{"rates_missing":["EUR/CHF", "GBP/CHF", "USD/CHF"]}'),
+    }
 
 
 def test_what_another_line_has_claimed_is_said():

@@ -228,6 +228,10 @@ class SummaryShape(Shape):
     totals = SumShape(many=True)
     differences = KeptDifferenceShape(many=True)
     reasons = ReasonCountShape(many=True)
+    rates_missing = serializers.ListField(
+        child=serializers.CharField(),
+        help_text="Pairs of currencies without a rate, for which rows were left (no_rate).",
+    )
     since = serializers.DictField(
         child=serializers.IntegerField(), help_text="What became of its matches since, by state."
     )
@@ -253,6 +257,7 @@ class SummaryShape(Shape):
         ],
         "differences": [{"type": "fee", "currency": "EUR", "amount": "-0.75"}],
         "reasons": [{"side": "statement", "reason": "no_candidate", "count": 3}],
+        "rates_missing": [],
         "since": {"suggested": 5},
         "previous": None,
     }

@@ -16,6 +16,7 @@ from recon.models import Account, RunState, Strategy
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor
 from recon.usecases.runs.engine_options import rates_typed
+from recon.usecases.runs.explained import rates_missing_in_words
 from recon.usecases.runs.reconcile_files import Finished, Job, reconcile_files
 from recon.usecases.runs.report import report
 
@@ -150,4 +151,5 @@ def in_words(finished: Finished) -> str:
     lines = (run.lines_matched, run.lines_suggested, run.lines_unmatched, run.lines_total)
     entries = (run.entries_matched, run.entries_suggested, run.entries_unmatched, run.entries_total)
     counts = "{:,} matched, {:,} suggested, {:,} unmatched of {:,}"
-    return f"{head}\n  statement lines: {counts.format(*lines)}\n  ledger entries:  {counts.format(*entries)}"
+    told = [f"statement lines: {counts.format(*lines)}", f"ledger entries:  {counts.format(*entries)}"]
+    return "\n  ".join([head, *told, *rates_missing_in_words(run)])

@@ -20,8 +20,15 @@ def run_in_words(run: MatchingRun) -> Iterator[str]:
             yield f"  {estimate}"
     if run.timings:
         yield "Took: " + ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in run.timings.items())
+    yield from rates_missing_in_words(run)
     for facts in facts_by_rule(run):
         yield from _rule_in_words(facts)
+
+
+def rates_missing_in_words(run: MatchingRun) -> Iterator[str]:
+    """A line if rows were left because no rate was given for their currency."""
+    if missing := run.totals.get("rates_missing"):
+        yield f"No exchange rate was given for {', '.join(missing)}: rows were left unmatched for that"
 
 
 def _rule_in_words(facts: RuleFacts) -> Iterator[str]:

@@ -47,6 +47,7 @@ class RunFacts:
     totals: list[CurrencyTotals]
     differences: list[dict[str, Any]]
     reasons: list[dict[str, Any]]
+    rates_missing: list[str]  # such as GBP/EUR, for which rows were left
     since: dict[str, int]
     reading_estimate: str  # what the choice how to read the ledger was made from
     of_other_days: int  # entries that were read, but are dated outside of what the run reports on
@@ -66,6 +67,7 @@ def run_facts(run: MatchingRun) -> RunFacts:
             for each in run.totals.get("differences", [])
         ],
         reasons=run.totals.get("reasons", []),
+        rates_missing=run.totals.get("rates_missing", []),
         since=since_completion(run),
         reading_estimate=reading_estimate(run.explanation.get("rows", {})),
         of_other_days=of_other_days(run),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
@@ -29,13 +30,16 @@ def totals(rows: dict[Side, pa.Table], placed: pa.Table, differences: pa.Table, 
 
     `rows`: what was read, by side. `placed`: the rows of matches with their match's ``state``. `differences`: with
     their match's ``state``. Amounts are given as exact text: ``{"money": [{"side", "outcome", "currency", "count",
-    "amount"}], "differences": [{"type", "currency", "count", "amount"}], "reasons": [{"side", "reason", "count"}]}``.
+    "amount"}], "differences": [{"type", "currency", "count", "amount"}], "reasons": [{"side", "reason", "count"}],
+    "rates_missing": ["GBP/EUR"]}``.
     """
     confirmed = differences.filter(pc.equal(differences["state"], MatchState.CONFIRMED.value))
+    reasons = _reasons(unmatched)
     return {
         "money": [entry for side in Side for entry in _money(side, rows[side], placed, unmatched)],
         "differences": _listed(summed(confirmed, ("type", "currency")), ("type", "currency")),
-        "reasons": _reasons(unmatched),
+        "reasons": reasons,
+        "rates_missing": _rates_missing(unmatched) if any(each["reason"] == "no_rate" for each in reasons) else [],
     }
 
 
@@ -173,3 +177,9 @@ def _reasons(unmatched: pa.Table) -> list[dict[str, Any]]:
         {"side": Side(each["side"]).label, "reason": each["reason"], "count": each["id_count"]} for each in found
     ]
     return sorted(listed, key=lambda each: (each["side"], -each["count"], each["reason"]))
+
+
+def _rates_missing(unmatched: pa.Table) -> list[str]:
+    """The rates that rows were left for want of."""
+    details = pc.unique(unmatched.filter(pc.equal(unmatched["reason"], "no_rate"))["detail"])
+    return sorted({rate for each in details.to_pylist() for rate in json.loads(each)["rates_missing"]})

@@ -13,6 +13,7 @@ from recon.models import LedgerEntry, RunKind, Side, StatementLine
 from recon.usecases.imports.importing import import_ledger, import_statement
 from recon.usecases.integrity import violations
 from recon.usecases.review.manual import match_by_hand
+from recon.usecases.runs.explained import run_in_words
 from recon.usecases.runs.reconcile_files import ASSUMED
 from recon.usecases.runs.starting import start_run
 from recon.wording import REASONS
@@ -39,6 +40,7 @@ class Told:
     rule: dict[str, Any] = field(default_factory=dict)
     strategy: str = "one_to_one"
     grouping: str = ""
+    rates: dict[str, str] = field(default_factory=dict)
     by_hand: tuple[str, str] | None = None  # ids of a line and an entry that somebody matched before
 
 
@@ -70,6 +72,15 @@ CASES = [
     ),
     Told("1,10,EUR,,R-1,,", "A,10,EUR,2026-03-02,R-1,,", [*BOTH, WITHIN], "date_missing", difference="0.00"),
     Told("1,10,USD,2026-03-02,R-1,,", "A,10,EUR,2026-03-02,R-1,,", BOTH, "currency_differs"),
+    Told(
+        "1,10,GBP,2026-03-02,R-1,,",
+        "A,12,EUR,2026-03-02,R-1,,",
+        BOTH,
+        "no_rate",
+        nearest=None,
+        rule={"cross_currency": True},
+        rates={"USD/EUR": "0.92"},
+    ),
     Told("1,10,EUR,2026-03-02,R-1,,", "A,-10,EUR,2026-03-02,R-1,,", BOTH, "opposite_sign", difference="20.00"),
     Told(
         "1,10,EUR,2026-03-02,,,",
@@ -150,7 +161,7 @@ def test_every_code_the_engine_knows_is_reached_here_and_has_words():
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.reason)
 def test_a_row_that_is_left_says_why_on_the_page_and_in_the_api(alice, client, v1, settings, tmp_path, case):
     settings.MEDIA_ROOT = tmp_path
-    by, account = actor(alice), make_account(currencies=["EUR", "USD"])
+    by, account = actor(alice), make_account(currencies=["EUR", "USD", "GBP"])
     statement = import_statement(by, account, (HEADER + case.lines).encode(), "bank.csv", accepting=ASSUMED)
     import_ledger(by, account, (HEADER + case.entries).encode(), "books.csv", accepting=ASSUMED)
     named = {each.external_id: each for model in (StatementLine, LedgerEntry) for each in model.objects.all()}
@@ -158,7 +169,7 @@ def test_a_row_that_is_left_says_why_on_the_page_and_in_the_api(alice, client, v
         match_by_hand(by, account, [named[case.by_hand[0]].pk], [named[case.by_hand[1]].pk])
     run = start_run(
         by, account, statement, [make_rule("Rule", *case.criteria, **case.rule)], kind=RunKind.INSTANT,
-        is_dry_run=False, strategy=case.strategy, grouping=case.grouping,
+        is_dry_run=False, strategy=case.strategy, grouping=case.grouping, options={"rates": case.rates},
     )  # fmt: skip
 
     told = v1.get(f"runs/{run.run_id}/unmatched?side={case.side.label}").data["items"][0]
@@ -172,3 +183,24 @@ def test_a_row_that_is_left_says_why_on_the_page_and_in_the_api(alice, client, v
     assert REASONS[case.reason] in page
     assert ("nearest: " in page) is bool(case.nearest)
     assert list(violations()) == []
+
+
+def test_a_run_names_the_rates_that_rows_were_left_for(alice, client, v1, settings, tmp_path):
+    settings.MEDIA_ROOT = tmp_path
+    by, account = actor(alice), make_account(currencies=["EUR", "USD", "GBP"])
+    lines = "1,10,USD,2026-03-02,R-1,,\n2,10,GBP,2026-03-02,R-2,,\n3,5,EUR,2026-03-02,R-3,,"
+    entries = "A,9.2,EUR,2026-03-02,R-1,,\nB,12,EUR,2026-03-02,R-2,,\nC,5,EUR,2026-03-02,R-3,,"
+    statement = import_statement(by, account, (HEADER + lines).encode(), "bank.csv", accepting=ASSUMED)
+    import_ledger(by, account, (HEADER + entries).encode(), "books.csv", accepting=ASSUMED)
+    run = start_run(
+        by, account, statement, [make_rule("Rule", *BOTH, cross_currency=True)], kind=RunKind.INSTANT,
+        is_dry_run=False, options={"rates": {"USD/EUR": "0.92"}},
+    )  # fmt: skip
+
+    assert (run.lines_matched, run.lines_unmatched) == (2, 1)
+    [told] = v1.get(f"runs/{run.run_id}/unmatched?side=statement").data["items"]
+    assert (told["reason"], told["detail"]) == ("no_rate", {"rates_missing": ["GBP/EUR"]})
+    assert v1.get(f"runs/{run.run_id}/summary").data["rates_missing"] == ["GBP/EUR"]
+    assert "None was given for GBP/EUR" in client.get(reverse("run", args=[run.run_id])).content.decode()
+    assert "No exchange rate for GBP/EUR" in client.get(reverse("run_unmatched", args=[run.run_id])).content.decode()
+    assert any("GBP/EUR" in line for line in run_in_words(run))
