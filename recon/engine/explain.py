@@ -74,7 +74,10 @@ class PlanEstimate:
 
 
 def explain_plan(rules: Sequence[Rule], statement: pa.Table, ledger: pa.Table, options: Options) -> list[PlanEstimate]:
-    """Estimate every rule on all rows without running any, by the search that it would begin with."""
+    """Estimate every rule without running any, by the search that it would begin with.
+
+    Each on all rows, as if it were alone: a later rule of a run has only those that earlier ones leave it.
+    """
     with opened(options, statement.num_rows + ledger.num_rows) as session:
         sides = load(session, rules, statement, ledger, options)
         return [_planned(session, sides, index, rule) for index, rule in enumerate(rules)]
