@@ -15,7 +15,7 @@ from recon.usecases.integrity import violations
 from recon.usecases.review.manual import match_by_hand
 from recon.usecases.runs.explained import run_in_words
 from recon.usecases.runs.reconcile_files import ASSUMED
-from recon.usecases.runs.starting import start_run
+from recon.usecases.runs.starting import apply_run, start_run
 from recon.wording import REASONS
 from tests.cast import SAME_AMOUNT, SAME_REFERENCE, actor, make_account, make_rule
 
@@ -192,11 +192,13 @@ def test_a_run_names_the_rates_that_rows_were_left_for(alice, client, v1, settin
     entries = "A,9.2,EUR,2026-03-02,R-1,,\nB,12,EUR,2026-03-02,R-2,,\nC,5,EUR,2026-03-02,R-3,,"
     statement = import_statement(by, account, (HEADER + lines).encode(), "bank.csv", accepting=ASSUMED)
     import_ledger(by, account, (HEADER + entries).encode(), "books.csv", accepting=ASSUMED)
-    run = start_run(
+    dry = start_run(
         by, account, statement, [make_rule("Rule", *BOTH, cross_currency=True)], kind=RunKind.INSTANT,
-        is_dry_run=False, options={"rates": {"USD/EUR": "0.92"}},
+        is_dry_run=True, options={"rates": {"USD/EUR": "0.92"}},
     )  # fmt: skip
 
+    run = apply_run(by, dry)
+    assert run.totals == dry.totals
     assert (run.lines_matched, run.lines_unmatched) == (2, 1)
     [told] = v1.get(f"runs/{run.run_id}/unmatched?side=statement").data["items"]
     assert (told["reason"], told["detail"]) == ("no_rate", {"rates_missing": ["GBP/EUR"]})
