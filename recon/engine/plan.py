@@ -12,6 +12,8 @@ from rules.criteria.scope import Scope
 from rules.criteria.values import Window
 
 MAX_UNITS = 10**18 - 1
+MOST_STORED = 2**63 - 1
+"""Units of a match, whose amounts may be sums."""
 DAY = 86_400_000_000
 """Microseconds."""
 _DAY_STEP = 2**40
@@ -68,8 +70,8 @@ def make_plan(rule: Rule, sides: Sides, options: Options, without: Collection[Pa
     if SIGN not in without and options.sign != "unsigned" and ("s.amt", "l.amt") not in equal:
         conditions.append("NOT (s.amt < 0 AND l.amt > 0) AND NOT (s.amt > 0 AND l.amt < 0)")
     exact = ("s.amt", "l.amt") in equal
-    if may_be_far(rule, sides) and not exact and FAR not in without:
-        conditions.append(f"abs(s.amt - l.amt) <= {MAX_UNITS}")
+    if FAR not in without:
+        conditions += not_far(rule, sides, options, exact=exact)
     if one_currency:
         equal = [keys for keys in equal if keys != ("s.ccy", "l.ccy")]
     if sides.lots:
@@ -100,6 +102,19 @@ def shared_grouping(rule: Rule, options: Options) -> list[int]:
     }
     free = compared if grouped_sides(options.strategy) else set[str]()
     return [number for number, name in enumerate(options.grouping) if name not in free]
+
+
+def not_far(rule: Rule, sides: Sides, options: Options, *, exact: bool) -> list[str]:
+    """SQL that holds where a match of a pair can be stored: its difference, and the sum of a group."""
+    found = [f"abs(s.amt - l.amt) <= {MAX_UNITS}"] if may_be_far(rule, sides) and not exact else []
+    if sides.wide and grouped_sides(options.strategy):
+        most = str(MOST_STORED)
+        if not (sides.one_scale or rule.cross_currency):  # a match is told at the finer of both scales
+            finest = sides.scope.scale
+            each = " ".join(f"WHEN {scale} THEN {MOST_STORED * 10 ** (finest - scale)}" for scale in range(finest))
+            most = f"CASE greatest(s.scale, l.scale) {each} ELSE {MOST_STORED} END" if each else most
+        found.append(f"greatest(abs(s.amt), abs(l.amt)) <= {most}")
+    return found
 
 
 def may_be_far(rule: Rule, sides: Sides) -> bool:

@@ -32,7 +32,7 @@ from recon.engine.notes import NOTES, noted
 from recon.engine.ordering import ranked
 from recon.engine.outcome import UNMATCHED
 from recon.engine.pairs import LAST, Flags, Rows, firsts
-from recon.engine.plan import CURRENCY, FAR, MAX_UNITS, SIGN, Part, Plan, make_plan, may_be_far
+from recon.engine.plan import CURRENCY, FAR, SIGN, Part, Plan, make_plan, may_be_far, not_far
 from recon.engine.session import Session
 from recon.engine.sides import SIDES, Sides, grouped_sides
 from recon.engine.standing import Met, Standing, limit_of
@@ -141,7 +141,8 @@ def _near_misses(
             yield from _notes(session, sides, index, plan, left, left.open, _reason(criterion, left), _NEAR, criterion)
     if may_be_far(rule, sides) and not options.searches_sums:
         plan = make_plan(rule, sides, options, without=aside)
-        plan = replace(plan, conditions=(*plan.conditions, f"abs(s.amt - l.amt) > {MAX_UNITS}"))
+        if near := not_far(rule, sides, options, exact=plan.exact_amount):
+            plan = replace(plan, conditions=(*plan.conditions, f"NOT ({' AND '.join(near)})"))
         yield from _notes(session, sides, index, plan, left, left.open, _amount_reason(left), _NEAR)
     if not sides.one_currency and not rule.cross_currency:
         plan = make_plan(rule, sides, options, without={CURRENCY, *_on_currency(rule), *aside})

@@ -126,6 +126,12 @@ def too_far(difference: Decimal, books: Books) -> bool:
     return abs(difference) >= Decimal(10) ** (18 - books.scale)
 
 
+def too_large(amount: Decimal, rule: Mapping[str, Any], s: Unit, e: Unit, books: Books) -> bool:
+    """Whether the sum of a group cannot be stored at the finest scale of its match."""
+    scale = books.scale if rule.get("cross_currency") else max(row["scale"] for row in (*s.members, *e.members))
+    return bool(books.grouping) and amount >= Decimal(2) ** 63 / 10**scale
+
+
 def _day(row: Row, zone: str) -> date | None:
     return row["booked_at"].astimezone(ZoneInfo(zone)).date() if row["booked_at"] else row["booking_date"]
 
@@ -146,7 +152,8 @@ def comparable(rule: Mapping[str, Any], s: Unit, e: Unit, books: Books) -> Decim
         if rate is None:
             return None
         amount = (amount * rate).quantize(Decimal("0.01"), ROUND_HALF_EVEN)
-    return None if amount * e.amount < 0 or too_far(amount - e.amount, books) else amount
+    far = too_far(amount - e.amount, books) or too_large(max(abs(amount), abs(e.amount)), rule, s, e, books)
+    return None if amount * e.amount < 0 or far else amount
 
 
 def _compared(rule: Mapping[str, Any]) -> set[str]:

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from recon.engine import units
-from tests.engine.tables import row, rule, run
+from tests.engine.tables import pairs, row, rule, run
 
 DAYS = [f"2026-01-{day:02}" for day in range(1, 9)]
 
@@ -56,3 +56,14 @@ def test_groups_made_in_arrays_are_those_of_the_database(seed, strategy, monkeyp
     for name in ("matches", "match_rows", "differences", "runners_up", "unmatched"):
         assert getattr(found, name).to_pylist() == getattr(again, name).to_pylist()
     assert found.matches.num_rows
+
+
+@pytest.mark.parametrize("drift", ["0", "1.00"])
+def test_a_group_whose_sum_has_more_units_than_are_stored_is_left_and_stops_nothing_else(drift):
+    most = "999999999999999999"
+    lines = [row(most, reference="A"), row("5.00", reference="B")]
+    entries = [row(most, reference="A"), row("0.00", reference="A"), row("5.00", reference="B")]
+    given = rule(("reference", "eq"), {"field": "amount", "operator": "eq", "allowable_drift": drift})
+    found = run(given, lines, entries, strategy="one_to_many", grouping=("reference",))
+    assert pairs(found) == [([2], [3])]
+    assert set(found.unmatched["reason"].to_pylist()) == {"group_total_differs"}
