@@ -12,7 +12,8 @@ from django.db import migrations
 TABLES = ("statementline", "ledgerentry", "match", "matchrow", "unmatcheditem", "claim", "openitem")
 
 # A table that is no child any more keeps as its own what it has inherited. It could not leave its parent again with a
-# check of the same name that is not inherited (RemoveInheritance in PostgreSQL's tablecmds.c).
+# check of the same name that is not inherited (RemoveInheritance in PostgreSQL's tablecmds.c); such are those of loads
+# that came while an older version was back in use, which gave them the names their parent's have.
 SEPARATE = """
     DO $$
     DECLARE
@@ -22,6 +23,14 @@ SEPARATE = """
         name name;
         definition text;
     BEGIN
+        FOR child, name IN
+            SELECT conrelid, conname FROM pg_constraint c
+            WHERE conrelid = ANY(children) AND contype = 'c' AND coninhcount = 0 AND EXISTS (
+                SELECT FROM pg_constraint p WHERE p.conrelid = parent AND p.contype = 'c' AND p.conname = c.conname
+            )
+        LOOP
+            EXECUTE format('ALTER TABLE %s RENAME CONSTRAINT %I TO %I', child, name, 'own_' || name);
+        END LOOP;
         FOREACH child IN ARRAY children LOOP
             EXECUTE format('ALTER TABLE %s NO INHERIT %s', child, parent);
         END LOOP;

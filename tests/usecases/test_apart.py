@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import pyarrow as pa
 import pytest
 from django.db import IntegrityError, connection, transaction
@@ -133,6 +135,19 @@ def test_what_scales_entries_have_is_found_without_reading_them(always_apart):
     assert "Index Only Scan using recon_ledgerentry_1_9000" in plan
     assert "Seq Scan on recon_ledgerentry_1_9000" not in plan
     assert stored_scales() == [0, 3]
+
+
+def test_a_table_of_an_older_version_that_was_back_in_use_can_leave_the_models_table_too(always_apart):
+    """That gave its checks the names that the model's table has."""
+    load_rows(StatementLine, rows(1, 2))
+    (child,) = tables_apart(StatementLine)
+    with connection.cursor() as cursor:
+        for name, _ in found(CHECKS, child.name):
+            if name.startswith("own_"):
+                cursor.execute(f"ALTER TABLE {child.name} RENAME CONSTRAINT {name} TO {name.removeprefix('own_')}")
+        with connection.schema_editor() as editor:
+            import_module("recon.migrations.0024_checks_of_each_table").separate(None, editor)
+        cursor.execute(f"ALTER TABLE {child.name} NO INHERIT recon_statementline")
 
 
 def test_what_all_its_rows_have_in_common_needs_no_index(always_apart):
