@@ -30,6 +30,7 @@ from recon.usecases.bulk.apart_indexes import make_missing, make_what_is_missing
 from recon.usecases.bulk.apart_tables import RANGE, tables_apart
 from recon.usecases.bulk.later import noted
 from recon.usecases.bulk.rows import load_rows
+from recon.usecases.errors import Refused
 from recon.usecases.imports.importing import discard_statement
 from recon.usecases.imports.reissues import move_lines
 from recon.usecases.integrity import violations
@@ -130,6 +131,23 @@ def test_a_check_that_stood_for_an_index_goes_when_nobody_reads_the_table(commit
         assert indexes(TABLE) == indexes("recon_statementline")
         assert not all_there()
     assert all_there()
+
+
+def test_a_new_issue_waits_for_who_reads_what_was_loaded_a_moment_ago(committed):
+    def replace_and_leave() -> None:
+        try:
+            move_lines([(1, 5)], 8)
+        finally:
+            connection.close()
+
+    with indexes_afterwards():
+        load_rows(StatementLine, rows(1, 2))
+        with ThreadPoolExecutor(1) as pool, transaction.atomic():
+            assert StatementLine.objects.count() == 2
+            with pytest.raises(Refused, match="try again"):
+                pool.submit(copy_context().run, replace_and_leave).result()
+    move_lines([(1, 5)], 8)
+    assert StatementLine.objects.get(statement_number=8).position == 5
 
 
 def test_they_are_made_if_what_came_between_went_wrong(always_apart):

@@ -15,7 +15,7 @@ from typing import Any, Final
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
-from django.db import connection
+from django.db import IntegrityError, connection
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
@@ -35,7 +35,7 @@ from recon.models import (
 )
 from recon.rows import amount
 from recon.usecases.accounts.closing import refuse_closed_import
-from recon.usecases.bulk.apart_indexes import make_missing
+from recon.usecases.bulk.apart_indexes import IN_STEP, make_missing
 from recon.usecases.bulk.rows import read_queryset
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor, record
@@ -264,8 +264,15 @@ _MOVE: Final = {
 
 
 def move_lines(places: Sequence[tuple[int, int]], number: int) -> None:
-    """Give lines, by id, their positions in the statement of that number."""
+    """Give lines, by id, their positions in the statement of that number. Raises Refused if they cannot change yet."""
     make_missing(StatementLine)  # until then the positions of a load that was just made cannot change
-    with connection.cursor() as cursor:
-        for start in range(0, len(places), _BATCH):
-            cursor.execute(_MOVE[connection.vendor], [number, json.dumps(places[start : start + _BATCH])])
+    try:
+        with connection.cursor() as cursor:
+            for start in range(0, len(places), _BATCH):
+                cursor.execute(_MOVE[connection.vendor], [number, json.dumps(places[start : start + _BATCH])])
+    except IntegrityError as error:
+        if IN_STEP not in str(error):
+            raise
+        raise Refused(
+            "The lines were loaded a moment ago and others are at work on them; try again shortly."
+        ) from error
