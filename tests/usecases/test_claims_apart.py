@@ -10,20 +10,27 @@ from itertools import count, product
 import pyarrow as pa
 import pytest
 from django.db import DatabaseError, connection, transaction
+from django.utils import timezone
 
-from recon.models import Claim, RunKind, RunState
+from recon.models import Claim, LedgerEntry, OpenItem, RunKind, RunState, Side, StatementLine, reserve_ids
 from recon.usecases.bulk import apart
 from recon.usecases.bulk.apart import merge_apart
 from recon.usecases.bulk.apart_indexes import mend_indexes
 from recon.usecases.bulk.apart_tables import tables_apart
+from recon.usecases.bulk.moved import moved_apart
 from recon.usecases.bulk.rows import load_rows
+from recon.usecases.errors import Refused
 from recon.usecases.integrity import violations
+from recon.usecases.review.decisions import assign, confirm_match
+from recon.usecases.review.manual import match_by_hand
+from recon.usecases.runs import claims as claims_of_runs
 from recon.usecases.runs import execution
 from recon.usecases.runs.claims import ClaimedError, claim_rows, join_claims, load_claims
 from recon.usecases.runs.execution import execute_run
 from recon.usecases.runs.lease import StoppedError
 from recon.usecases.runs.starting import start_run
 from tests.cast import SAME_AMOUNT, lines, make_account, make_entries, make_rule, make_statement, row
+from tests.usecases.test_review import suggest
 
 pytestmark = pytest.mark.skipif(connection.vendor != "postgresql", reason="only PostgreSQL has such tables")
 
@@ -275,29 +282,116 @@ def test_who_reads_while_tables_are_merged_finds_every_row(no_tables_left):
     assert len(tables_apart(Claim)) == 1
 
 
-def test_a_run_that_matches_for_the_last_time_keeps_others_from_claiming_its_rows(by, no_tables_left, monkeypatch):
-    monkeypatch.setattr(execution, "MATCHINGS", 1)
-    account = make_account("Busy")
-    make_entries(account, [row(day, f"{day}.00") for day in (1, 2)])
-    statement = make_statement(account, [row(day, f"{day}.00") for day in (1, 2)])
-    rule = make_rule("Amounts", SAME_AMOUNT)
-    run = start_run(by, account, statement, [rule], kind=RunKind.BATCH, is_dry_run=False)
-    line_id = lines(statement)[0].pk
-    with ThreadPoolExecutor(1) as worker, two() as (somebody, other):
-        other.pool.submit(asked, "LOCK TABLE recon_statementline IN ACCESS EXCLUSIVE MODE").result(60)
-        done = worker.submit(execute_run, run.run_id)
-        until_somebody_waits()  # the run, to read its lines
-        late = somebody.claims(claims(FEW, account=account.pk, first=line_id))
+def test_a_run_that_matches_for_the_last_time_keeps_others_from_claiming_its_rows(by, last_time):
+    run, line_id = last_time()
+    with at_work(run) as (somebody, read_on):
+        late = somebody.claims(claims(FEW, account=run.account_id, first=line_id))
         until_somebody_waits(2)
-        other.ends()
-        done.result(60)
+        read_on()
         with pytest.raises(ClaimedError):
             late.result(60)
         somebody.ends(well=False)
-        worker.submit(lambda: connection.close()).result(60)
     run.refresh_from_db()
     assert (run.state, run.lines_matched) == (RunState.COMPLETED, 2)
     assert list(violations()) == []
     with two() as (somebody, _):
-        somebody.claims(claims(FEW, account=account.pk, first=1_000_000)).result(60)  # nobody is kept from it any more
+        somebody.claims(claims(FEW, account=run.account_id, first=1_000_000)).result(60)  # is kept from it no more
         somebody.ends(well=False)
+
+
+@pytest.mark.parametrize("options", [{}, {"strategy": "one_to_many", "grouping": "reference"}])
+@pytest.mark.parametrize("decide", ["confirm", "match"])
+def test_a_person_who_waits_for_such_a_run_holds_nothing_that_it_needs(by, last_time, decide, options):
+    """A suggestion that it withdraws, or the account, which it holds for a moment where it reads groups."""
+    run, line_id = last_time(**options)
+    line, entry = StatementLine.objects.get(pk=line_id), LedgerEntry.objects.order_by("pk")[0]
+    (suggestion,) = suggest(run.account, (line, entry))
+    decisions = {
+        "confirm": lambda: confirm_match(by, suggestion),
+        "match": lambda: match_by_hand(by, run.account, [line.pk], [entry.pk]),
+    }
+    with at_work(run) as (somebody, read_on):
+        # Who has waited for a second without a deadlock does not look for one any more: the run would find it.
+        somebody.pool.submit(asked, "SET LOCAL deadlock_timeout = '1h'").result(60)
+        late = somebody.pool.submit(decisions[decide])
+        until_somebody_waits(2)
+        read_on()
+        with pytest.raises(Refused, match=r"withdrawn|no longer open|has taken one"):
+            late.result(60)
+        somebody.ends(well=False)
+    run.refresh_from_db()
+    assert (run.error, run.state, run.lines_matched) == ("", RunState.COMPLETED, 2)
+    assert Claim.objects.count() == 2 * 2
+
+
+def test_a_person_does_not_wait_for_ever_for_a_run_that_claims(by, last_time, monkeypatch):
+    monkeypatch.setattr(claims_of_runs, "PATIENCE", "50ms")
+    run, line_id = last_time()
+    with at_work(run) as (somebody, read_on):
+        entry = LedgerEntry.objects.order_by("pk")[0]
+        late = somebody.pool.submit(match_by_hand, by, run.account, [line_id], [entry.pk])
+        with pytest.raises(Refused, match="try again when it is over"):
+            late.result(60)
+        somebody.ends(well=False)
+        read_on()
+    run.refresh_from_db()
+    assert run.lines_matched == 2
+
+
+def test_an_item_that_a_run_moves_meanwhile_is_changed_where_it_is_then(by, alice, no_tables_left):
+    account = make_account("Busy")
+    make_statement(account, [row(day, f"{day}.00") for day in range(1, MANY + 1)])
+    items = OpenItem.objects.bulk_create(
+        OpenItem(
+            id=reserve_ids(OpenItem, 1), account_id=account.pk, side=Side.STATEMENT, row_id=line.pk, part=0,
+            units=line.units, scale=2, currency="EUR", opened_at=timezone.now(), reason="no_candidate",
+        )
+        for line in StatementLine.objects.all()
+    )  # fmt: skip
+    with two() as (run, person):
+        run.pool.submit(move_items, reserve_ids(OpenItem, 1)).result(60)
+        late = person.pool.submit(assign, by, items[0], alice)
+        until_somebody_waits()
+        run.ends()
+        late.result(60)
+        person.ends()
+    assert len(tables_apart(OpenItem)) == 1
+    assert OpenItem.objects.get(owner=alice).pk == items[0].pk
+
+
+def move_items(own_id: int) -> None:
+    columns = apart.columns_of(OpenItem)
+    with moved_apart(OpenItem, own_id) as name:
+        asked(
+            f"WITH gone AS (DELETE FROM recon_openitem RETURNING *) INSERT INTO {name} ({columns})"
+            f" SELECT {columns} FROM gone"
+        )
+
+
+@pytest.fixture
+def last_time(by, no_tables_left, monkeypatch):
+    """A run that has one go, and the id of one of its lines."""
+    monkeypatch.setattr(execution, "MATCHINGS", 1)
+
+    def start(**options):
+        account = make_account("Busy")
+        rows = [row(day, f"{day}.00", reference=f"R{day}") for day in (1, 2)]
+        make_entries(account, rows)
+        statement = make_statement(account, rows)
+        rule = make_rule("Amounts", SAME_AMOUNT)
+        run = start_run(by, account, statement, [rule], kind=RunKind.BATCH, is_dry_run=False, **options)
+        return run, lines(statement)[0].pk
+
+    return start
+
+
+@contextmanager
+def at_work(run):
+    """Somebody, while the run waits to read its lines, and what lets it read them. The run is over at the end."""
+    with ThreadPoolExecutor(1) as worker, two() as (somebody, other):
+        other.pool.submit(asked, "LOCK TABLE recon_statementline IN ACCESS EXCLUSIVE MODE").result(60)
+        done = worker.submit(execute_run, run.run_id)
+        until_somebody_waits()
+        yield somebody, other.ends
+        done.result(60)
+        worker.submit(lambda: connection.close()).result(60)

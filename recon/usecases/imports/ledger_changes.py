@@ -31,6 +31,7 @@ from recon.usecases.events import Actor, record
 from recon.usecases.imports.discrepancies import Finding, open_for_ledger
 from recon.usecases.imports.duplicates import MONEY
 from recon.usecases.imports.rows import final_status
+from recon.usecases.review.open_items import change_unresolved
 from recon.usecases.review.withdrawing import withdraw_suggestions_on
 
 COMPARED: Final = (
@@ -184,9 +185,9 @@ def _update(by: Actor, imported: LedgerImport, changed: ChangedEntry) -> None:
     values = {name: row[name] for name in (*COMPARED, *_KEYS, "amount_text", "booked_at", "extra")}
     LedgerEntry.objects.filter(pk=changed.entry.pk).update(**values)
     # An open item copies what lists sort by.
-    OpenItem.objects.filter(side=Side.LEDGER, row_id=changed.entry.pk, part=0).unresolved().update(
-        units=row["units"], scale=row["scale"], currency=row["currency"], row_date=row["booking_date"]
-    )
+    items = OpenItem.objects.filter(side=Side.LEDGER, row_id=changed.entry.pk, part=0)
+    shown = {"units": row["units"], "scale": row["scale"], "currency": row["currency"]}
+    change_unresolved(items, **shown, row_date=row["booking_date"])
     before = {name: old for name, (old, _) in changed.changes.items()}
     after = {name: new for name, (_, new) in changed.changes.items()}
     record(

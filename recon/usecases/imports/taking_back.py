@@ -68,7 +68,9 @@ def _take_back(by: Actor, imported: Statement | LedgerImport, side: Side, rows: 
     withdraw_suggestions_on(side, rows)
     now = timezone.now()
     items = OpenItem.objects.filter(side=side, row_id__in=rows.values("pk")).unresolved()
-    items.update(state=ItemState.RESOLVED, resolved_at=now, hold_until=None, reason="taken_back")
+    resolved = {"state": ItemState.RESOLVED, "resolved_at": now, "hold_until": None, "reason": "taken_back"}
+    items.update(**resolved)
+    items.update(**resolved)  # those that a large run has moved to another table while the first look waited for it
     reported = Exists(MatchRow.objects.filter(**of_row)) | Exists(UnmatchedItem.objects.filter(**of_row))
     rows.exclude(reported | Exists(OpenItem.objects.filter(**of_row))).delete()
     locked.state = LoadState.DISCARDED

@@ -24,8 +24,8 @@ from recon.usecases.accounts.closing import refuse_closed_item
 from recon.usecases.accounts.scope import hold_still
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor, record
-from recon.usecases.review.open_items import resolve_matched
-from recon.usecases.runs.claims import ClaimedError, claim_match
+from recon.usecases.review.open_items import change_unresolved, resolve_matched
+from recon.usecases.runs.claims import ClaimedError, claim_match, wait_to_claim
 
 Thing = TypeVar("Thing")
 
@@ -36,6 +36,7 @@ def confirm_match(by: Actor, match: Match, *, difference_type: str = "", comment
     `difference_type` says what its difference is, if the person knows better than the rule.
     """
     with transaction.atomic():
+        wait_to_claim(match.account_id)
         hold_still(match.account_id)
         match = _decide(by, match, MatchState.CONFIRMED, comment)
         if difference_type:
@@ -144,7 +145,7 @@ def _change(
     """Change an item that is not resolved. Raises `Refused`."""
     with transaction.atomic():
         # In one statement with its condition: a run may resolve the item while somebody looks at it.
-        if not OpenItem.objects.unresolved().filter(pk=item.pk).update(**values):
+        if not change_unresolved(OpenItem.objects.filter(pk=item.pk), **values):
             raise Refused("This item is resolved; unmatch its match to open it again.")
         record(by, verb, "item", item.pk, account_id=item.account_id, before=before, after=after, why=why)
     item.refresh_from_db()

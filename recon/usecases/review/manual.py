@@ -30,6 +30,7 @@ from recon.usecases.accounts.scope import entries_in_scope, hold_still, lines_in
 from recon.usecases.errors import Refused
 from recon.usecases.events import Actor, record
 from recon.usecases.review.decisions import settle
+from recon.usecases.runs.claims import wait_to_claim
 
 RowKey = int | tuple[int, int]
 """A row's id, or its id and part if it was split."""
@@ -87,6 +88,7 @@ def match_by_hand(
     needs a type.
     """
     with transaction.atomic():
+        wait_to_claim(account.pk)
         hold_still(account.pk)
         rows = chosen_rows(account, line_ids, entry_ids)
         tie = add_up(rows, difference_type)

@@ -148,6 +148,13 @@ class ItemIds:
     resolving: int
 
 
+def change_unresolved(items: QuerySet[OpenItem], **values: Any) -> int:
+    """Change those of the items that are not resolved; returns how many. Where none is found they are looked for once
+    more: a large run may have moved them to another table while the first look waited for it."""
+    found = items.exclude(state=ItemState.RESOLVED)
+    return found.update(**values) or found.update(**values)
+
+
 def sides_reported(account: Account) -> tuple[Side, ...]:
     """The sides whose open rows are this account's work: an account without a ledger scope owns no entries."""
     return (Side.STATEMENT, Side.LEDGER) if account.scope else (Side.STATEMENT,)

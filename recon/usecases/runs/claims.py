@@ -20,6 +20,7 @@ from recon.usecases.bulk.apart import join_apart
 from recon.usecases.bulk.apart_tables import LOCK_NOT_AVAILABLE
 from recon.usecases.bulk.moved import empty_apart
 from recon.usecases.bulk.rows import Progress, load_rows, refresh_statistics
+from recon.usecases.errors import Refused
 from recon.usecases.review.items_apart import in_sql
 
 CLAIM_MATCH = """
@@ -64,6 +65,10 @@ RELEASE = """
 """
 
 DEADLOCK_OR_SERIALIZATION = {"40P01", "40001"}
+
+
+PATIENCE = "20s"
+"""For how long a person waits while a run claims rows of an account."""
 
 
 class ClaimedError(Exception):
@@ -150,6 +155,25 @@ def _joined(name: str) -> bool:
             raise
         return False
     return True
+
+
+def wait_to_claim(account_id: int) -> None:
+    """From here to the end of the transaction no large run claims rows of the account; waits for one that does.
+
+    For a person, before anything else is held: a run that keeps others from claiming (`claiming_alone`) may want the
+    account, or suggestions, that a person has taken who waits for the run. Raises `Refused` after a while.
+    """
+    if connection.vendor != "postgresql":
+        return
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL lock_timeout = '{PATIENCE}'")
+            cursor.execute("SELECT tieout_lock_claims(%s, false)", [account_id])
+            cursor.execute("SET LOCAL lock_timeout = DEFAULT")
+    except OperationalError as error:
+        if getattr(error.__cause__, "sqlstate", None) != LOCK_NOT_AVAILABLE:
+            raise
+        raise Refused("A run is matching rows of this account just now; try again when it is over.") from error
 
 
 def claim_match(match: Match) -> None:
