@@ -196,6 +196,14 @@ def test_a_dry_run_of_a_bulk_stores_nothing_and_judges_each(api):
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("atomic", [True, False])
+def test_a_dry_run_inside_a_bulk_is_refused_and_not_stored(api, atomic):
+    items = [transaction("a"), transaction("b", dry_run=True)]
+    refused = api.post("/transactions/bulk", {"transactions": items, "atomic": atomic})
+    assert (refused.status_code, LedgerEntry.objects.count()) == (400, 0)
+    assert refused.data["error"] == "transactions[1]: dry_run is asked of a whole bulk, beside transactions"
+
+
 @pytest.mark.parametrize("unknown", ["txn_x", "txn_00000000-0000-8000-8000-000000000001", "rule_1", "%00"])
 def test_an_unknown_id_is_not_found(api, unknown):
     response = api.get(f"/transactions/{unknown}")

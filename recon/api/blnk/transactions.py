@@ -62,6 +62,7 @@ class BulkTransactions(BlnkView):
             items = [{**item, "inflight": True} if isinstance(item, dict) else item for item in items]
         if flag_of(body, "dry_run"):
             return Response(bulk_previewed(body, items))
+        refuse_single_dry_runs(items)
         try:
             entries, failures = create_transactions(actor(request), items, atomic=flag_of(body, "atomic"))
         except TransactionRefused as refused:
@@ -107,6 +108,14 @@ def only_previewed(body: Mapping[str, Any]) -> dict[str, Any]:
     if preview.values is None and preview.refused:
         raise BlnkError(preview.refused.code, preview.refused.message) from preview.refused
     return previewed(preview)
+
+
+def refuse_single_dry_runs(items: Sequence[Any]) -> None:
+    """What says of itself that it is a trial must not be stored because the rest of its bulk is."""
+    for index, item in enumerate(items):
+        if isinstance(item, dict) and item.get("dry_run"):
+            message = f"transactions[{index}]: dry_run is asked of a whole bulk, beside transactions"
+            raise BlnkError("TXN_VALIDATION_ERROR", message)
 
 
 def bulk_previewed(body: Mapping[str, Any], items: Sequence[Any]) -> dict[str, Any]:
