@@ -21,6 +21,13 @@ def in_every_currency(session: Session, sides: Sides, source: str) -> str:
     return query
 
 
+def places_sql(session: Session, currency: str) -> str:
+    """SQL: the decimal places of what was converted into a currency."""
+    into = sorted({other for _, other in session.options.rates})
+    each = " ".join(f"WHEN {quoted(other)} THEN {exponent(other)}" for other in into)
+    return f"CASE {currency} {each} ELSE 0 END"
+
+
 def converted_sql(rate: Fraction, scale: int, places: int) -> str:
     """SQL: ``s.amt`` (at ``scale``) times the rate, rounded half-even to ``places``, again at ``scale``. Exact."""
     step = 10 ** (scale - places)

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from recon.engine.contest import DECIDED_BY, NOBODY
-from recon.engine.conversion import in_every_currency
+from recon.engine.conversion import in_every_currency, places_sql
 from recon.engine.outcome import DIFFERENCES, MATCH_ROWS, MATCHES, RUNNERS_UP
 from recon.engine.pairs import Rows, in_groups
 from recon.engine.session import Session
@@ -53,11 +53,12 @@ def _priced(
     cross = any(rule.cross_currency for rule in rules)
     if not (cross or sides.wide or lines.grouped or entries.grouped):
         return _priced_as_read(sides, kept)
-    plain = sides.one_scale or cross
     scale = f"{sides.scope.scale}::SMALLINT"
-    if not plain:
-        scale = f"greatest({'n.scale_s' if lines.members is None else 'a.scale'}, "
-        scale += f"{'n.scale_l' if entries.members is None else 'b.scale'})::SMALLINT"
+    if not sides.one_scale:
+        of_line, of_entry = ("n.scale_s", "a.scale")[lines.grouped], ("n.scale_l", "b.scale")[entries.grouped]
+        if cross:  # what is converted has the decimal places of the currency it came to
+            of_line = f"CASE WHEN a.ccy = b.ccy THEN {of_line} ELSE {places_sql(session, 'b.ccy')} END"
+        scale = f"greatest({of_line}, {of_entry})::SMALLINT"
     amount, converted, cleared = "a.amt", "", "a.day"
     if cross:
         amount = "c.amt"

@@ -242,3 +242,21 @@ def test_a_side_without_rows_forms_no_group(grouping):
     for taken in (one, empty):
         options = Options(strategy="many_to_one", grouping=(grouping,), claimed={"statement": taken})
         assert match([rule(AMOUNT)], empty, entries, options).unmatched.num_rows == 1
+
+
+def test_a_match_across_currencies_is_told_with_as_many_decimals_as_it_needs():
+    """At the nine decimals that some other row has, ten billion are more units than are stored."""
+    lines = [
+        row("10000000000", currency="IDR", reference="own"),
+        row("1000000.123456789", currency="USD", reference="converted"),
+        row("0.050000000", reference="fine"),
+    ]
+    entries = [
+        row("10000000000", currency="IDR", reference="own"),
+        row("16000501975.37", currency="IDR", reference="converted"),
+        row("0.05", reference="fine"),
+    ]
+    given = rule(("amount", "eq"), ("reference", "eq"), cross_currency=True)
+    found = run(given, lines, entries, rates={("USD", "IDR"): Decimal("16000.5")})
+    told = [(each["line_units"], each["entry_units"], each["scale"]) for each in found.matches.to_pylist()]
+    assert sorted(told) == [(5 * 10**7, 5 * 10**7, 9), (10**10, 10**10, 0), (1_600_050_197_537, 1_600_050_197_537, 2)]
