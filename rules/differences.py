@@ -22,6 +22,8 @@ RULE_LABELS = {
     "group_date": "Date of a group",
     "suggest_only": "Only suggests",
 }
+_USUAL = {"on_ambiguity": "review", "difference_type": "unclassified", "group_date": "earliest"}
+_FLAGS = {"cross_currency", "suggest_only"}
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,13 @@ def sentences(body: Mapping[str, Any]) -> list[str]:
     return said
 
 
+def settings(body: Mapping[str, Any]) -> list[str]:
+    """What a stored body says besides its criteria, in words, but for what is usual."""
+    said = draft_texts(body)
+    unusual = [key for key in RULE_KEYS if said[key] not in {"", _USUAL.get(key)}]
+    return [RULE_LABELS[key] if key in _FLAGS else f"{RULE_LABELS[key]}: {_said(key, said[key])}" for key in unusual]
+
+
 def sentences_of(version: RuleVersion) -> list[str]:
     """The criteria of a stored version in words."""
     return sentences(read_body(version.body))
@@ -64,7 +73,7 @@ def _rule_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[C
 
 
 def _said(key: str, text: str) -> str:
-    if key in {"cross_currency", "suggest_only"}:
+    if key in _FLAGS:
         return "yes" if text else "no"
     return text.replace("_", " ") if key in {"on_ambiguity", "difference_type"} else text
 

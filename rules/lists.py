@@ -10,7 +10,7 @@ from django.db.models import Q
 
 from rules.authoring import current_versions
 from rules.bodies import read_body
-from rules.differences import Change, changes, sentences
+from rules.differences import Change, changes, sentences, settings
 from rules.models import MatchingRule, RuleStatus, RuleVersion
 
 
@@ -32,12 +32,14 @@ class RuleRow:
     rule: MatchingRule
     current: RuleVersion
     sentences: list[str]
+    settings: list[str]
 
 
 @dataclass(frozen=True)
 class VersionRow:
     version: RuleVersion
     sentences: list[str]
+    settings: list[str]
     changes: list[Change]  # against the version before it
 
 
@@ -58,10 +60,11 @@ def version_rows(rule: MatchingRule) -> list[VersionRow]:
     bodies = [read_body(version.body) for version in versions]
     older = [*bodies[1:], None]
     return [
-        VersionRow(version, sentences(body), changes(before, body) if before is not None else [])
+        VersionRow(version, sentences(body), settings(body), changes(before, body) if before is not None else [])
         for version, body, before in zip(versions, bodies, older, strict=True)
     ]
 
 
 def _row(version: RuleVersion) -> RuleRow:
-    return RuleRow(version.rule, version, sentences(read_body(version.body)))
+    body = read_body(version.body)
+    return RuleRow(version.rule, version, sentences(body), settings(body))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rules.differences import changes
+from rules.differences import changes, settings
 
 AMOUNT = {"field": "amount", "operator": "eq"}
 REFERENCE = {"field": "reference", "operator": "eq"}
@@ -42,3 +42,9 @@ def test_a_changed_criterion_shows_both_sentences():
 def test_a_criterion_that_the_vocabulary_no_longer_knows_is_shown_as_it_stands():
     (change,) = changes(rule({"field": "amount", "operator": "sounds_like"}), rule(AMOUNT))
     assert "sounds_like" in change.before
+
+
+def test_a_rule_says_what_it_does_beside_its_criteria_but_not_what_is_usual():
+    assert settings(rule(AMOUNT, on_ambiguity="review", group_date="earliest", cross_currency=False)) == []
+    said = settings(rule(AMOUNT, suggest_only=True, max_difference="2.50", on_ambiguity="best"))
+    assert said == ["When several candidates fit: best", "Largest difference to confirm: 2.50", "Only suggests"]
