@@ -19,6 +19,7 @@ NOTES = pa.schema(
         pa.field("other_side", pa.int8()),
         pa.field("other", pa.int32()),
         pa.field("difference", pa.int64()),
+        pa.field("detail", pa.string()),  # JSON
     ]
 )
 
@@ -32,11 +33,13 @@ def noted(
     rule: int | None = None,
     criterion: int | None = None,
     other: tuple[int, Rows] | None = None,
+    detail: str | None = None,
 ) -> pa.Table:
     """The same note on some units of a side, with the ``other`` unit of each and the side that it is of."""
     given = {
         "side": side, "u": unit, "rank": rank, "reason": reason, "rule": rule, "criterion": criterion,
         "other_side": other and other[0], "other": other and other[1], "difference": None,
+        "detail": detail,
     }  # fmt: skip
     return pa.table(
         [

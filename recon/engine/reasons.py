@@ -318,9 +318,9 @@ def _without_a_rate(session: Session, sides: Sides, index: int, rule: Rule, left
             if not rates or currency in others or any(rate in session.options.rates for rate in rates):
                 continue
             query = f"SELECT u FROM {left.open[own]} WHERE {lot} = {book} AND ccy = {quoted(currency)}"
-            reason = f"rate {json.dumps(['/'.join(rate) for rate in rates])}"
+            detail = json.dumps({"rates_missing": ["/".join(rate) for rate in rates]}, separators=(", ", ":"))
             units = session.arrow(query)["u"].to_numpy()
-            yield noted(own, units, _NEAR + 39, reason, rule=index, criterion=0)
+            yield noted(own, units, _NEAR + 39, "no_rate", rule=index, criterion=0, detail=detail)
 
 
 def _reason(criterion: Criterion, left: Leftovers) -> str:

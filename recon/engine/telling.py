@@ -88,7 +88,6 @@ def _reasons_of(session: Session, sides: Sides, side: int, rows: Rows, unit: Row
         date,
         pc.fill_null(best["reason"], "no_candidate"),
     )
-    reason, detail = _with_rates(reason)
     table = sides.rows[SIDES[side]]
     columns = {
         "side": pa.array(np.full(count, side, np.int8)),
@@ -100,18 +99,9 @@ def _reasons_of(session: Session, sides: Sides, side: int, rows: Rows, unit: Row
         "nearest_id": nearest,
         "difference_units": difference,
         "scale": pa.array(np.full(count, sides.scope.scale, np.int16)),
-        "detail": detail,
+        "detail": best["detail"],
     }
     return pa.table(columns).cast(UNMATCHED)
-
-
-def _with_rates(reason: pa.ChunkedArray) -> tuple[pa.ChunkedArray, pa.ChunkedArray | pa.Array]:
-    """The reasons, and the details of those that name the rates which are missing."""
-    lacks = pc.starts_with(reason, "rate ")
-    if not pc.any(lacks).as_py():
-        return reason, pa.nulls(len(reason), pa.string())
-    detail = pc.binary_join_element_wise('{"rates_missing":', pc.utf8_slice_codeunits(reason, 5), "}", "")
-    return pc.if_else(lacks, "no_rate", reason), pc.if_else(lacks, detail, None)
 
 
 def _ids(sides: Sides, side: int, rows: pa.ChunkedArray, which: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -23,6 +23,7 @@ from recon.usecases.accounts.scope import builtin_account
 from recon.usecases.errors import Refused
 from recon.usecases.imports.fetching import HostRefused, UrlInvalid, fetched_file
 from recon.usecases.imports.importing import import_statement
+from recon.usecases.ledger.transactions import NEVER
 from recon.usecases.runs.at_once import may_run_at_once, on_the_way, run_at_once
 from recon.usecases.runs.engine_options import check_method, rules_in
 from recon.usecases.runs.starting import start_run
@@ -47,7 +48,7 @@ LONGEST_SOURCE: Final = 200
 EXTERNAL: Final = ("id", "amount", "reference", "currency", "description", "date", "source")
 """What an external transaction has in Blnk. What else a program sends with it is ignored, as everywhere."""
 
-NO_DATE: Final = "0001-01-01T00:00:00Z"
+NO_DATE: Final = NEVER.isoformat().replace("+00:00", "Z")
 """How programs in Go send a date that they do not have."""
 
 MOST_LISTED: Final = 1_000

@@ -62,16 +62,11 @@ def _reach(
 ) -> tuple[int, dict[str, dict[str, Any]]]:
     """How many rows a table has, and from where to where they reach in what tells tables apart; it has no column yet
     for what all of them have in `common`."""
-    reaches = ", ".join(f"min({each}), max({each})" for each in RANGE[model] if each not in common)
-    cursor.execute(f"SELECT count(*), {reaches} FROM {name}")  # noqa: S608 - names of ours
+    reaches = ", ".join("%s, %s" if each in common else f"min({each}), max({each})" for each in RANGE[model])
+    known = [common[each] for each in RANGE[model] if each in common for _ in ("min", "max")]
+    cursor.execute(f"SELECT count(*), {reaches} FROM {name}", known)  # noqa: S608 - names of ours
     rows, *found = cursor.fetchone()
-    left = iter(found)
-    every = [
-        value
-        for each in RANGE[model]
-        for value in ((common[each],) * 2 if each in common else (next(left), next(left)))
-    ]
-    return rows, ranges_of(model, every)
+    return rows, ranges_of(model, found)
 
 
 def columns_of_each(model: type[models.Model], common: Mapping[str, Any]) -> list[str]:

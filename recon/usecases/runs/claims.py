@@ -66,8 +66,10 @@ RELEASE = """
 
 DEADLOCK_OR_SERIALIZATION = {"40P01", "40001"}
 
+_LOCK: Final = "1416193391, hashint8(%s)"
+"""What the database locks for whoever claims rows of an account (migration 0016)."""
 
-PATIENCE = "20s"
+PATIENCE: Final = "20s"
 """For how long a person waits while a run claims rows of an account."""
 
 
@@ -122,10 +124,6 @@ def claiming_alone(account_id: int, still_wanted: Callable[[], None]) -> Iterato
                 cursor.execute(f"SELECT pg_advisory_unlock({_LOCK})", [account_id])
         except DatabaseError:
             connection.close()  # which lets go of it too
-
-
-_LOCK: Final = "1416193391, hashint8(%s)"
-"""What the database locks for whoever claims rows of an account (migration 0016)."""
 
 
 def _held_alone(account_id: int) -> bool:
